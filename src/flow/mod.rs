@@ -1,0 +1,14 @@
+//! What is a flow record?
+//!
+//! The vocabulary every room shares: actions, directions, protocols, the [`FlowBatch`] of columns
+//! that decoders produce, and the [`Tally`] of what was read but not used. This room knows nobody.
+
+mod batch;
+mod tally;
+mod types;
+
+pub(crate) use batch::bits_at;
+pub use batch::{Columns, CoverageRow, FlowBatch, InterfaceContext, address_at, column};
+pub use tally::{MalformedExample, Tally};
+pub use types::{Action, CaptureStatus, Direction, Protocol, RecordDirection};
+pub(crate) use types::{address_bits, address_from_bits};

@@ -104,7 +104,7 @@ fn read(directory: &Path, errors: &mut Vec<SourceError>) -> Vec<(PathBuf, fs::Fi
     let (mut entries, failures) = sorted_entries(if here { Path::new(".") } else { directory });
     if here {
         for (path, _) in &mut entries {
-            *path = path.strip_prefix(".").map(Path::to_owned).unwrap_or_else(|_| path.clone());
+            *path = path.strip_prefix(".").map_or_else(|_| path.clone(), Path::to_owned);
         }
     }
     let matter = failures

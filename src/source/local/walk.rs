@@ -54,7 +54,7 @@ impl Walk {
             // A pipe has no real path: `<(…)` of the shell is one.
             Ok(metadata) => {
                 let real = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-                self.file(real, name, &metadata);
+                self.file(&real, name, &metadata);
             }
             Err(e) => self.unfollowed(path, name, e),
         }
@@ -116,13 +116,13 @@ impl Walk {
                 true => fs::canonicalize(path).unwrap_or_else(|_| path.to_owned()),
                 false => real_parent.join(file_name),
             };
-            self.file(real, &name, &metadata);
+            self.file(&real, &name, &metadata);
         }
     }
 
-    fn file(&mut self, real: PathBuf, name: &str, metadata: &Metadata) {
-        if self.first_time(&real, name) {
-            self.found.push(Object::new(name, metadata.is_file().then(|| metadata.len())));
+    fn file(&mut self, real: &Path, name: &str, metadata: &Metadata) {
+        if self.first_time(real, name) {
+            self.found.push(Object::new(name, metadata.is_file().then_some(metadata.len())));
         }
     }
 

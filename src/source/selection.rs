@@ -16,9 +16,9 @@ pub const PADDING_BEFORE: i64 = 15 * 60;
 
 /// Seconds after `to` that a file may be stamped and still be wanted.
 ///
-/// A record that starts before `to` ends up to one aggregation interval (10 min) later and is delivered
-/// some 10 min after that, but best effort: files stamped hours late have been seen when the delivery
-/// service is behind. Two hours cover what re-listing practice assumes.
+/// A record that starts before `to` ends up to one aggregation interval (10 min) later and typically
+/// reaches S3 some 10 min after that. AWS calls the delivery best effort and gives no bound, so two
+/// hours are a choice, not a guarantee: a file delivered later still is missed unless `to` is moved.
 pub const PADDING_AFTER: i64 = 2 * 60 * 60;
 
 /// What a run wants. The default is everything.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::IpNet;
 use serde_json::Value;
@@ -131,9 +131,11 @@ impl<'a> Node<'a> {
         net.map(|n| n.trunc()).ok_or_else(|| self.wrong("a CIDR block"))
     }
 
-    /// An address.
+    /// An address. IPv4 also with dashes, as in host names: the AWS documentation has such replies.
     pub fn address(&self) -> Result<IpAddr> {
-        self.text()?.parse().map_err(|_| self.wrong("an IP address"))
+        let text = self.text()?;
+        let dashed = || text.replace('-', ".").parse::<Ipv4Addr>().map(IpAddr::from);
+        text.parse().or_else(|_| dashed()).map_err(|_| self.wrong("an IP address"))
     }
 
     /// Optional text; empty is absent.

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::cursor::Node;
 use super::error::{FieldError, Problem};
-use super::kind::{Kind, LISTS};
+use super::kind::{Kind, LISTS, is_telling};
 use super::place::Hints;
 use super::{
     FlowLog, NetworkAcl, NetworkInterface, Peering, PrefixList, Rule, SecurityGroup, Subnet, Vpc, groups,
@@ -108,8 +108,19 @@ impl Extract {
         }
         let more = node.opt_text("NextToken").is_ok_and(|token| token.is_some());
         let mut recognised = false;
-        for (key, kind) in LISTS {
-            recognised |= node.has(key) && self.list(node, key, kind, more, hints)?;
+        let mut blank = Vec::new();
+        for (key, kind) in LISTS.into_iter().filter(|(key, _)| node.has(key)) {
+            let empty = node.get(key).is_none_or(|list| list.value().as_array().is_some_and(Vec::is_empty));
+            if empty && kind != Kind::PrefixListEntries {
+                blank.push(kind);
+                recognised |= is_telling(key);
+            } else {
+                recognised |= self.list(node, key, kind, more, hints)?;
+            }
+        }
+        // An empty list says that there are none, in a document that is inventory.
+        for kind in blank.into_iter().filter(|_| recognised) {
+            self.count(kind, 0, more);
         }
         if !recognised && node.get("Error").is_some_and(|error| error.has("Code")) {
             self.error_replies += 1;
@@ -126,18 +137,9 @@ impl Extract {
         more: bool,
         hints: &Hints,
     ) -> Result<bool, Problem> {
-        let Some(list) = node.get(key) else {
-            // `"Subnets": null`. Nothing of that kind, unless the name is one that others use.
-            if kind != Kind::PrefixListEntries && kind != Kind::Instances {
-                self.count(kind, 0, more);
-            }
-            return Ok(true);
-        };
-        // Names in lower case, `Instances` and `Entries` are used for all sorts of things.
-        let common =
-            key.starts_with(|c: char| c.is_ascii_lowercase()) || matches!(key, "Instances" | "Entries");
+        let Some(list) = node.get(key) else { return Ok(false) };
         let Some(items) = list.value().as_array() else {
-            return if common { Ok(false) } else { Err(list.wrong("an array").into()) };
+            return if is_telling(key) { Err(list.wrong("an array").into()) } else { Ok(false) };
         };
         let marked = |value: &Value| kind.marks(|key| value.get(key).is_some());
         if !items.is_empty() && !items.iter().any(marked) {

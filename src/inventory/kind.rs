@@ -160,3 +160,9 @@ pub(super) const LISTS: [(&str, Kind); 22] = [
 pub(super) fn list_kind(key: &str) -> Option<Kind> {
     LISTS.iter().find(|(name, _)| *name == key).map(|(_, kind)| *kind)
 }
+
+/// True for names of lists that nobody but EC2 uses. `Instances`, `Entries` and names in lower case
+/// are used for all sorts of things, so that such a list needs elements to be known by.
+pub(super) fn is_telling(key: &str) -> bool {
+    key.starts_with(|c: char| c.is_ascii_uppercase()) && key != "Instances" && key != "Entries"
+}

@@ -82,7 +82,7 @@ pub struct Conflict {
     pub id: String,
     /// The file that won: the later one in path order.
     pub kept: PathBuf,
-    /// The file that lost.
+    /// The file that lost, the first one that says the same.
     pub dropped: PathBuf,
 }
 

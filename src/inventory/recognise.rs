@@ -5,7 +5,7 @@ use std::io::Read;
 use flate2::read::MultiGzDecoder;
 
 use super::files::plain;
-use super::kind::{Kind, list_kind};
+use super::kind::{Kind, is_telling, list_kind};
 
 /// Compressed bytes are unpacked up to this size.
 const MAX_UNPACKED: u64 = 1024 * 1024;
@@ -119,11 +119,12 @@ impl<'a> Scan<'a> {
                 return None;
             }
             keys.push(key);
-            let kind = std::str::from_utf8(key).ok().and_then(list_kind);
-            let found = match kind {
-                Some(kind) if self.peek()? == b'[' => self.list(kind)?,
+            let name = std::str::from_utf8(key).unwrap_or_default();
+            let found = match (list_kind(name), self.peek()?) {
+                (Some(kind), b'[') => self.list(kind, is_telling(name))?,
+                (Some(_), b'n') if is_telling(name) => true,
                 // The envelope of recorded API calls.
-                None if key == b"data" && depth < MAX_DEPTH => self.value(depth + 1)?,
+                (None, _) if name == "data" && depth < MAX_DEPTH => self.value(depth + 1)?,
                 _ => self.skip().map(|()| false)?,
             };
             // An instance or the like has lists of its own, and is inventory itself.
@@ -136,11 +137,11 @@ impl<'a> Scan<'a> {
 
     /// A list under a name AWS uses: its first element has to fit. An empty one is enough where the
     /// name is telling.
-    fn list(&mut self, kind: Kind) -> Option<bool> {
+    fn list(&mut self, kind: Kind, telling: bool) -> Option<bool> {
         let start = self.at;
         self.eat(b'[')?;
         let found = match self.peek()? {
-            b']' => !matches!(kind, Kind::Instances | Kind::PrefixListEntries),
+            b']' => telling,
             b'{' => {
                 let mut keys = Vec::new();
                 let _ = self.members(MAX_DEPTH, &mut keys);

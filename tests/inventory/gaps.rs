@@ -61,7 +61,7 @@ fn each_gap_is_found_alone() {
         ("no-subnets", |v| drop(v.as_object_mut().unwrap().remove("Subnets")), &[]),
         ("no-vpcs", |v| drop(v.as_object_mut().unwrap().remove("Vpcs")), &[]),
         ("no-flow-logs", |v| drop(v.as_object_mut().unwrap().remove("FlowLogs")), &[]),
-        ("no-rule-ids", |v| drop(v.as_object_mut().unwrap().remove("SecurityGroupRules")), &[]),
+        ("no-rule-ids", |v| drop(v.as_object_mut().unwrap().remove("SecurityGroupRules")), &["sg-1"]),
         ("no-interfaces", |v| v["NetworkInterfaces"] = json!([]), &[]),
         ("groups-from-rules", |v| v["SecurityGroups"] = json!([]), &["sg-1"]),
         ("unreadable-prefix-lists", |v| v["PrefixLists"][0]["Cidrs"] = Value::Null, &["pl-1"]),

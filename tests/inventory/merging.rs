@@ -104,7 +104,7 @@ fn the_later_file_wins_and_the_report_says_so() {
         assert_eq!((conflicts[0].kind, conflicts[0].id.as_str()), (Kind::SecurityGroups, "sg-1"));
         assert_eq!(
             (&conflicts[0].kept, &conflicts[0].dropped),
-            (&world.path("3.json"), &world.path("2.json"))
+            (&world.path("3.json"), &world.path("1.json"))
         );
     }
 }

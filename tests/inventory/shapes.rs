@@ -1,9 +1,13 @@
 //! Every oddity of shape, one test each.
 
 use std::io::Write as _;
+use std::net::IpAddr;
 
 use flowgate::flow::{Direction, Protocol};
-use flowgate::inventory::{Inventory, NetworkInterface, Rule, RulePeer, SkipReason, looks_like_inventory};
+use flowgate::inventory::{
+    Inventory, Kind, NetworkInterface, Rule, RulePeer, SkipReason, looks_like_inventory,
+};
+use ipnet::IpNet;
 use serde_json::{Value, json};
 
 use super::World;
@@ -152,12 +156,12 @@ fn interfaces_with_everything() {
         "ConnectionTrackingConfiguration": {"TcpEstablishedTimeout": 3600, "UdpTimeout": "40"},
         "TagSet": [{"Key": "Name", "Value": "x"}]
     }));
-    assert_eq!(eni.addresses, ["10.0.0.5", "10.0.0.9", "2001:db8::5"].map(|a| a.parse().unwrap()));
+    assert_eq!(eni.addresses, ["10.0.0.5", "10.0.0.9", "2001:db8::5"].map(|a| a.parse::<IpAddr>().unwrap()));
     assert_eq!(
         eni.public_addresses,
-        ["203.0.113.5", "203.0.113.8", "203.0.113.9"].map(|a| a.parse().unwrap())
+        ["203.0.113.5", "203.0.113.8", "203.0.113.9"].map(|a| a.parse::<IpAddr>().unwrap())
     );
-    assert_eq!(eni.prefixes, ["10.0.1.16/28", "2001:db8:1::/80"].map(|p| p.parse().unwrap()));
+    assert_eq!(eni.prefixes, ["10.0.1.16/28", "2001:db8:1::/80"].map(|p| p.parse::<IpNet>().unwrap()));
     assert_eq!(eni.groups, ["sg-1", "sg-2"]);
     assert_eq!(eni.region.as_deref(), Some("us-west-2"));
     // A number lost its leading zero.
@@ -243,7 +247,7 @@ fn only_associated_blocks_count() {
             "arn:aws:ec2:eu-west-1:111122223333:subnet/subnet-1", "Ipv6CidrBlockAssociationSet": [
             {"Ipv6CidrBlock": "2001:db8:0:1::/64", "Ipv6CidrBlockState": state("associating")}]}]
     }));
-    let cidrs = |nets: &[ipnet::IpNet]| nets.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let cidrs = |nets: &[IpNet]| nets.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(cidrs(&inventory.vpcs["vpc-1"].cidrs), ["10.0.0.0/16", "10.2.0.0/16", "2001:db8::/56"]);
     assert_eq!(cidrs(&inventory.subnets["subnet-1"].cidrs), ["10.0.1.0/24"]);
     assert_eq!(inventory.subnets["subnet-1"].region.as_deref(), Some("eu-west-1"));
@@ -333,6 +337,29 @@ fn lists_and_objects_whose_name_was_lost() {
 }
 
 #[test]
+fn an_empty_list_says_that_there_are_none() {
+    for content in [
+        json!({"NetworkAcls": [], "Vpcs": [{"VpcId": "vpc-1"}]}),
+        json!({"NetworkAcls": null, "Vpcs": [{"VpcId": "vpc-1"}]}),
+        json!({"network_acls": null, "vpcs": [{"VpcId": "vpc-1"}]}),
+        json!({"NetworkAcls": []}),
+        json!({"NetworkAcls": null}),
+    ] {
+        assert!(looks_like_inventory(content.to_string().as_bytes()), "{content}");
+        let report = World::of(&content).load().report;
+        assert_eq!(report.observations[0].kinds[&Kind::NetworkAcls], 0, "{content}");
+    }
+}
+
+#[test]
+fn addresses_with_dashes_are_addresses() {
+    assert_eq!(
+        interface(json!({"PrivateIpAddress": "10-0-0-157"})).addresses,
+        ["10.0.0.157".parse::<IpAddr>().unwrap()]
+    );
+}
+
+#[test]
 fn other_json_is_skipped_and_not_picked() {
     for (name, content) in [
         (
@@ -349,6 +376,7 @@ fn other_json_is_skipped_and_not_picked() {
         ("attribute", json!({"NetworkInterfaceId": "eni-1", "Groups": [{"GroupId": "sg-1"}]})),
         ("permissions", json!({"NetworkInterfacePermissions": [{"NetworkInterfaceId": "eni-1"}]})),
         ("azure", json!({"subnets": [{"id": "x"}], "vpcs": null})),
+        ("empty lists anybody may have", json!({"instances": [], "subnets": [], "Instances": []})),
         ("scalar", json!(3)),
         ("nothing", json!([])),
         ("failed call", json!({"status_code": 400, "data": {"Error": {"Code": "UnauthorizedOperation"}}})),
@@ -381,10 +409,9 @@ fn the_beginning_of_a_file_is_enough_to_pick_it() {
     ] {
         assert!(!looks_like_inventory(log.as_bytes()), "{log}");
     }
-    // Any cut is safe to look at.
-    for end in 0..whole.len().min(400) {
-        looks_like_inventory(&whole.as_bytes()[..end]);
-    }
+    // Wherever it is cut: once enough was seen, more does not change the answer.
+    let answers: Vec<bool> = (0..400).map(|end| looks_like_inventory(&whole.as_bytes()[..end])).collect();
+    assert!(answers.is_sorted() && answers[399], "{answers:?}");
 }
 
 #[test]

@@ -165,16 +165,6 @@ fn kinds(gaps: &mut Gaps, read: &ObservationReport, inventory: &Inventory) {
         Kind::FlowLogs,
         "There are no flow log definitions, so an interface without records can't be told from one that is not logged.",
     );
-    let synthetic = |inventory: &Inventory| {
-        inventory.security_groups.values().any(|group| group.rules.iter().any(|rule| rule.synthetic))
-    };
-    missing(
-        described(Kind::SecurityGroupRules) || !synthetic(inventory),
-        "no-rule-ids",
-        Low,
-        Kind::SecurityGroupRules,
-        "No rule has an id of AWS, so rules go by made-up ids (`sgr-x…`) and commands that change them must spell them out.",
-    );
 }
 
 /// What was noticed while reading.
@@ -285,6 +275,18 @@ fn rule_gaps(gaps: &mut Gaps, inventory: &Inventory) {
         unknown_peerings,
         "VPC peering connection(s) that rules rely on are not in the inventory, so their state is unknown.",
         &run(Kind::Peerings),
+    );
+    let nameless = inventory
+        .security_groups
+        .values()
+        .filter(|group| !group.rules.is_empty() && group.rules.iter().all(|rule| rule.synthetic));
+    gaps.about(
+        "no-rule-ids",
+        Low,
+        at,
+        nameless.map(|group| group.id.clone()),
+        "security group(s) have no rule ids of AWS, so their rules go by made-up ids (`sgr-x…`) and commands that change them must spell them out.",
+        &run(Kind::SecurityGroupRules),
     );
     // Where some rules have ids, the rest are newer or older than them.
     let mixed = inventory.security_groups.values().filter(|group| {

@@ -136,7 +136,8 @@ fn every_object_of_every_dump_is_usable() {
 #[test]
 fn bad_files_are_all_listed_with_their_place() {
     let root = fixtures();
-    let Err(InventoryError::BadFiles(bad)) = load(&[root.clone()], &LoadOptions::default()) else {
+    let Err(InventoryError::BadFiles(bad)) = load(std::slice::from_ref(&root), &LoadOptions::default())
+    else {
         panic!("the invalid examples must not load");
     };
     let mut seen = Vec::new();

@@ -143,8 +143,7 @@ impl<'a> Scan<'a> {
         let found = match self.peek()? {
             b']' => telling,
             b'{' => {
-                let mut keys = Vec::new();
-                let _ = self.members(MAX_DEPTH, &mut keys);
+                let keys = self.keys();
                 kind.marks(|key| keys.contains(&key.as_bytes()))
             }
             _ => false,
@@ -154,6 +153,22 @@ impl<'a> Scan<'a> {
             self.skip()?;
         }
         Some(found)
+    }
+
+    /// The names of the members of an object, as far as the text goes. Does not look into them, so
+    /// that nested lists cost no more than flat ones.
+    fn keys(&mut self) -> Vec<&'a [u8]> {
+        let mut keys = Vec::new();
+        let mut next = |scan: &mut Self| {
+            keys.push(scan.string()?);
+            scan.eat(b':')?;
+            scan.skip()?;
+            scan.eat(b',')
+        };
+        if self.eat(b'{') == Some(true) {
+            while next(self) == Some(true) {}
+        }
+        keys
     }
 
     /// Skips a value without looking inside.

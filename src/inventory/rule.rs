@@ -2,7 +2,7 @@
 
 use super::{Rule, RulePeer};
 
-/// FNV-1a, 64 bits: http://www.isthe.com/chongo/tech/comp/fnv/. Small, public and stable, which is
+/// FNV-1a, 64 bits, see <http://www.isthe.com/chongo/tech/comp/fnv/>. Small, public and stable, which is
 /// all that a synthetic id needs.
 fn fnv1a_64(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {

@@ -414,6 +414,35 @@ fn the_beginning_of_a_file_is_enough_to_pick_it() {
     assert!(answers.is_sorted() && answers[399], "{answers:?}");
 }
 
+/// Neither the stack nor the time grows with nesting: a file may be anything.
+#[test]
+fn nesting_costs_nothing() {
+    for open in ["{\"SecurityGroups\":[{\"a\":1,", "[", "{\"data\":", "{\"Subnets\":[{\"Vpcs\":[{"] {
+        assert!(!looks_like_inventory(open.repeat(100_000).as_bytes()), "{open}");
+    }
+    let failure = World::of("[".repeat(100_000)).failure();
+    assert!(failure.contains("not JSON at line 1 column 128: recursion limit exceeded"), "{failure}");
+}
+
+proptest::proptest! {
+    /// What the helper picks by its beginning, it also picks whole, and nothing makes it panic.
+    #[test]
+    fn any_text_is_safe_to_look_at(
+        parts in proptest::collection::vec(proptest::sample::select(vec![
+            "{", "}", "[", "]", "\"", ":", ",", "\\", " ", "null", "1", "\"SecurityGroups\":", "\"GroupId\":\"sg-1\",",
+            "\"data\":", "\"Entries\":[", "\"Cidr\":\"10.0.0.0/8\"", "\u{feff}", "é",
+        ]), 0..40),
+        cut in 0..200_usize,
+    ) {
+        let text = parts.concat();
+        let head = &text.as_bytes()[..cut.min(text.len())];
+        // An entry of a prefix list must have no other members, which only the whole tells.
+        if looks_like_inventory(head) && !text.contains("Cidr") {
+            proptest::prop_assert!(looks_like_inventory(text.as_bytes()), "{text}");
+        }
+    }
+}
+
 #[test]
 fn wrong_types_name_file_and_field() {
     let rule = |more: Value| {

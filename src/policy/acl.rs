@@ -112,7 +112,13 @@ mod tests {
     use crate::flow::{Protocol, address_bits};
     use crate::inventory::AclEntry;
 
-    fn entry(number: u32, allow: bool, protocol: Option<u8>, cidr: &str, ports: Option<(u16, u16)>) -> AclEntry {
+    fn entry(
+        number: u32,
+        allow: bool,
+        protocol: Option<u8>,
+        cidr: &str,
+        ports: Option<(u16, u16)>,
+    ) -> AclEntry {
         AclEntry {
             number,
             direction: Direction::Inbound,

@@ -50,7 +50,8 @@ struct PortTable {
 
 impl PortTable {
     fn new(claims: &[Claim], protocol: u8) -> Self {
-        let claims: Vec<&Claim> = claims.iter().filter(|c| c.protocol.is_none_or(|p| p == protocol)).collect();
+        let claims: Vec<&Claim> =
+            claims.iter().filter(|c| c.protocol.is_none_or(|p| p == protocol)).collect();
         let range = |c: &Claim| if c.protocol.is_none() { (0, u16::MAX) } else { (c.low, c.high) };
         let mut starts: Vec<u16> = vec![0];
         for claim in &claims {
@@ -311,7 +312,9 @@ mod tests {
         blocks.add(&"0.0.0.0/0".parse().unwrap(), claim(None, 0, 0, 9999));
         let (index, v6) = blocks.index();
         assert!(!index.top.is_empty());
-        for (address, expect) in [(0x0a00_0105, vec![1, 9999]), (0x0900_0000, vec![9999]), (u32::MAX, vec![9999])] {
+        for (address, expect) in
+            [(0x0a00_0105, vec![1, 9999]), (0x0900_0000, vec![9999]), (u32::MAX, vec![9999])]
+        {
             let mut found = Vec::new();
             index.collect(address, 6, 443, &mut found);
             found.sort_unstable();

@@ -106,3 +106,67 @@ fn parquet(rows: &[Row], writer: &Writer<'_>) -> io::Result<Vec<u8>> {
     file.close().map_err(io::Error::other)?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::Array as _;
+    use arrow::array::AsArray as _;
+    use arrow::datatypes::{Int32Type, Int64Type};
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+
+    use super::super::account::build;
+    use super::super::net::ip;
+    use super::super::rows::{Format, Status};
+    use super::*;
+
+    #[test]
+    fn keys_look_like_those_of_aws() {
+        assert_eq!(
+            key("fl-0a1b2c3d4e5f60718", 1_772_323_500, 0xdead_beef, false),
+            "AWSLogs/111122223333/vpcflowlogs/eu-west-1/2026/03/01/\
+             111122223333_vpcflowlogs_eu-west-1_fl-0a1b2c3d4e5f60718_20260301T0005Z_deadbeef.log.gz"
+        );
+    }
+
+    #[test]
+    fn parquet_has_the_documented_types_and_missing_values() {
+        let account = build(None);
+        let writer = Writer::new(&account, Format::V5);
+        let nat = account.eni("nat");
+        let flow = Row {
+            egress: false,
+            proto: 6,
+            flags: 3,
+            shown: ip("10.20.0.220"),
+            local: ip("52.218.0.9"),
+            remote: ip("10.20.10.31"),
+            local_port: 443,
+            remote_port: 40_000,
+            packets: 9,
+            bytes: 900,
+            ..Row::empty(nat, Status::Ok, 100, 130)
+        };
+        let rows = [flow, Row::empty(nat, Status::NoData, 100, 159)];
+        let bytes = bytes::Bytes::from(parquet(&rows, &writer).unwrap());
+        let mut reader = ParquetRecordBatchReaderBuilder::try_new(bytes).unwrap().build().unwrap();
+        let batch = reader.next().unwrap().unwrap();
+        let text =
+            |name: &str, row| batch.column_by_name(name).unwrap().as_string::<i32>().value(row).to_owned();
+        assert_eq!((text("dstaddr", 0), text("dstaddr", 1)), ("10.20.0.220".into(), "-".into()));
+        assert_eq!(text("pkt_dstaddr", 0), "52.218.0.9");
+        assert_eq!(text("pkt_dst_aws_service", 0), "S3");
+        assert_eq!((text("action", 1), text("log_status", 1)), ("-".into(), "NODATA".into()));
+        let ports = batch.column_by_name("srcport").unwrap().as_primitive::<Int32Type>();
+        assert_eq!((ports.value(0), ports.is_null(1)), (40_000, true));
+        let path = batch.column_by_name("traffic_path").unwrap().as_primitive::<Int32Type>();
+        assert!(path.is_null(0), "ingress has no traffic-path");
+        let start = batch.column_by_name("start").unwrap().as_primitive::<Int64Type>();
+        assert_eq!((start.value(0), start.value(1)), (100, 100));
+
+        let mut line = Vec::new();
+        writer.line(&rows[0], &mut line);
+        let line = String::from_utf8(line).unwrap();
+        assert!(line.contains(" 10.20.10.31 10.20.0.220 40000 443 6 9 900 100 130 ACCEPT OK "), "{line}");
+        assert!(line.ends_with(" - S3 ingress -\n"), "{line}");
+    }
+}

@@ -12,10 +12,10 @@
 //! | `policy` | groups and network ACLs, written straight from the AWS documentation |
 //! | `sim` | packets passing interfaces: connection tracking, NAT gateway, both views of an internal connection |
 //! | `talk` | TCP, UDP and other conversations, given what gets through |
-//! | `traffic` | the regular traffic |
+//! | `traffic`, `noise` | the regular traffic; what is blocked, scanned and changed |
 //! | `plants` | the planted anomalies and the rules made to be found |
 //! | `rows`, `files` | records in formats v2, v3, v5; gzip text and Parquet under AWS keys |
-//! | `inventory` | AWS CLI JSON |
+//! | `inventory`, `sg_dump` | AWS CLI JSON |
 //! | `truth` | connections, rule usage, events, late packets |
 //! | `bench` | a quick stream of many records, without truth |
 //!
@@ -49,10 +49,12 @@ pub mod config;
 pub mod files;
 pub mod inventory;
 pub mod net;
+pub mod noise;
 pub mod plants;
 pub mod policy;
 pub mod rng;
 pub mod rows;
+pub mod sg_dump;
 pub mod sim;
 pub mod talk;
 pub mod traffic;
@@ -61,7 +63,7 @@ pub mod truth;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -152,6 +154,7 @@ struct Entry {
 /// # Panics
 /// When the simulator contradicts itself, e.g. regular traffic is blocked: a bug in the simulator.
 pub fn generate(options: &Options) -> io::Result<Summary> {
+    clear(&options.out)?;
     let from = EPOCH * 1000;
     let until = (EPOCH + (options.hours * 3600.0) as i64) * 1000;
     let part = |p: f64| from + ((until - from) as f64 * p) as i64 / 1000 * 1000;
@@ -205,6 +208,17 @@ pub fn generate(options: &Options) -> io::Result<Summary> {
     )?;
     inventory::put(&dir.join("world.json"), &about(options, &account, changes, &observations, &summary))?;
     Ok(summary)
+}
+
+/// Removes an earlier world, whose files would be read along with the new ones.
+fn clear(out: &Path) -> io::Result<()> {
+    for name in ["AWSLogs", "inventory", "truth"] {
+        let dir = out.join(name);
+        if dir.exists() {
+            fs::remove_dir_all(dir)?;
+        }
+    }
+    Ok(())
 }
 
 fn about(
@@ -337,11 +351,6 @@ fn write_logs(
     let wanted = if options.missing { (keys.len() / 40).max(2) } else { 0 };
     let missing: BTreeSet<(i64, u64)> = (0..wanted).map(|_| rng.pick(&keys)).collect();
 
-    let logs = options.out.join("AWSLogs");
-    if logs.exists() {
-        // Files of an earlier world would be read along with these.
-        fs::remove_dir_all(&logs)?;
-    }
     let writer = Writer::new(account, options.format);
     let style = files::Style { parquet: options.parquet, level: 6 };
     let mut summary = Summary { window: (sim.window.0 / 1000, sim.window.1 / 1000), ..Summary::default() };
@@ -382,4 +391,45 @@ fn write_logs(
         summary.bytes += files::write(&options.out, &key, &rows, &writer, style, &mut scratch)?;
     }
     Ok(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents(dir: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>, root: &Path) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                contents(&path, found, root);
+            } else {
+                found.insert(path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap());
+            }
+        }
+    }
+
+    #[test]
+    fn same_options_give_the_same_bytes_and_another_seed_gives_others() {
+        let worlds: Vec<(Summary, BTreeMap<PathBuf, Vec<u8>>)> = [("a", 5), ("b", 5), ("c", 6)]
+            .into_iter()
+            .map(|(name, seed)| {
+                let out = tempfile::Builder::new().prefix(name).tempdir().unwrap();
+                let options = Options {
+                    snapshots: true,
+                    missing: true,
+                    jitter: true,
+                    ..Options::sample(out.path(), seed)
+                };
+                let summary = generate(&options).unwrap();
+                let mut found = BTreeMap::new();
+                contents(out.path(), &mut found, out.path());
+                (summary, found)
+            })
+            .collect();
+        assert_eq!(worlds[0], worlds[1]);
+        assert_ne!(worlds[0], worlds[2]);
+        let summary = &worlds[0].0;
+        assert_eq!(summary.lines, summary.records + summary.nodata + summary.skipdata);
+        assert!(summary.missing_files > 0 && summary.skipdata > 0 && summary.nodata > 0);
+    }
 }

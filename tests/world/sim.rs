@@ -386,6 +386,10 @@ impl<'a> Sim<'a> {
                 || self.tracks.get(&tuple).is_none_or(|t| t.closed || !self.conns[t.conn].accepted),
             "TCP opened twice"
         );
+        assert!(
+            !policy::depends_on_v6_reference(account, tuple.eni, opening),
+            "the truth would depend on what AWS does not document: {tuple:?}"
+        );
         let shown = Tuple { local: self.shown_local(tuple.eni, tuple.local), ..tuple };
         assert!(self.used.insert(shown), "simulator bug: 5-tuple used twice: {shown:?}");
         let rules = policy::permitting(account, tuple.eni, opening, View::Dumped);

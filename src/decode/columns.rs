@@ -29,7 +29,7 @@ impl<T: Default> Nullable<T> {
         Self { values: Vec::with_capacity(capacity), nulls: NullBufferBuilder::new(capacity) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn push(&mut self, value: Option<T>) {
         self.nulls.append(value.is_some());
         self.values.push(value.unwrap_or_default());

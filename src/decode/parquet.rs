@@ -207,7 +207,7 @@ fn read_row(
             Cell::Bad => false,
             _ if step.op == Op::Skip => true,
             Cell::Number(number) => row.set_number(step.op, number),
-            Cell::Text(text) => row.read(step.op, text) == Some(text.len()),
+            Cell::Text(text) => row.read_whole(step.op, text),
         };
         if !fits {
             return Err(Fault::Value { field: fields[index].name });

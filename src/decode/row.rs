@@ -142,46 +142,60 @@ impl<'a> Row<'a> {
 
     /// Takes the value at the beginning of `rest` and returns its length, or nothing if it cannot be
     /// what `op` asks for.
-    #[inline]
+    ///
+    /// Inlined so that the hot loop has the code of each kind of value in place; elsewhere use
+    /// [`Row::read_whole`].
+    #[inline(always)]
     pub(super) fn read(&mut self, op: Op, rest: &'a [u8]) -> Option<usize> {
         match op {
             Op::Skip => Some(token::length(rest)),
-            Op::SrcAddr | Op::DstAddr | Op::PktSrcAddr | Op::PktDstAddr => {
-                let (value, len) = token::address(rest)?;
-                if let Some(bits) = value {
-                    self.present |= op.bit();
-                    match op {
-                        Op::SrcAddr => self.srcaddr = bits,
-                        Op::DstAddr => self.dstaddr = bits,
-                        Op::PktSrcAddr => self.pkt_srcaddr = bits,
-                        _ => self.pkt_dstaddr = bits,
-                    }
-                }
-                Some(len)
-            }
-            Op::SrcPort
-            | Op::DstPort
-            | Op::Protocol
-            | Op::Packets
-            | Op::Bytes
-            | Op::Start
-            | Op::End
-            | Op::TcpFlags => {
-                let (value, len) = token::number(rest)?;
-                match value {
-                    Some(number) => self.set_number(op, number).then_some(len),
-                    None => Some(len),
-                }
-            }
+            Op::SrcAddr => self.address(op, rest, |row| &mut row.srcaddr),
+            Op::DstAddr => self.address(op, rest, |row| &mut row.dstaddr),
+            Op::PktSrcAddr => self.address(op, rest, |row| &mut row.pkt_srcaddr),
+            Op::PktDstAddr => self.address(op, rest, |row| &mut row.pkt_dstaddr),
+            Op::SrcPort => self.number(Op::SrcPort, rest),
+            Op::DstPort => self.number(Op::DstPort, rest),
+            Op::Protocol => self.number(Op::Protocol, rest),
+            Op::Packets => self.number(Op::Packets, rest),
+            Op::Bytes => self.number(Op::Bytes, rest),
+            Op::Start => self.number(Op::Start, rest),
+            Op::End => self.number(Op::End, rest),
+            Op::TcpFlags => self.number(Op::TcpFlags, rest),
             Op::Action => self.keyword(op, rest, b"ACCEPT", b"REJECT", |row, code| row.action = code),
             Op::Direction => self.keyword(op, rest, b"ingress", b"egress", |row, code| row.direction = code),
             Op::Status => self.read_status(rest),
+            Op::Interface => Some(self.read_text(Op::Interface, rest)),
             _ => Some(self.read_text(op, rest)),
         }
     }
 
+    /// Takes a value that is all of `value`. False if it cannot be what `op` asks for.
+    #[inline(never)]
+    pub(super) fn read_whole(&mut self, op: Op, value: &'a [u8]) -> bool {
+        self.read(op, value) == Some(value.len())
+    }
+
+    #[inline(always)]
+    fn number(&mut self, op: Op, rest: &[u8]) -> Option<usize> {
+        let (value, len) = token::number(rest)?;
+        match value {
+            Some(number) => self.set_number(op, number).then_some(len),
+            None => Some(len),
+        }
+    }
+
+    #[inline(always)]
+    fn address(&mut self, op: Op, rest: &[u8], slot: impl Fn(&mut Self) -> &mut u128) -> Option<usize> {
+        let (value, len) = token::address(rest)?;
+        if let Some(bits) = value {
+            self.present |= op.bit();
+            *slot(self) = bits;
+        }
+        Some(len)
+    }
+
     /// Takes a number that is one already. False if it is out of the range of `op`.
-    #[inline]
+    #[inline(always)]
     pub(super) fn set_number(&mut self, op: Op, number: u64) -> bool {
         self.present |= op.bit();
         match op {
@@ -197,7 +211,7 @@ impl<'a> Row<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn keyword(
         &mut self,
         op: Op,
@@ -206,37 +220,34 @@ impl<'a> Row<'a> {
         one: &[u8],
         set: impl FnOnce(&mut Self, u8),
     ) -> Option<usize> {
-        let len = token::length(rest);
-        let value = &rest[..len];
-        if value == b"-" {
-            return Some(1);
-        }
-        let code = if value == zero {
-            0
-        } else if value == one {
-            1
+        let (code, len) = if token::begins(rest, zero) {
+            (0, zero.len())
+        } else if token::begins(rest, one) {
+            (1, one.len())
         } else {
-            return None;
+            return token::is_missing(rest).then_some(1);
         };
         set(self, code);
         self.present |= op.bit();
         Some(len)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_status(&mut self, rest: &[u8]) -> Option<usize> {
-        let len = token::length(rest);
-        self.status = match &rest[..len] {
-            b"OK" => Some(CaptureStatus::Ok),
-            b"NODATA" => Some(CaptureStatus::NoData),
-            b"SKIPDATA" => Some(CaptureStatus::SkipData),
-            b"-" => None,
-            _ => return None,
+        let (status, len) = if token::begins(rest, b"OK") {
+            (CaptureStatus::Ok, 2)
+        } else if token::begins(rest, b"NODATA") {
+            (CaptureStatus::NoData, 6)
+        } else if token::begins(rest, b"SKIPDATA") {
+            (CaptureStatus::SkipData, 8)
+        } else {
+            return token::is_missing(rest).then_some(1);
         };
+        self.status = Some(status);
         Some(len)
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_text(&mut self, op: Op, rest: &'a [u8]) -> usize {
         let len = token::length(rest);
         let value = &rest[..len];
@@ -257,7 +268,7 @@ impl<'a> Row<'a> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn fit<T: TryFrom<u64>>(number: u64, slot: &mut T) -> bool {
     T::try_from(number).map(|value| *slot = value).is_ok()
 }

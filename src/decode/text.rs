@@ -2,7 +2,7 @@
 
 use memchr::memchr;
 
-use super::assemble::Assembler;
+use super::assemble::{Assembler, Step};
 use super::envelope;
 use super::error::{DecodeError, SchemaProblem};
 use super::extra::ExtraValue;
@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::format::{FormatColumn, LogFormat, Separator, is_blank, tokens, unquote};
 use super::options::DecodeOptions;
 use super::row::{Op, Row};
+use super::token;
 use crate::flow::{CaptureStatus, FlowBatch, MalformedExample, Tally};
 
 /// Rows that vectors are sized for beforehand, whatever batch size is asked for.
@@ -333,8 +334,8 @@ impl TextDecoder {
 #[inline]
 fn take_row(rows: &mut Assembler, separator: Separator, line: &[u8]) -> Result<CaptureStatus, Fault> {
     let taken = match separator {
-        Separator::Space if rows.has_extras() => spaced_row::<true>(rows, line),
-        Separator::Space => spaced_row::<false>(rows, line),
+        Separator::Space if rows.has_extras() => wide_row(rows, line),
+        Separator::Space => spaced_row(rows, line),
         Separator::Comma => comma_row(rows, line),
     };
     taken.map_err(|fault| unused(rows, separator, line, fault))
@@ -342,29 +343,58 @@ fn take_row(rows: &mut Assembler, separator: Separator, line: &[u8]) -> Result<C
 
 /// The hot loop: each step takes its value and says how long it was, so every byte is looked at once.
 #[inline]
-fn spaced_row<const EXTRAS: bool>(rows: &mut Assembler, line: &[u8]) -> Result<CaptureStatus, Fault> {
+fn spaced_row(rows: &mut Assembler, line: &[u8]) -> Result<CaptureStatus, Fault> {
     let mut row = Row::default();
     let mut rest = line;
-    for index in 0..rows.steps().len() {
-        let step = rows.steps()[index];
+    for &Step { op, .. } in rows.steps() {
         if rest.is_empty() {
             return Err(Fault::COUNT);
         }
-        let len = row.read(step.op, rest).ok_or(Fault::Value { field: step.op.field() })?;
-        if EXTRAS && let Some(extra) = step.extra {
-            rows.push_extra(extra, ExtraValue::Text(&rest[..len]))?;
-        }
-        rest = &rest[len..];
-        while let Some((&byte, tail)) = rest.split_first()
-            && is_blank(byte)
-        {
-            rest = tail;
-        }
+        let len = row.read(op, rest).ok_or(Fault::Value { field: op.field() })?;
+        rest = after(rest, len);
     }
     if !rest.is_empty() {
         return Err(Fault::COUNT);
     }
     rows.settle(&row)
+}
+
+/// As [`spaced_row`], with columns beyond the engine's.
+#[inline(never)]
+fn wide_row(rows: &mut Assembler, line: &[u8]) -> Result<CaptureStatus, Fault> {
+    let mut row = Row::default();
+    let mut rest = line;
+    for index in 0..rows.steps().len() {
+        let Step { op, extra } = rows.steps()[index];
+        if rest.is_empty() {
+            return Err(Fault::COUNT);
+        }
+        let value = &rest[..token::length(rest)];
+        if op != Op::Skip && !row.read_whole(op, value) {
+            return Err(Fault::Value { field: op.field() });
+        }
+        if let Some(extra) = extra {
+            rows.push_extra(extra, ExtraValue::Text(value))?;
+        }
+        rest = after(rest, value.len());
+    }
+    if !rest.is_empty() {
+        return Err(Fault::COUNT);
+    }
+    rows.settle(&row)
+}
+
+/// What follows a value of length `len` and the blanks after it.
+#[inline(always)]
+fn after(rest: &[u8], len: usize) -> &[u8] {
+    // One blank is the rule.
+    let mut rest = rest.get(len + 1..).unwrap_or_default();
+    while let Some((&byte, tail)) = rest.split_first()
+        && is_blank(byte)
+    {
+        rest = tail;
+    }
+    rest
 }
 
 fn comma_row(rows: &mut Assembler, line: &[u8]) -> Result<CaptureStatus, Fault> {
@@ -374,7 +404,7 @@ fn comma_row(rows: &mut Assembler, line: &[u8]) -> Result<CaptureStatus, Fault> 
         let step = rows.steps()[index];
         let value = values.next().ok_or(Fault::COUNT)?;
         // Text that nobody reads may hold blanks; other values are read to their end.
-        if !value.is_empty() && step.op != Op::Skip && row.read(step.op, value) != Some(value.len()) {
+        if !value.is_empty() && step.op != Op::Skip && !row.read_whole(step.op, value) {
             return Err(Fault::Value { field: step.op.field() });
         }
         if let Some(extra) = step.extra {

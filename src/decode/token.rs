@@ -22,23 +22,28 @@ const ABOVE_SPACE: u64 = 0x5f5f_5f5f_5f5f_5f5f;
 const POWERS_OF_10: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 /// The first eight bytes, little endian, zeros after the end.
-#[inline]
+#[inline(always)]
 fn word_at(rest: &[u8]) -> u64 {
     match rest.first_chunk::<8>() {
         Some(chunk) => u64::from_le_bytes(*chunk),
-        None => rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte)),
+        None => short_word(rest),
     }
 }
 
+#[inline(never)]
+fn short_word(rest: &[u8]) -> u64 {
+    rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
 /// How many digits lead a word whose bytes had [`ZEROS`] taken off.
-#[inline]
+#[inline(always)]
 fn leading_digits(word: u64) -> usize {
     let others = (((word & LOW_BITS) + ABOVE_9) | word) & HIGH_BITS;
     (others.trailing_zeros() / 8) as usize
 }
 
 /// The number that the first `count` (1 to 8) digits of a word spell.
-#[inline]
+#[inline(always)]
 fn spelled(word: u64, count: usize) -> u64 {
     // Digits moved to the end of the word, zeros before them; then pairs, fours and eights are summed.
     let word = word << (64 - 8 * count);
@@ -48,19 +53,25 @@ fn spelled(word: u64, count: usize) -> u64 {
     low.wrapping_add(high) >> 32
 }
 
-#[inline]
+#[inline(always)]
 fn ends_at(rest: &[u8], len: usize) -> bool {
     rest.get(len).is_none_or(|&byte| is_blank(byte))
 }
 
 /// `-` as a whole value.
-#[inline]
+#[inline(always)]
 pub(super) fn is_missing(rest: &[u8]) -> bool {
     rest.first() == Some(&b'-') && ends_at(rest, 1)
 }
 
+/// True if the value is `word`.
+#[inline(always)]
+pub(super) fn begins(rest: &[u8], word: &[u8]) -> bool {
+    rest.starts_with(word) && ends_at(rest, word.len())
+}
+
 /// Length of the value.
-#[inline]
+#[inline(always)]
 pub(super) fn length(rest: &[u8]) -> usize {
     let mut at = 0;
     while let Some(chunk) = rest.get(at..).and_then(|r| r.first_chunk::<8>()) {
@@ -72,11 +83,16 @@ pub(super) fn length(rest: &[u8]) -> usize {
         }
         at += 8;
     }
-    at + rest[at..].iter().take_while(|&&byte| !is_blank(byte)).count()
+    at + short_length(&rest[at..])
+}
+
+#[inline(never)]
+fn short_length(rest: &[u8]) -> usize {
+    rest.iter().take_while(|&&byte| !is_blank(byte)).count()
 }
 
 /// A decimal number without sign.
-#[inline]
+#[inline(always)]
 pub(super) fn number(rest: &[u8]) -> Parsed<u64> {
     let word = word_at(rest) ^ ZEROS;
     let (value, len) = match leading_digits(word) {
@@ -103,11 +119,16 @@ fn long_number(rest: &[u8]) -> Parsed<u64> {
 }
 
 /// An IPv4 or IPv6 address as 128 bits, IPv4 mapped.
-#[inline]
+#[inline(always)]
 pub(super) fn address(rest: &[u8]) -> Parsed<u128> {
     if let Some((bits, len)) = ipv4(rest) {
         return Some((Some(0xffff << 32 | u128::from(bits)), len));
     }
+    other_address(rest)
+}
+
+#[inline(never)]
+fn other_address(rest: &[u8]) -> Parsed<u128> {
     if is_missing(rest) {
         return Some((None, 1));
     }
@@ -117,36 +138,49 @@ pub(super) fn address(rest: &[u8]) -> Parsed<u128> {
 }
 
 /// An IPv4 address that is followed by a blank within 16 bytes. `None` means "look closer".
-#[inline]
+#[inline(always)]
 fn ipv4(rest: &[u8]) -> Option<(u32, usize)> {
-    const WIDE_HIGH_BITS: u128 = (HIGH_BITS as u128) << 64 | HIGH_BITS as u128;
-    const WIDE_ZEROS: u128 = (ZEROS as u128) << 64 | ZEROS as u128;
-    const WIDE_ABOVE_9: u128 = (ABOVE_9 as u128) << 64 | ABOVE_9 as u128;
+    /// The least number of so many digits: a leading zero could mean octal, and is left to the standard
+    /// library, which refuses it.
+    const LEAST: [u32; 4] = [256, 0, 10, 100];
 
     let chunk = rest.first_chunk::<16>()?;
-    let word = u128::from_le_bytes(*chunk) ^ WIDE_ZEROS;
-    let mut others = (((word & !WIDE_HIGH_BITS) + WIDE_ABOVE_9) | word) & WIDE_HIGH_BITS;
-    let mut bits = 0;
-    let mut from = 0;
-    for last in [false, false, false, true] {
-        let end = (others.trailing_zeros() / 8) as usize;
+    // One bit for each byte that is no digit; the fourth such byte ends the address.
+    let mut others = other_bytes(word_at(&chunk[..8])) | other_bytes(word_at(&chunk[8..])) << 8;
+    let mut ends = [0; 4];
+    for end in &mut ends {
+        *end = others.trailing_zeros() as usize;
         others &= others.wrapping_sub(1);
-        let fits = if last { is_blank(*chunk.get(end)?) } else { chunk.get(end) == Some(&b'.') };
-        let digits = end - from;
-        if !fits || digits == 0 || digits > 3 {
-            return None;
-        }
-        let first = (word >> (8 * from)) as u32;
-        let moved = first << (8 * (4 - digits));
-        let octet = (moved >> 24) + 10 * (moved >> 16 & 0xff) + 100 * (moved >> 8 & 0xff);
-        // A leading zero could mean octal: left to the standard library, which refuses it.
-        if octet > 255 || (digits > 1 && first & 0xff == 0) {
-            return None;
-        }
-        bits = bits << 8 | octet;
-        from = end + 1;
     }
-    Some((bits, from - 1))
+    let [a, b, c, len] = ends;
+    let separated = chunk.get(a) == Some(&b'.')
+        && chunk.get(b) == Some(&b'.')
+        && chunk.get(c) == Some(&b'.')
+        && is_blank(*chunk.get(len)?);
+    if !separated {
+        return None;
+    }
+    let mut bits = 0;
+    let mut fits = true;
+    for (from, end) in [(0, a), (a + 1, b), (b + 1, c), (c + 1, len)] {
+        let digits = end - from;
+        let least = LEAST.get(digits)?;
+        let text = u32::from_le_bytes(*chunk.get(from..)?.first_chunk::<4>()?) ^ ZEROS as u32;
+        // The digits moved to the end of the word: ones last, zeros before them.
+        let moved = text.unbounded_shl(32 - 8 * digits as u32);
+        let octet = (moved >> 24) + 10 * (moved >> 16 & 0xff) + 100 * (moved >> 8 & 0xff);
+        fits &= (*least..=255).contains(&octet);
+        bits = bits << 8 | octet;
+    }
+    fits.then_some((bits, len))
+}
+
+/// One bit for each byte of a word that is no digit, the first byte lowest.
+#[inline(always)]
+fn other_bytes(word: u64) -> u32 {
+    let word = word ^ ZEROS;
+    let others = (((word & LOW_BITS) + ABOVE_9) | word) & HIGH_BITS;
+    ((others >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
 }
 
 #[cfg(test)]

@@ -104,8 +104,8 @@ pub struct OddCell {
 /// Sums over judged connections.
 #[derive(Debug, Default)]
 pub struct Rollup {
-    /// By rule number.
-    pub(crate) rules: Vec<RuleUse>,
+    /// By rule number; only rules with connections, so that many rules cost nothing per partition.
+    pub(crate) rules: BTreeMap<u32, RuleUse>,
     /// Which rules permitted connections together: rule numbers to connections.
     pub(crate) sets: BTreeMap<Vec<u32>, u64>,
     pub(crate) odd: BTreeMap<OddKey, OddCell>,
@@ -118,12 +118,6 @@ pub struct Rollup {
 }
 
 impl Rollup {
-    /// For this many rules.
-    #[must_use]
-    pub fn new(rules: usize) -> Self {
-        Self { rules: vec![RuleUse::default(); rules], ..Self::default() }
-    }
-
     /// Takes a judged connection in.
     pub fn add(&mut self, connection: &Connection, judged: &Judged) {
         let late_only = judged.verdict == Verdict::Rejected(Cause::LatePacket);
@@ -157,7 +151,7 @@ impl Rollup {
         }
         let weak = weak_opener || judged.decision.weak;
         for &rule in rules {
-            self.rules[rule as usize].add(connection, rules.len() == 1, weak);
+            self.rules.entry(rule).or_default().add(connection, rules.len() == 1, weak);
         }
         // Single rules are counted by their use already; only combinations need the table.
         if rules.len() > 1 {
@@ -205,8 +199,13 @@ impl Rollup {
 
     /// Adds the sums of the next partition.
     pub fn merge(&mut self, other: Self) {
-        for (into, from) in self.rules.iter_mut().zip(&other.rules) {
-            into.merge(from);
+        for (rule, usage) in other.rules {
+            match self.rules.get_mut(&rule) {
+                Some(into) => into.merge(&usage),
+                None => {
+                    self.rules.insert(rule, usage);
+                }
+            }
         }
         for (set, count) in other.sets {
             *self.sets.entry(set).or_default() += count;

@@ -197,7 +197,7 @@ fn interface_row(facts: InterfaceFacts, latest: &Inventory) -> InterfaceRow {
     }
 }
 
-fn rule_facts(uses: &[RuleUse], timeline: &Timeline, latest: &Inventory, policy: &Policy) -> Vec<RuleFacts> {
+fn rule_facts(uses: &BTreeMap<u32, RuleUse>, timeline: &Timeline, latest: &Inventory, policy: &Policy) -> Vec<RuleFacts> {
     let mut attached: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for interface in latest.interfaces.values() {
         for group in &interface.groups {
@@ -248,7 +248,7 @@ fn rule_facts(uses: &[RuleUse], timeline: &Timeline, latest: &Inventory, policy:
                 interfaces: attached.get(group.id.as_str()).cloned().unwrap_or_default(),
                 group_is_referenced: referenced.contains(group.id.as_str()),
                 existed_throughout: earlier.iter().all(|ids| ids.contains(rule.id.as_str())),
-                usage: uses.get(number as usize).cloned().unwrap_or_default(),
+                usage: uses.get(&number).cloned().unwrap_or_default(),
             });
         }
     }
@@ -276,4 +276,10 @@ fn invisible(
         Some((53, 53)) if only("169.254.169.253") => Some("Amazon DNS traffic is never logged"),
         _ => None,
     }
+}
+
+/// Private in the sense of a VPC: RFC 1918, RFC 6598, RFC 4193, link-local.
+#[must_use]
+pub fn is_private(address: std::net::IpAddr) -> bool {
+    crate::connection::is_private(crate::flow::address_bits(address))
 }

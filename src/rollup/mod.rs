@@ -9,9 +9,11 @@ mod peers;
 mod rejects;
 
 pub use accumulate::{OddCell, OddKey, Rollup, RuleUse};
-pub use facts::{InterfaceRow, Rollups, RuleFacts};
+pub use facts::{InterfaceRow, Rollups, RuleFacts, is_private};
 pub use peers::Peers;
 pub use rejects::{Attempt, RejectTable};
+
+pub use crate::policy::{EscapeReason, Verdict};
 
 /// Seconds per bucket of rejected attempts.
 pub const REJECT_BUCKET: u32 = accumulate::REJECT_BUCKET;

@@ -3,7 +3,7 @@
 use polars::prelude::{Column, DataFrame, PolarsResult};
 
 use super::accumulate::REJECT_BUCKET;
-use crate::connection::Connection;
+use crate::connection::{Connection, is_private};
 use crate::flow::Direction;
 
 /// Rejected attempts. Late packets are no attempts and are not in here; a blocked reply is one, under the
@@ -85,13 +85,15 @@ impl RejectTable {
         }
     }
 
-    /// Attempts per (interface, direction, cause, 5-minute bucket): columns `interface`, `direction` (0
-    /// inbound, 1 outbound), `cause`, `bucket` (Unix seconds / 300) and `attempts`, sorted by the first four.
+    /// Attempts per (interface, direction, cause, inside or outside source, 5-minute bucket): columns
+    /// `interface`, `direction` (0 inbound, 1 outbound), `cause`, `inside` (1 for private addresses), `bucket`
+    /// (Unix seconds / 300) and `attempts`, sorted by the first five.
     ///
     /// # Errors
     /// Passes on what polars reports.
     pub fn by_bucket(&self) -> PolarsResult<DataFrame> {
         let bucket: Vec<u32> = self.first.iter().map(|t| t / REJECT_BUCKET).collect();
+        let inside: Vec<u8> = self.remote.iter().map(|&a| u8::from(is_private(a))).collect();
         let row: Vec<u32> = (0..self.len()).map(|i| u32::try_from(i).unwrap_or(u32::MAX)).collect();
         let frame = DataFrame::new(
             self.len(),
@@ -99,12 +101,12 @@ impl RejectTable {
                 Column::new("interface".into(), &self.interface),
                 Column::new("direction".into(), &self.direction),
                 Column::new("cause".into(), &self.cause),
+                Column::new("inside".into(), inside),
                 Column::new("bucket".into(), bucket),
                 Column::new("attempts".into(), row),
             ],
         )?;
-        let keys = ["interface", "direction", "cause", "bucket"];
-        #[expect(deprecated, reason = "the eager group-by is what the minimal build of polars has")]
+        let keys = ["interface", "direction", "cause", "inside", "bucket"];
         let mut counts = frame.group_by(keys)?.select(["attempts"]).count()?;
         counts.rename("attempts_count", "attempts".into())?;
         counts.sort(keys, Default::default())

@@ -35,8 +35,9 @@ pub fn is_parquet(prefix: &[u8]) -> bool {
 
 /// Decodes one Parquet file that is in memory. Iterate for the batches; after an error it is over.
 ///
-/// A damaged file gives an error and never a panic: the library is known to index out of bounds on some
-/// damaged files, so its calls are fenced with `catch_unwind`.
+/// A damaged file gives an error and never a panic. The library panics on some of them (parquet 60: negative
+/// column sizes in the footer, a data page before its dictionary, bit-packed levels cut short), so its calls
+/// are fenced with `catch_unwind`. A panic hook still sees these panics.
 #[derive(Debug)]
 pub struct ParquetDecoder {
     reader: Option<ParquetRecordBatchReader>,

@@ -225,7 +225,10 @@ impl TextDecoder {
     /// Takes a line that is the first, or a header, or malformed, or of a format that is refused.
     #[cold]
     fn take_odd_line(&mut self, line: &[u8], fault: Option<Fault>) {
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        let mut line = line;
+        if matches!(self.state, State::Unknown) && self.tally.lines == 0 {
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii_start();
+        }
         if !self.timed && matches!(self.state, State::Unknown) {
             let without = envelope::without_time(line);
             if without.len() < line.len() {

@@ -47,7 +47,8 @@ pub struct DecodeOptions {
 impl DecodeOptions {
     /// Default of [`DecodeOptions::batch_rows`].
     pub const BATCH_ROWS: usize = 16 * 1024;
-    /// Default of [`DecodeOptions::max_line_bytes`]: ten times the longest record AWS can write.
+    /// Default of [`DecodeOptions::max_line_bytes`]: room for six percent-encoded tags
+    /// and five ARNs of greatest length (about 28 KiB), twice.
     pub const MAX_LINE_BYTES: usize = 64 * 1024;
     /// Default of [`DecodeOptions::max_object_bytes`]. AWS closes a file at 75 MB compressed, which is
     /// below 2 GB of text.

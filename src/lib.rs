@@ -6,6 +6,7 @@ pub mod detect;
 pub mod finding;
 pub mod flow;
 pub mod inventory;
+pub mod pipeline;
 pub mod policy;
 pub mod report;
 pub mod rollup;

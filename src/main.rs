@@ -1,1 +1,2 @@
+//! flowgate.
 fn main() {}

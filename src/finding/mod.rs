@@ -1,1 +1,15 @@
-//! (room)
+//! What did we conclude, and how sure?
+//!
+//! A [`Finding`] can only be made by [`FindingBuilder`], which refuses one without evidence. [`RuleRow`] is
+//! the verdict on one rule, [`Summary`] what the run read and did not read, and [`Conclusions`] all of it:
+//! what detectors produce and renderers show.
+
+mod builder;
+mod model;
+mod rules;
+mod summary;
+
+pub use builder::{FindingBuilder, IncompleteFinding};
+pub use model::{Finding, Grade, Kind, Ports, Severity};
+pub use rules::{PortCount, RuleClass, RuleRow};
+pub use summary::{Conclusions, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount, Window};

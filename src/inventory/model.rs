@@ -54,7 +54,7 @@ pub struct SecurityGroup {
 /// One security group rule: one protocol, one port range, one peer.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Rule {
-    /// `sgr-…`, or a stable synthetic id (see [`Rule::synthetic_id`]) where the dump has none.
+    /// `sgr-…`, or a stable synthetic id (see `Rule::synthetic_id`) where the dump has none.
     pub id: String,
     /// True when `id` is synthetic.
     pub synthetic: bool,

@@ -1,1 +1,120 @@
-//! (room)
+//! Where do bytes come from?
+//!
+//! The only async room. A [`Source`] says what there is ([`Listing`]) and sends the bytes of one
+//! [`Object`] through a bounded channel. It never looks into them: what they mean is the business of
+//! `decode`, which in turn knows nothing of files, buckets or log groups.
+//!
+//! What cannot be read does not stop the rest: [`Listing::errors`] names it and the next step, and the
+//! pipeline makes the run incomplete.
+//!
+//! To add a source: implement the two methods of [`Source`] in a file beside [`local`], build the
+//! listing with [`Listing::build`] so that selection, duplicates and order are the same everywhere, and
+//! end `fetch` with [`check_length`].
+
+mod error;
+mod key;
+mod listing;
+pub mod local;
+pub mod memory;
+mod name;
+mod selection;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use tokio::sync::mpsc::Sender;
+
+pub use error::SourceError;
+pub use key::KeyParts;
+pub use listing::{Listing, SkipReason, Skipped};
+pub use local::LocalSource;
+pub use memory::MemorySource;
+pub use selection::{PADDING_AFTER, PADDING_BEFORE, Pruned, Selection};
+
+/// What the methods of [`Source`] return: boxed, so that the trait can be used as `dyn Source`.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The name of standard input, on the command line and in every report.
+pub const STDIN: &str = "-";
+
+/// Bytes of one chunk sent by [`Source::fetch`]: large enough that the channel costs nothing, small
+/// enough that a handful in flight is no memory to speak of. The last chunk of an object is shorter.
+pub const CHUNK_BYTES: usize = 512 * 1024;
+
+/// A place that objects can be listed in and fetched from.
+///
+/// Must be called from within a tokio runtime.
+pub trait Source: Send + Sync {
+    /// Finds the objects of the selection, sorted by name, each once.
+    ///
+    /// Never fails as a whole: what could not be listed is in [`Listing::errors`], and so is an empty
+    /// result.
+    fn list<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Listing>;
+
+    /// Sends the bytes of one object in order and returns how many were sent.
+    ///
+    /// The channel is bounded, so a slow receiver holds the reading back. A dropped receiver is no
+    /// error: the transfer stops and the number of bytes received so far is returned.
+    ///
+    /// # Errors
+    ///
+    /// When the object can't be opened, or fails or ends early while it is read. Chunks sent before the
+    /// failure stay sent: the receiver must treat what it has as a part of the object.
+    fn fetch<'a>(&'a self, object: &'a Object, to: Sender<Bytes>) -> BoxFuture<'a, Result<u64, SourceError>>;
+}
+
+/// Something with bytes in it: a file, standard input, later an S3 object or a log stream.
+///
+/// Sorts by name, and the name is unique within a [`Listing`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Object {
+    /// How the user sees it: the path, or [`STDIN`].
+    pub name: String,
+    /// Bytes as stored (compressed), where known before reading.
+    pub size: Option<u64>,
+    /// What the name says about its origin, if it is laid out the way AWS delivers flow logs.
+    pub key: Option<KeyParts>,
+    /// What the name says about its content. A hint: decoders look at the first bytes.
+    pub content: ContentHint,
+}
+
+impl Object {
+    /// An object whose origin and content are read off its name.
+    #[must_use]
+    pub fn new(name: impl Into<String>, size: Option<u64>) -> Self {
+        let name = name.into();
+        let key = KeyParts::parse(&name);
+        let content = name::content_hint(&name);
+        Self { name, size, key, content }
+    }
+}
+
+/// What the name of an object promises about its content, compression aside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContentHint {
+    /// Lines of text: flow log records, with or without a header.
+    Text,
+    /// Apache Parquet.
+    Parquet,
+    /// JSON or JSON lines: an export of CloudWatch Logs events, or an inventory dump that lies beside
+    /// the logs. Only the content tells.
+    Json,
+    /// The name does not say.
+    Unknown,
+}
+
+/// The last step of every `fetch`: refuses a body that ended before its listed size, which is what an
+/// interrupted transfer looks like. A body that grew is accepted: it was still being written.
+///
+/// # Errors
+///
+/// [`SourceError::Short`] if fewer bytes were read than the object was listed with.
+pub fn check_length(object: &Object, read: u64) -> Result<u64, SourceError> {
+    match object.size {
+        Some(expected) if read < expected => {
+            Err(SourceError::Short { name: object.name.clone(), expected, got: read })
+        }
+        _ => Ok(read),
+    }
+}

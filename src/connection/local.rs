@@ -1,0 +1,137 @@
+//! Which side of a tuple is the interface's own (domain A.8).
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+
+use super::ingest::InterfaceFacts;
+use super::record::{Body, Endpoint};
+use crate::flow::{address_bits, address_from_bits};
+use crate::inventory::Timeline;
+
+/// The addresses of one interface, over all observations.
+#[derive(Debug, Default)]
+struct Own {
+    addresses: BTreeSet<u128>,
+    prefixes: Vec<IpNet>,
+    common: [Option<u128>; 2],
+}
+
+impl Own {
+    fn holds(&self, bits: u128) -> bool {
+        self.addresses.contains(&bits)
+            || (!self.prefixes.is_empty() && {
+                let address = address_from_bits(bits);
+                self.prefixes.iter().any(|p| p.contains(&address))
+            })
+    }
+}
+
+/// Finds the local side: `flow-direction`, else the inventory's addresses, else the address common to all
+/// records of the interface, else the only private address of the two.
+#[derive(Debug)]
+pub(crate) struct LocalSide {
+    own: Vec<Own>,
+}
+
+impl LocalSide {
+    pub fn new(interfaces: &[InterfaceFacts], timeline: &Timeline) -> Self {
+        let own = interfaces
+            .iter()
+            .map(|facts| {
+                let mut own =
+                    Own { common: [facts.common[0].single(), facts.common[1].single()], ..Own::default() };
+                for observation in timeline.observations() {
+                    if let Some(interface) = observation.interfaces.get(&facts.id) {
+                        own.addresses.extend(interface.addresses.iter().map(|&a| address_bits(a)));
+                        own.prefixes.extend(interface.prefixes.iter().copied());
+                    }
+                }
+                own
+            })
+            .collect();
+        Self { own }
+    }
+
+    /// `Some(true)` if the lower endpoint of the tuple is local, `None` if neither can be told.
+    pub fn low_is_local<'r>(
+        &self,
+        interface: u32,
+        low: &Endpoint,
+        high: &Endpoint,
+        mut records: impl Iterator<Item = &'r Body>,
+    ) -> Option<bool> {
+        // A record from low to high that leaves the interface has its source, the low end, here.
+        if let Some(told) = records.find_map(|r| r.egress().map(|egress| egress != r.flipped())) {
+            return Some(told);
+        }
+        let own = &self.own[interface as usize];
+        let by = |test: &dyn Fn(u128) -> bool| match (test(low.address), test(high.address)) {
+            (true, false) => Some(true),
+            (false, true) => Some(false),
+            _ => None,
+        };
+        by(&|a| own.holds(a)).or_else(|| by(&|a| own.common.contains(&Some(a)))).or_else(|| by(&is_private))
+    }
+}
+
+/// Private in the sense of a VPC: RFC 1918, RFC 6598, RFC 4193, link-local.
+pub(crate) fn is_private(bits: u128) -> bool {
+    match address_from_bits(bits) {
+        std::net::IpAddr::V4(a) => {
+            let [first, second, ..] = a.octets();
+            a.is_private()
+                || a.is_link_local()
+                || a.is_loopback()
+                || (first == 100 && (64..128).contains(&second))
+        }
+        std::net::IpAddr::V6(a) => a.is_unique_local() || a.is_unicast_link_local() || a.is_loopback(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::inventory::{Inventory, NetworkInterface};
+
+    fn end(text: &str) -> Endpoint {
+        let address = address_bits(text.parse().unwrap());
+        Endpoint { address, packet: address, port: 1 }
+    }
+
+    fn side(facts: InterfaceFacts, low: &str, high: &str, records: &[Body]) -> Option<bool> {
+        let interface = NetworkInterface {
+            id: "eni-1".into(),
+            addresses: vec!["10.0.0.5".parse().unwrap()],
+            prefixes: vec!["10.0.1.0/28".parse().unwrap()],
+            ..NetworkInterface::default()
+        };
+        let inventory =
+            Inventory { interfaces: [("eni-1".into(), interface)].into(), ..Inventory::default() };
+        let local = LocalSide::new(&[facts], &Timeline::new(vec![inventory]));
+        local.low_is_local(0, &end(low), &end(high), records.iter())
+    }
+
+    fn facts(id: &str) -> InterfaceFacts {
+        InterfaceFacts { id: id.into(), ..InterfaceFacts::default() }
+    }
+
+    #[test]
+    fn inventory_addresses_and_prefixes_decide() {
+        assert_eq!(side(facts("eni-1"), "10.0.0.5", "10.0.0.9", &[]), Some(true));
+        assert_eq!(side(facts("eni-1"), "10.0.0.1", "10.0.1.3", &[]), Some(false));
+    }
+
+    #[test]
+    fn flow_direction_wins() {
+        let mut body = Body::new(6, 0, 0, 1, 1, 0);
+        body.set_direction_code(0);
+        assert_eq!(side(facts("eni-1"), "10.0.0.5", "10.0.0.9", &[body]), Some(false));
+    }
+
+    #[test]
+    fn unknown_interface_falls_back_to_the_private_side() {
+        assert_eq!(side(facts("eni-2"), "8.8.8.8", "10.0.0.5", &[]), Some(false));
+        assert_eq!(side(facts("eni-2"), "10.0.0.5", "10.0.0.9", &[]), None);
+    }
+}

@@ -1,0 +1,311 @@
+//! Who opened a connection, and how that is known (design: strongest evidence first).
+
+use super::segment::{IN, OUT, Segment, UNCERTAINTY};
+use crate::flow::{Direction, Protocol};
+
+/// What decided the opener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Evidence {
+    /// A SYN from the opener or a SYN-ACK to it.
+    TcpFlags,
+    /// Traffic in one direction only, or accepted in one direction only.
+    OneWay,
+    /// One direction was seen more than 60 s before the other.
+    Order,
+    /// The configuration permits only one of the two openings, and something else agrees.
+    Policy,
+    /// Many tuples meet at one end: that is the service.
+    FanIn,
+    /// A rule made for this very service permits one of the two openings.
+    ConfiguredService,
+    /// A well-known service port against an ephemeral one.
+    ServicePort,
+    /// Nothing decided.
+    None,
+}
+
+impl Evidence {
+    /// Every evidence, strongest first.
+    pub const ALL: [Self; 8] = [
+        Self::TcpFlags,
+        Self::OneWay,
+        Self::Order,
+        Self::Policy,
+        Self::FanIn,
+        Self::ConfiguredService,
+        Self::ServicePort,
+        Self::None,
+    ];
+
+    /// Kebab-case word of the outputs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TcpFlags => "tcp-flags",
+            Self::OneWay => "one-way",
+            Self::Order => "order",
+            Self::Policy => "policy",
+            Self::FanIn => "fan-in",
+            Self::ConfiguredService => "configured-service",
+            Self::ServicePort => "service-port",
+            Self::None => "none",
+        }
+    }
+
+    /// `proven`, `inferred`, `weak` or `unknown`.
+    #[must_use]
+    pub fn strength(self) -> Strength {
+        match self {
+            Self::TcpFlags => Strength::Proven,
+            Self::OneWay | Self::Order | Self::Policy | Self::FanIn => Strength::Inferred,
+            Self::ConfiguredService | Self::ServicePort => Strength::Weak,
+            Self::None => Strength::Unknown,
+        }
+    }
+}
+
+/// How far an opener can be trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Strength {
+    /// Seen in the handshake.
+    Proven,
+    /// Follows from the traffic.
+    Inferred,
+    /// A guess with a reason.
+    Weak,
+    /// Not decided.
+    Unknown,
+}
+
+impl Strength {
+    /// The word of the outputs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Inferred => "inferred",
+            Self::Weak => "weak",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// How well the configuration explains one opening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fit {
+    /// The configuration cannot be asked: the interface is not in the inventory.
+    Unknown,
+    /// No rule permits it.
+    Refused,
+    /// A broad rule permits it (all ports or all protocols).
+    Broad,
+    /// A rule for this service permits it.
+    Specific,
+}
+
+/// What [`decide`] needs beside the traffic itself.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    pub protocol: Protocol,
+    pub local_port: u16,
+    pub remote_port: u16,
+}
+
+/// What [`decide`] asks for only when the traffic alone does not decide.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Hints {
+    /// How well the configuration explains that the remote side opened, and that the interface did.
+    pub inbound: Fit,
+    pub outbound: Fit,
+    /// Tuples that meet at the local and at the remote endpoint.
+    pub local_fan: u32,
+    pub remote_fan: u32,
+}
+
+/// Decides from the traffic alone: handshake, one-way traffic, order.
+fn from_traffic(segment: &Segment, protocol: Protocol) -> Option<(Direction, Evidence)> {
+    let [[in_accept, in_reject], [out_accept, out_reject]] = &segment.parts;
+    let heard_out = out_accept.any();
+    let heard_in = in_accept.any();
+    // A rejected SYN-ACK answers something only if that something was seen; else it is backscatter.
+    let inbound = [
+        in_accept.syn.then_some(in_accept.first),
+        in_reject.syn.then_some(in_reject.first),
+        out_accept.syn_ack.then_some(out_accept.first),
+        (out_reject.syn_ack && heard_in).then_some(out_reject.first),
+    ];
+    let outbound = [
+        out_accept.syn.then_some(out_accept.first),
+        out_reject.syn.then_some(out_reject.first),
+        in_accept.syn_ack.then_some(in_accept.first),
+        (in_reject.syn_ack && heard_out).then_some(in_reject.first),
+    ];
+    match (inbound.into_iter().flatten().min(), outbound.into_iter().flatten().min()) {
+        (Some(_), None) => return Some((Direction::Inbound, Evidence::TcpFlags)),
+        (None, Some(_)) => return Some((Direction::Outbound, Evidence::TcpFlags)),
+        (Some(i), Some(o)) if i != o => {
+            let direction = if i < o { Direction::Inbound } else { Direction::Outbound };
+            return Some((direction, Evidence::TcpFlags));
+        }
+        _ => {}
+    }
+    let any_in = in_accept.any() || in_reject.any();
+    let any_out = out_accept.any() || out_reject.any();
+    // Flagged TCP traffic one way without SYN is half of a connection from before the log began.
+    let tail = |accept: &super::segment::Part| protocol == Protocol::TCP && accept.any() && accept.flagged;
+    match (any_in, any_out) {
+        (true, false) if !tail(in_accept) => return Some((Direction::Inbound, Evidence::OneWay)),
+        (false, true) if !tail(out_accept) => return Some((Direction::Outbound, Evidence::OneWay)),
+        _ => {}
+    }
+    // Accepted one way and rejected the other: the reply was blocked.
+    if heard_in && !heard_out && out_reject.any() {
+        return Some((Direction::Inbound, Evidence::OneWay));
+    }
+    if heard_out && !heard_in && in_reject.any() {
+        return Some((Direction::Outbound, Evidence::OneWay));
+    }
+    let first = |direction: usize| segment.parts[direction].iter().filter(|p| p.any()).map(|p| p.first).min();
+    if let (Some(first_in), Some(first_out)) = (first(IN), first(OUT)) {
+        if first_in + UNCERTAINTY < first_out {
+            return Some((Direction::Inbound, Evidence::Order));
+        }
+        if first_out + UNCERTAINTY < first_in {
+            return Some((Direction::Outbound, Evidence::Order));
+        }
+    }
+    None
+}
+
+/// Decides the opener.
+pub(crate) fn decide(
+    segment: &Segment,
+    context: &Context,
+    hints: impl FnOnce() -> Hints,
+) -> (Option<Direction>, Evidence) {
+    let ports = service_side(context);
+    match from_traffic(segment, context.protocol) {
+        Some((direction, Evidence::OneWay)) if is_reply(segment, direction, ports) => {
+            // Accepted traffic from a service port to an ephemeral one, one way, is more likely a reply whose
+            // request was not captured than a client on a service port.
+            return (Some(direction.reverse()), Evidence::ServicePort);
+        }
+        Some((direction, evidence)) => return (Some(direction), evidence),
+        None => {}
+    }
+    let hints = hints();
+    let (inbound, outbound) = (hints.inbound, hints.outbound);
+    let (fan, majority) =
+        if context.protocol.has_ports() { (fan_in(&hints), weak_fan_in(&hints)) } else { (None, None) };
+    let permitted = |f: Fit| f >= Fit::Broad;
+    let specific = match (inbound, outbound) {
+        (Fit::Specific, Fit::Broad | Fit::Refused) => Some(Direction::Inbound),
+        (Fit::Broad | Fit::Refused, Fit::Specific) => Some(Direction::Outbound),
+        _ => None,
+    };
+    let only = match (inbound, outbound) {
+        (Fit::Unknown, _) | (_, Fit::Unknown) => None,
+        (a, b) if permitted(a) && !permitted(b) => Some(Direction::Inbound),
+        (a, b) if !permitted(a) && permitted(b) => Some(Direction::Outbound),
+        _ => None,
+    };
+    if let Some(direction) = only {
+        return with_policy(direction, specific, [fan, majority], ports, context);
+    }
+    if let Some(direction) = fan {
+        // Fan-in and a rule made for the other end: the rule was written by somebody who knew.
+        if specific.is_none_or(|s| s == direction) || ports == Some(direction) {
+            return (Some(direction), Evidence::FanIn);
+        }
+    }
+    if let Some(direction) = specific {
+        return (Some(direction), Evidence::ConfiguredService);
+    }
+    if let Some(direction) = ports {
+        return (Some(direction), Evidence::ServicePort);
+    }
+    match majority {
+        Some(direction) => (Some(direction), Evidence::FanIn),
+        None => (None, Evidence::None),
+    }
+}
+
+/// Only one opening is permitted. That alone must not clear a connection of being unexplained, so
+/// something independent has to agree; and a strong contradiction outweighs it.
+fn with_policy(
+    direction: Direction,
+    specific: Option<Direction>,
+    [fan, majority]: [Option<Direction>; 2],
+    ports: Option<Direction>,
+    context: &Context,
+) -> (Option<Direction>, Evidence) {
+    let against = Some(direction.reverse());
+    if !context.protocol.has_ports() {
+        // Without ports there is nothing else to ask.
+        return (Some(direction), Evidence::Policy);
+    }
+    if fan == against && ports == against {
+        return (fan, Evidence::FanIn);
+    }
+    let supported = [specific, fan, ports].contains(&Some(direction)) || majority == Some(direction);
+    if supported || symmetric(context) && fan.is_none() {
+        return (Some(direction), Evidence::Policy);
+    }
+    (None, Evidence::None)
+}
+
+/// Both ends use the same service port (NTP 123 to 123): ports and fan-in say nothing.
+fn symmetric(context: &Context) -> bool {
+    context.local_port == context.remote_port
+}
+
+/// One-way accepted traffic that looks like the reply to a request which was not captured.
+fn is_reply(segment: &Segment, direction: Direction, ports: Option<Direction>) -> bool {
+    let accepted_only = !segment.parts[IN][1].any() && !segment.parts[OUT][1].any();
+    accepted_only && ports == Some(direction.reverse())
+}
+
+/// The service side by fan-in: at least three tuples meet there, three times as many as at the other end.
+fn fan_in(hints: &Hints) -> Option<Direction> {
+    let (local, remote) = (hints.local_fan, hints.remote_fan);
+    if local >= 3 && local >= remote.saturating_mul(3) {
+        return Some(Direction::Inbound);
+    }
+    if remote >= 3 && remote >= local.saturating_mul(3) {
+        return Some(Direction::Outbound);
+    }
+    None
+}
+
+/// The service side by a bare majority, used when nothing else has an opinion.
+fn weak_fan_in(hints: &Hints) -> Option<Direction> {
+    match hints.local_fan.cmp(&hints.remote_fan) {
+        std::cmp::Ordering::Greater => Some(Direction::Inbound),
+        std::cmp::Ordering::Less => Some(Direction::Outbound),
+        std::cmp::Ordering::Equal => None,
+    }
+}
+
+/// Ports of services that are commonly met above 1023. Sorted.
+const HIGH_SERVICES: [u16; 29] = [
+    1194, 1433, 1521, 2049, 2181, 2379, 3128, 3268, 3306, 3389, 4500, 5432, 5439, 5671, 5672, 5900, 5985,
+    6379, 6443, 8000, 8080, 8443, 9000, 9042, 9092, 9100, 9200, 11211, 27017,
+];
+
+/// The side on a service port while the other is on an ephemeral one. Ephemeral means what operating
+/// systems hand out: 32768 and up (Linux, Windows, macOS; domain C.4), or 1024 and up against a port below.
+fn service_side(context: &Context) -> Option<Direction> {
+    if !context.protocol.has_ports() {
+        return None;
+    }
+    let service = |port: u16| port < 1024 || HIGH_SERVICES.binary_search(&port).is_ok();
+    match (service(context.local_port), service(context.remote_port)) {
+        (true, false) => Some(Direction::Inbound),
+        (false, true) => Some(Direction::Outbound),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "opener_tests.rs"]
+mod tests;

@@ -1,0 +1,273 @@
+//! Sorted partitions become connections, in two passes: the first counts service fan-in over all
+//! partitions, the second cuts and decides.
+
+use super::fanin::FanIn;
+use super::ingest::PartitionRecords;
+use super::local::LocalSide;
+use super::opener::{Context, Evidence, Hints, decide};
+use super::overlap::Election;
+use super::record::{Body, Endpoint, Narrow, Packed, RejectReason, Wide};
+use super::segment::{IN, OUT, Part, Segment, segments};
+use crate::flow::{Action, Direction, Protocol};
+use crate::inventory::ConnectionTracking;
+
+/// Both directions of one 5-tuple at one interface, from its opening to its end.
+#[derive(Clone, Copy, Debug)]
+pub struct Connection {
+    /// Index of the interface in the run.
+    pub interface: u32,
+    /// Address at the interface, packet-level where the log has it; IPv4 mapped into IPv6.
+    pub local: u128,
+    /// Address of the other side; IPv4 mapped.
+    pub remote: u128,
+    /// Port at the interface, 0 for protocols without.
+    pub local_port: u16,
+    /// Port of the other side.
+    pub remote_port: u16,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Which way it was opened, `None` if that cannot be told.
+    pub opener: Option<Direction>,
+    /// What decided the opener.
+    pub evidence: Evidence,
+    /// False where neither endpoint could be told to be the interface's.
+    pub local_known: bool,
+    /// First packet, Unix seconds.
+    pub first: u32,
+    /// Last packet, Unix seconds.
+    pub last: u32,
+    /// Traffic towards the interface: accepted, rejected.
+    pub inward: [Part; 2],
+    /// Traffic away from it: accepted, rejected.
+    pub outward: [Part; 2],
+    /// Packets rejected after the connection had been accepted both ways: no attempt.
+    pub late: Part,
+    /// What the rejected records say about the reason.
+    pub reason: RejectReason,
+}
+
+impl Connection {
+    /// The port that was opened: the local one if inbound, the remote one if outbound.
+    #[must_use]
+    pub fn service_port(&self) -> u16 {
+        match self.opener {
+            Some(Direction::Outbound) => self.remote_port,
+            Some(Direction::Inbound) | None => self.local_port,
+        }
+    }
+
+    /// Traffic in the direction of the opening: accepted, rejected.
+    #[must_use]
+    pub fn forward(&self) -> &[Part; 2] {
+        match self.opener {
+            Some(Direction::Outbound) => &self.outward,
+            Some(Direction::Inbound) | None => &self.inward,
+        }
+    }
+
+    /// Traffic against the direction of the opening: accepted, rejected.
+    #[must_use]
+    pub fn backward(&self) -> &[Part; 2] {
+        match self.opener {
+            Some(Direction::Outbound) => &self.inward,
+            Some(Direction::Inbound) | None => &self.outward,
+        }
+    }
+
+    /// What happened to the opening: accepted if any packet in its direction was.
+    #[must_use]
+    pub fn action(&self) -> Action {
+        let accepted = match self.opener {
+            Some(_) => self.forward()[0].any(),
+            None => self.inward[0].any() || self.outward[0].any(),
+        };
+        if accepted { Action::Accept } else { Action::Reject }
+    }
+
+    /// Bytes that were accepted, both directions.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.inward[0].bytes + self.outward[0].bytes
+    }
+
+    /// Packets that were accepted, both directions.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        self.inward[0].packets + self.outward[0].packets
+    }
+
+    /// True when the opening SYN was seen, so that `first` is when it was opened.
+    #[must_use]
+    pub fn saw_opening(&self) -> bool {
+        let forward = self.forward();
+        match self.protocol {
+            Protocol::TCP => forward[0].syn || forward[1].syn || self.backward()[0].syn_ack,
+            _ => true,
+        }
+    }
+}
+
+/// A partition, sorted by tuple and time, duplicates removed.
+pub(crate) struct SortedPartition {
+    narrow: Vec<Narrow>,
+    wide: Vec<Wide>,
+    /// Records left out as delivered twice.
+    pub duplicates: u64,
+}
+
+impl SortedPartition {
+    pub fn new(records: PartitionRecords, renumber: &[u32], election: &Election) -> Self {
+        let (mut narrow, mut wide) = records.sorted(renumber);
+        let before = narrow.len() + wide.len();
+        remove_duplicates(&mut narrow, election);
+        remove_duplicates(&mut wide, election);
+        let duplicates = (before - narrow.len() - wide.len()) as u64;
+        Self { narrow, wide, duplicates }
+    }
+}
+
+fn remove_duplicates<T: Packed>(records: &mut Vec<T>, election: &Election) {
+    records.retain(|r| !election.is_duplicate(r.interface(), r.body()));
+    records.dedup_by(|b, a| a.same_tuple(b) && a.body().repeats(b.body()));
+}
+
+/// What pairing knows of the run.
+pub(crate) struct Pairing<'a> {
+    pub local: &'a LocalSide,
+    /// Per interface: connection tracking timeouts.
+    pub tracking: &'a [ConnectionTracking],
+    /// Per interface: keeps equal private addresses of different VPCs apart.
+    pub scopes: &'a [u64],
+    pub fan: &'a FanIn,
+}
+
+/// One tuple of a partition, oriented.
+struct Tuple<'r, T> {
+    records: &'r [T],
+    local: Endpoint,
+    remote: Endpoint,
+    low_is_local: bool,
+    local_known: bool,
+}
+
+impl<T: Packed> Tuple<'_, T> {
+    /// The records with the direction they travel in.
+    fn directed(&self) -> impl Iterator<Item = (Body, usize)> {
+        let low_is_local = self.low_is_local;
+        self.records.iter().map(move |record| {
+            let body = *record.body();
+            // Not flipped travels low to high, which is outwards if the low end is local.
+            let direction = if body.flipped() == low_is_local { IN } else { OUT };
+            (body, direction)
+        })
+    }
+}
+
+impl Pairing<'_> {
+    /// First pass: counts the tuples that were accepted both ways at their endpoints.
+    pub fn count_fan_in(&self, partition: &SortedPartition) {
+        self.count(&partition.narrow);
+        self.count(&partition.wide);
+    }
+
+    fn count<T: Packed>(&self, records: &[T]) {
+        for group in records.chunk_by(|a, b| a.same_tuple(b)) {
+            let body = group[0].body();
+            if !Protocol(body.protocol).has_ports() {
+                continue;
+            }
+            let accepted = |flipped: bool| {
+                group.iter().any(|r| r.body().flipped() == flipped && r.body().action() == Action::Accept)
+            };
+            if accepted(false) && accepted(true) {
+                let (low, high) = group[0].endpoints();
+                let scope = self.scopes[group[0].interface() as usize];
+                self.fan.add(scope, &low, body.protocol);
+                self.fan.add(scope, &high, body.protocol);
+            }
+        }
+    }
+
+    /// Second pass: hands every connection to `emit`. `fit` says how well the configuration explains the
+    /// two openings of a connection whose opener is still open.
+    pub fn connections(
+        &self,
+        partition: &SortedPartition,
+        fit: &mut dyn FnMut(&Connection) -> (super::Fit, super::Fit),
+        emit: &mut dyn FnMut(&Connection),
+    ) {
+        let mut cut = Vec::new();
+        self.cut(&partition.narrow, &mut cut, fit, emit);
+        self.cut(&partition.wide, &mut cut, fit, emit);
+    }
+
+    fn cut<T: Packed>(
+        &self,
+        records: &[T],
+        cut: &mut Vec<Segment>,
+        fit: &mut dyn FnMut(&Connection) -> (super::Fit, super::Fit),
+        emit: &mut dyn FnMut(&Connection),
+    ) {
+        for group in records.chunk_by(|a, b| a.same_tuple(b)) {
+            let tuple = self.orient(group);
+            let interface = group[0].interface();
+            let protocol = Protocol(group[0].body().protocol);
+            segments(tuple.directed(), protocol, &self.tracking[interface as usize], cut);
+            for segment in cut.iter() {
+                let mut connection = describe(interface, protocol, &tuple, segment);
+                let context = Context {
+                    protocol,
+                    local_port: connection.local_port,
+                    remote_port: connection.remote_port,
+                };
+                if connection.local_known {
+                    let (opener, evidence) = decide(segment, &context, || {
+                        let (inbound, outbound) = fit(&connection);
+                        let scope = self.scopes[interface as usize];
+                        let count = |end: &Endpoint| self.fan.count(scope, end, protocol.0);
+                        Hints {
+                            inbound,
+                            outbound,
+                            local_fan: count(&tuple.local),
+                            remote_fan: count(&tuple.remote),
+                        }
+                    });
+                    connection.opener = opener;
+                    connection.evidence = evidence;
+                }
+                emit(&connection);
+            }
+        }
+    }
+
+    fn orient<'r, T: Packed>(&self, records: &'r [T]) -> Tuple<'r, T> {
+        let (low, high) = records[0].endpoints();
+        let told =
+            self.local.low_is_local(records[0].interface(), &low, &high, records.iter().map(Packed::body));
+        let low_is_local = told.unwrap_or(true);
+        let (local, remote) = if low_is_local { (low, high) } else { (high, low) };
+        Tuple { records, local, remote, low_is_local, local_known: told.is_some() }
+    }
+}
+
+fn describe<T>(interface: u32, protocol: Protocol, tuple: &Tuple<'_, T>, segment: &Segment) -> Connection {
+    Connection {
+        interface,
+        // The packet-level address tells which of the interface's addresses it was; the remote side is
+        // judged by the record's own address (domain A.5).
+        local: tuple.local.packet,
+        remote: tuple.remote.address,
+        local_port: tuple.local.port,
+        remote_port: tuple.remote.port,
+        protocol,
+        opener: None,
+        evidence: Evidence::None,
+        local_known: tuple.local_known,
+        first: segment.first(),
+        last: segment.last(),
+        inward: segment.parts[IN],
+        outward: segment.parts[OUT],
+        late: segment.late,
+        reason: segment.reason.unwrap_or(RejectReason::None),
+    }
+}

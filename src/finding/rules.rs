@@ -1,0 +1,83 @@
+//! The verdict on one security group rule: a line of `rules.jsonl`.
+
+use super::Grade;
+use crate::flow::Direction;
+
+/// What the observed traffic says about a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RuleClass {
+    /// Needed as it is.
+    Used,
+    /// No connection used it.
+    Unused,
+    /// Used, but other rules permit every one of its connections.
+    Redundant,
+    /// Used, but it permits far more than was used.
+    Permissive,
+    /// The logs cannot tell.
+    NotEvaluable,
+}
+
+impl RuleClass {
+    /// Word of the contract.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Used => "used",
+            Self::Unused => "unused",
+            Self::Redundant => "redundant",
+            Self::Permissive => "permissive",
+            Self::NotEvaluable => "not-evaluable",
+        }
+    }
+}
+
+/// A service port with the number of connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PortCount {
+    /// Service port.
+    pub port: u16,
+    /// Connections.
+    pub connections: u64,
+}
+
+/// One rule of the inventory with its observed use.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RuleRow {
+    /// `sgr-…` or a stable synthetic id.
+    pub rule_id: String,
+    /// `sg-…`.
+    pub security_group: String,
+    /// Direction it governs.
+    pub direction: Direction,
+    /// `tcp`, `udp`, `icmp`, `icmpv6`, `all` or a number.
+    pub protocol: String,
+    /// `443`, `1000-2000` or `all`.
+    pub port_range: String,
+    /// CIDR, `pl-…` or `sg-…`.
+    pub peer: String,
+    /// Accepted connections it permits, in its direction, judged from the opener.
+    pub connections: u64,
+    /// Those that no other rule permits.
+    pub sole_connections: u64,
+    /// Accepted bytes of its connections, both directions.
+    pub bytes: u64,
+    /// First use, Unix seconds.
+    pub first_used: Option<i64>,
+    /// Last use, Unix seconds.
+    pub last_used: Option<i64>,
+    /// Distinct remote addresses.
+    pub distinct_peers: u64,
+    /// True where `distinct_peers` is a lower bound or an estimate.
+    pub approximate: bool,
+    /// Most used service ports first.
+    pub observed_ports: Vec<PortCount>,
+    /// Interfaces its group is attached to.
+    pub interfaces: Vec<String>,
+    /// How far the logs carry the class.
+    pub grade: Grade,
+    /// Why the grade is not `reliable`.
+    pub grade_reasons: Vec<String>,
+    /// What the observed traffic says.
+    pub class: RuleClass,
+}

@@ -1,0 +1,133 @@
+//! What the run read, what it did not, and what that means: `summary.json`.
+
+use std::collections::BTreeMap;
+
+use super::{Finding, RuleRow};
+use crate::flow::Tally;
+
+/// A half-open time window, Unix seconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    /// First second.
+    pub start: i64,
+    /// Last second.
+    pub end: i64,
+}
+
+/// Coverage of one interface.
+#[derive(Clone, Debug, PartialEq)]
+pub struct InterfaceCoverage {
+    /// Interface id.
+    pub interface: String,
+    /// Account, VPC, subnet, instance: from the inventory, else from the records.
+    pub account: Option<String>,
+    /// VPC.
+    pub vpc: Option<String>,
+    /// Subnet.
+    pub subnet: Option<String>,
+    /// Instance.
+    pub instance: Option<String>,
+    /// True when the inventory has the interface.
+    pub in_inventory: bool,
+    /// First and last second any row speaks of.
+    pub first: Option<i64>,
+    /// Last second.
+    pub last: Option<i64>,
+    /// Flow records used or dropped as duplicates.
+    pub records: u64,
+    /// NODATA rows.
+    pub nodata: u64,
+    /// SKIPDATA rows: capture lost records.
+    pub skipdata: u64,
+    /// 10-minute buckets of the run's window in which the interface was heard of.
+    pub buckets_seen: u64,
+    /// 10-minute buckets of the run's window.
+    pub buckets_expected: u64,
+    /// Which traffic its log holds: `all`, `accept`, `reject` or `none`.
+    pub traffic: &'static str,
+}
+
+/// One cell of the verdict matrix.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct VerdictCount {
+    /// `permitted`, `escaped`, `rejected`, `misdropped` or `not-evaluable`.
+    pub verdict: &'static str,
+    /// Escape reason, reject cause or the reason why it can't be judged; empty for permitted.
+    pub reason: &'static str,
+    /// Connections.
+    pub connections: u64,
+}
+
+/// How openers were decided.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OpenerCount {
+    /// `tcp-flags`, `one-way`, …, `none`.
+    pub evidence: &'static str,
+    /// `proven`, `inferred`, `weak`, `unknown`.
+    pub strength: &'static str,
+    /// Connections.
+    pub connections: u64,
+}
+
+/// Something that was not read, or that the analysis could not use, and what it means.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Limitation {
+    /// True if it could change a conclusion: the run is then incomplete.
+    pub incomplete: bool,
+    /// Kebab-case code.
+    pub code: String,
+    /// The object (file, interface, field) it is about; may be empty.
+    pub object: String,
+    /// What happened and what to do, one or two sentences.
+    pub message: String,
+}
+
+/// What was read and what was not.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Summary {
+    /// Inputs as the user named them.
+    pub inputs: Vec<String>,
+    /// Inventory paths used.
+    pub inventories: Vec<String>,
+    /// Objects read, and their compressed bytes.
+    pub objects: u64,
+    /// Bytes read (as stored, before decompression).
+    pub bytes: u64,
+    /// From the first to the last record.
+    pub window: Option<Window>,
+    /// Lines, by what became of them.
+    pub tally: Tally,
+    /// Counts of the inventory: kind (`security-groups`, …) to number.
+    pub inventory: BTreeMap<String, u64>,
+    /// Connections found.
+    pub connections: u64,
+    /// Verdict matrix, sorted.
+    pub verdicts: Vec<VerdictCount>,
+    /// How openers were decided, strongest evidence first.
+    pub openers: Vec<OpenerCount>,
+    /// Per interface, sorted by id.
+    pub coverage: Vec<InterfaceCoverage>,
+    /// What was skipped or missing and why, sorted.
+    pub limitations: Vec<Limitation>,
+    /// Assumptions the user should know of.
+    pub assumptions: Vec<String>,
+}
+
+/// Everything a run concludes; what renderers get.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Conclusions {
+    /// Sorted: severity descending, then kind, then id.
+    pub findings: Vec<Finding>,
+    /// Sorted by (security group, direction, rule id).
+    pub rules: Vec<RuleRow>,
+    /// What was read and what was not.
+    pub summary: Summary,
+}
+
+impl Conclusions {
+    /// True when something was not read or not understood that could change a conclusion.
+    #[must_use]
+    pub fn is_incomplete(&self) -> bool {
+        self.summary.limitations.iter().any(|l| l.incomplete)
+    }
+}

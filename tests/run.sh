@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Runs every test there is: unit, integration and documentation tests; examples are built.
+# Works from any directory. Arguments go to `cargo test`: tests/run.sh --test source
+set -euo pipefail
+# shellcheck source=tests/setup.sh
+source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+
+# Release only, like everything else here: one build of the dependencies serves tests, benches and the program.
+exec cargo test --release --locked "$@"

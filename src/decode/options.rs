@@ -17,7 +17,8 @@ impl Projection {
     }
 
     /// Every known field that the format has, whether or not the analysis could work with it: the
-    /// engine's columns with their own types, texts as dictionaries, numbers in their width.
+    /// engine's columns with their own types, texts as dictionaries, numbers in their width. A row
+    /// without interface has the empty text for it; for the engine such a row is malformed.
     #[must_use]
     pub fn all() -> Self {
         Self { everything: true }

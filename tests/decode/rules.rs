@@ -99,6 +99,52 @@ fn statuses_become_coverage() {
 }
 
 #[test]
+fn an_idle_row_needs_only_place_and_time() {
+    let idle = "2 1 eni-2 host 1.2.3 99999 x 8080 1e3 -5 100 160 ALLOW NODATA";
+    for options in [engine(), all()] {
+        let commas = |text: &str| text.replace(' ', ",");
+        for text in [
+            format!("{V2}\n{idle}\n{GOOD}\n"),
+            format!("{}\n{}\n{}\n", commas(V2), commas(idle), commas(GOOD)),
+        ] {
+            let outcome = decode(text, &options);
+            assert_eq!((outcome.tally.nodata, outcome.tally.records, outcome.tally.malformed), (1, 1, 0));
+            assert_eq!(outcome.coverage, [("eni-2".to_owned(), NoData, 100, 160)]);
+        }
+        // Also where the fault is in a column that the engine does not have.
+        let outcome = decode(format!("{V2} traffic-path\n{idle} 300\n{GOOD} 8\n"), &options);
+        assert_eq!((outcome.tally.nodata, outcome.tally.records, outcome.tally.malformed), (1, 1, 0));
+    }
+    // Without a status, a missing source says that the row is idle and a bad one does not.
+    let header = V2.strip_suffix(" log-status").unwrap();
+    let outcome = under(header, &["2 1 eni-2 - - x - - - - 100 160 -", "2 1 eni-2 x - x - - - - 100 160 -"]);
+    assert_eq!((outcome.tally.nodata, outcome.tally.malformed), (1, 1));
+    assert_eq!(outcome.reasons(), [(3, "srcaddr: \"x\" is not an IP address")]);
+    // Place, time, status and number of values must be right.
+    let outcome = under(
+        V2,
+        &[
+            "2 1 eni-2 - - x - - - - now 160 - NODATA",
+            "2 1 eni-2 - - x - - - - 200 160 - NODATA",
+            "2 1 - - - x - - - - 100 160 - SKIPDATA",
+            "2 1 eni-2 - - x - - - - 100 160 - NOTHING",
+            "2 1 eni-2 - - x - - - 100 160 - NODATA",
+        ],
+    );
+    assert_eq!(outcome.tally.malformed, 5);
+    assert_eq!(
+        outcome.reasons(),
+        [
+            (2, "start: \"now\" is not a Unix time"),
+            (3, "end 160 is before start 200"),
+            (4, "no interface: interface-id and resource-id are missing"),
+            (5, "srcport: \"x\" is not a number from 0 to 65535"),
+            (6, "expected 14 fields, found 13"),
+        ]
+    );
+}
+
+#[test]
 fn blanks_do_not_matter() {
     let spaced = GOOD.replace(' ', "  ");
     let tabbed = GOOD.replace(' ', "\t");

@@ -37,6 +37,8 @@ pub(super) struct Assembler {
     /// Set of [`Op`]s that the format has.
     present: u32,
     required: u32,
+    /// Rows without an interface are kept, under an empty name.
+    nameless: bool,
     capacity: usize,
     rows: usize,
     interface: TextColumn,
@@ -89,6 +91,7 @@ impl Assembler {
             steps,
             present,
             required,
+            nameless: projection.is_all(),
             capacity,
             rows: 0,
             interface: TextColumn::new(capacity),
@@ -146,17 +149,58 @@ impl Assembler {
     /// Checks a row and keeps it, as a record or as coverage.
     #[inline]
     pub(super) fn settle(&mut self, row: &Row<'_>) -> Result<CaptureStatus, Fault> {
-        let status = match row.status {
-            Some(status) => status,
-            None if self.has(Op::SrcAddr) && !row.has(Op::SrcAddr) => CaptureStatus::NoData,
-            None => CaptureStatus::Ok,
-        };
+        let status = self.status_of(row);
         if status == CaptureStatus::Ok {
             self.settle_record(row)?;
         } else {
             self.settle_coverage(row, status)?;
         }
         Ok(status)
+    }
+
+    #[inline]
+    fn status_of(&self, row: &Row<'_>) -> CaptureStatus {
+        match row.status {
+            Some(status) => status,
+            None if self.has(Op::SrcAddr) && !row.has(Op::SrcAddr) => CaptureStatus::NoData,
+            None => CaptureStatus::Ok,
+        }
+    }
+
+    /// A second look at a row that has a fault: if it is a NODATA or SKIPDATA row, only where and when
+    /// matter, so it is kept in spite of its other columns. `values` are those of all steps; `read` puts
+    /// one into the row or returns false if it is not of its kind.
+    ///
+    /// # Errors
+    /// `fault` if the row is a record, or what is wrong with its place or time.
+    #[cold]
+    pub(super) fn settle_faulty<'v, V>(
+        &mut self,
+        fault: Fault,
+        values: impl Iterator<Item = V>,
+        read: impl Fn(&mut Row<'v>, Op, V) -> bool,
+    ) -> Result<CaptureStatus, Fault> {
+        self.forget_row();
+        let mut row = Row::default();
+        let mut wrong = None;
+        for (step, value) in self.steps.iter().zip(values) {
+            let op = step.op;
+            let looked_at =
+                matches!(op, Op::Status | Op::SrcAddr | Op::Interface | Op::Resource | Op::Start | Op::End);
+            if looked_at && !read(&mut row, op, value) {
+                match op {
+                    Op::Status => return Err(fault),
+                    // Of the source it matters only whether there is one.
+                    Op::SrcAddr => row.present |= op.bit(),
+                    _ => wrong = wrong.or(Some(Fault::Value { field: op.field() })),
+                }
+            }
+        }
+        match (self.status_of(&row), wrong) {
+            (CaptureStatus::Ok, _) => Err(fault),
+            (_, Some(wrong)) => Err(wrong),
+            (status, None) => self.settle_coverage(&row, status).map(|()| status),
+        }
     }
 
     #[inline]
@@ -211,6 +255,21 @@ impl Assembler {
         Ok(())
     }
 
+    /// The interface of a row, and the field that names it: regional NAT gateways have `-` for
+    /// `interface-id` and are named by `resource-id`.
+    #[inline]
+    fn interface_of<'a>(&self, row: &Row<'a>) -> Result<(&'a [u8], &'static str), Fault> {
+        if row.has(Op::Interface) {
+            Ok((row.interface, Op::Interface.field()))
+        } else if row.has(Op::Resource) {
+            Ok((row.resource, Op::Resource.field()))
+        } else if self.nameless {
+            Ok((b"", Op::Interface.field()))
+        } else {
+            Err(Fault::NoInterface)
+        }
+    }
+
     /// Some required value is `-`: fine for the ports of a protocol without ports, a fault otherwise.
     #[cold]
     fn allow_missing(&self, row: &Row<'_>) -> Result<(), Fault> {
@@ -226,7 +285,7 @@ impl Assembler {
 
     #[inline]
     fn push_interface(&mut self, row: &Row<'_>) -> Result<(), Fault> {
-        let (name, field) = interface_of(row)?;
+        let (name, field) = self.interface_of(row)?;
         let key = self.interface.dictionary.intern(name).map_err(|bad| Fault::text(field, bad))?;
         if key as usize == self.contexts.len() {
             self.contexts.push(context_of(row));
@@ -243,7 +302,7 @@ impl Assembler {
         {
             return Ok(());
         }
-        let (name, field) = interface_of(row)?;
+        let (name, field) = self.interface_of(row)?;
         for op in [Op::Start, Op::End] {
             if !row.has(op) {
                 return Err(Fault::Missing { field: op.field() });
@@ -332,19 +391,6 @@ impl Batch {
 /// The values, none of them null, leaving an empty vector of the same capacity.
 fn fresh<T>(values: &mut Vec<T>, capacity: usize) -> (Vec<T>, Option<NullBuffer>) {
     (std::mem::replace(values, Vec::with_capacity(capacity)), None)
-}
-
-/// The interface of a row, and the field that names it: regional NAT gateways have `-` for
-/// `interface-id` and are named by `resource-id`.
-#[inline]
-fn interface_of<'a>(row: &Row<'a>) -> Result<(&'a [u8], &'static str), Fault> {
-    if row.has(Op::Interface) {
-        Ok((row.interface, Op::Interface.field()))
-    } else if row.has(Op::Resource) {
-        Ok((row.resource, Op::Resource.field()))
-    } else {
-        Err(Fault::NoInterface)
-    }
 }
 
 fn context_of(row: &Row<'_>) -> InterfaceContext {

@@ -65,7 +65,7 @@ pub fn reader<'a>(
     let plain: Box<dyn Read + Send + 'a> = match compression {
         Compression::Plain => Box::new(whole),
         Compression::Gzip => {
-            Box::new(Members::Reading(GzDecoder::new(BufReader::with_capacity(CHUNK, whole))))
+            Box::new(Members::Reading(Box::new(GzDecoder::new(BufReader::with_capacity(CHUNK, whole)))))
         }
         Compression::Zstd => {
             let buffered = BufReader::with_capacity(CHUNK, whole);
@@ -132,7 +132,7 @@ impl<R: Read> Read for Marked<R> {
 /// gzip members one after the other. Unlike flate2's own, it tolerates zeros after a member, which tapes
 /// and some uploaders pad with.
 enum Members<R> {
-    Reading(GzDecoder<R>),
+    Reading(Box<GzDecoder<R>>),
     Between(R),
     Done,
 }
@@ -164,7 +164,7 @@ impl<R: BufRead> Read for Members<R> {
                     inner.consume(zeros);
                     match next {
                         None => Self::Between(inner),
-                        Some(0x1f) => Self::Reading(GzDecoder::new(inner)),
+                        Some(0x1f) => Self::Reading(Box::new(GzDecoder::new(inner))),
                         Some(_) => return Err(DecodeError::TrailingBytes.into()),
                     }
                 }

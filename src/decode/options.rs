@@ -17,7 +17,8 @@ impl Projection {
     }
 
     /// Every known field that the format has, whether or not the analysis could work with it: the
-    /// engine's columns with their own types, texts as dictionaries, numbers in their width.
+    /// engine's columns with their own types, texts as dictionaries, numbers in their width. A row
+    /// without interface has the empty text for it; for the engine such a row is malformed.
     #[must_use]
     pub fn all() -> Self {
         Self { everything: true }
@@ -47,7 +48,8 @@ pub struct DecodeOptions {
 impl DecodeOptions {
     /// Default of [`DecodeOptions::batch_rows`].
     pub const BATCH_ROWS: usize = 16 * 1024;
-    /// Default of [`DecodeOptions::max_line_bytes`]: ten times the longest record AWS can write.
+    /// Default of [`DecodeOptions::max_line_bytes`]: room for six percent-encoded tags
+    /// and five ARNs of greatest length (about 28 KiB), twice.
     pub const MAX_LINE_BYTES: usize = 64 * 1024;
     /// Default of [`DecodeOptions::max_object_bytes`]. AWS closes a file at 75 MB compressed, which is
     /// below 2 GB of text.

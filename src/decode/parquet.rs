@@ -35,8 +35,9 @@ pub fn is_parquet(prefix: &[u8]) -> bool {
 
 /// Decodes one Parquet file that is in memory. Iterate for the batches; after an error it is over.
 ///
-/// A damaged file gives an error and never a panic: the library is known to index out of bounds on some
-/// damaged files, so its calls are fenced with `catch_unwind`.
+/// A damaged file gives an error and never a panic. The library panics on some of them (parquet 60: negative
+/// column sizes in the footer, a data page before its dictionary, bit-packed levels cut short), so its calls
+/// are fenced with `catch_unwind`. A panic hook still sees these panics.
 #[derive(Debug)]
 pub struct ParquetDecoder {
     reader: Option<ParquetRecordBatchReader>,
@@ -162,7 +163,6 @@ impl ParquetDecoder {
             match read_row(&mut self.rows, &columns, &self.fields, at) {
                 Ok(status) => self.tally.count(status),
                 Err(fault) => {
-                    self.rows.forget_row();
                     self.tally.malformed += 1;
                     if self.tally.examples.len() < Tally::MAX_EXAMPLES {
                         let place = self.fields.iter().position(|f| Some(f.name) == fault.quoted_field());
@@ -198,18 +198,24 @@ fn read_row(
     fields: &[&'static Field],
     at: usize,
 ) -> Result<CaptureStatus, Fault> {
+    let taken = read_sound_row(rows, columns, fields, at);
+    taken.or_else(|fault| {
+        let values = columns.iter().map(|cells| cells.value(at));
+        rows.settle_faulty(fault, values, read_cell)
+    })
+}
+
+fn read_sound_row(
+    rows: &mut Assembler,
+    columns: &[Cells],
+    fields: &[&'static Field],
+    at: usize,
+) -> Result<CaptureStatus, Fault> {
     let mut row = Row::default();
     for (index, cells) in columns.iter().enumerate() {
         let step = rows.steps()[index];
         let value = cells.value(at);
-        let fits = match value {
-            Cell::Missing => true,
-            Cell::Bad => false,
-            _ if step.op == Op::Skip => true,
-            Cell::Number(number) => row.set_number(step.op, number),
-            Cell::Text(text) => row.read_whole(step.op, text),
-        };
-        if !fits {
+        if !read_cell(&mut row, step.op, value) {
             return Err(Fault::Value { field: fields[index].name });
         }
         if let Some(extra) = step.extra {
@@ -222,6 +228,17 @@ fn read_row(
         }
     }
     rows.settle(&row)
+}
+
+/// Puts a value into a row. False if it cannot be what `op` asks for.
+fn read_cell<'a>(row: &mut Row<'a>, op: Op, value: Cell<'a>) -> bool {
+    match value {
+        Cell::Missing => true,
+        Cell::Bad => false,
+        _ if op == Op::Skip => true,
+        Cell::Number(number) => row.set_number(op, number),
+        Cell::Text(text) => row.read_whole(op, text),
+    }
 }
 
 /// A column in one of few forms.

@@ -225,7 +225,10 @@ impl TextDecoder {
     /// Takes a line that is the first, or a header, or malformed, or of a format that is refused.
     #[cold]
     fn take_odd_line(&mut self, line: &[u8], fault: Option<Fault>) {
-        let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
+        let mut line = line;
+        if matches!(self.state, State::Unknown) && self.tally.lines == 0 {
+            line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line).trim_ascii_start();
+        }
         if !self.timed && matches!(self.state, State::Unknown) {
             let without = envelope::without_time(line);
             if without.len() < line.len() {
@@ -338,7 +341,7 @@ fn take_row(rows: &mut Assembler, separator: Separator, line: &[u8]) -> Result<C
         Separator::Space => spaced_row(rows, line),
         Separator::Comma => comma_row(rows, line),
     };
-    taken.map_err(|fault| unused(rows, separator, line, fault))
+    taken.or_else(|fault| faulty_row(rows, separator, line, fault))
 }
 
 /// The hot loop: each step takes its value and says how long it was, so every byte is looked at once.
@@ -418,14 +421,24 @@ fn comma_row(rows: &mut Assembler, line: &[u8]) -> Result<CaptureStatus, Fault> 
     rows.settle(&row)
 }
 
-/// Takes back what a faulty line left behind. If it has another number of values than the format, that is
-/// the more useful thing to say than which value went wrong first.
+/// A second look at a line with a fault. If it has another number of values than the format, that is the
+/// more useful thing to say than which value went wrong first.
 #[cold]
-fn unused(rows: &mut Assembler, separator: Separator, line: &[u8], fault: Fault) -> Fault {
+fn faulty_row(
+    rows: &mut Assembler,
+    separator: Separator,
+    line: &[u8],
+    fault: Fault,
+) -> Result<CaptureStatus, Fault> {
     rows.forget_row();
     let expected = rows.steps().len();
     let found = tokens(line, separator).count();
-    if expected == found { fault } else { Fault::Count { expected, found } }
+    if expected != found {
+        return Err(Fault::Count { expected, found });
+    }
+    rows.settle_faulty(fault, tokens(line, separator), |row, op, value| {
+        value.is_empty() || row.read_whole(op, value)
+    })
 }
 
 /// What stands in the field at fault.

@@ -140,9 +140,10 @@ fn other_address(rest: &[u8]) -> Parsed<u128> {
 /// An IPv4 address that is followed by a blank within 16 bytes. `None` means "look closer".
 #[inline(always)]
 fn ipv4(rest: &[u8]) -> Option<(u32, usize)> {
-    /// The least number of so many digits: a leading zero could mean octal, and is left to the standard
-    /// library, which refuses it.
-    const LEAST: [u32; 4] = [256, 0, 10, 100];
+    /// The least number of so many digits, a digit a byte. A leading zero could mean octal; it is left to
+    /// the standard library, which refuses it.
+    const LEAST: [u32; 4] = [u32::MAX, 0, 0x01_00, 0x01_00_00];
+    const GREATEST: u32 = 0x02_05_05;
 
     let chunk = rest.first_chunk::<16>()?;
     // One bit for each byte that is no digit; the fourth such byte ends the address.
@@ -168,9 +169,9 @@ fn ipv4(rest: &[u8]) -> Option<(u32, usize)> {
         let text = u32::from_le_bytes(*chunk.get(from..)?.first_chunk::<4>()?) ^ ZEROS as u32;
         // The digits moved to the end of the word: ones last, zeros before them.
         let moved = text.unbounded_shl(32 - 8 * digits as u32);
-        let octet = (moved >> 24) + 10 * (moved >> 16 & 0xff) + 100 * (moved >> 8 & 0xff);
-        fits &= (*least..=255).contains(&octet);
-        bits = bits << 8 | octet;
+        // Read from the ones, digits compare like the number they spell.
+        fits &= (*least..=GREATEST).contains(&moved.swap_bytes());
+        bits = bits << 8 | moved.wrapping_mul(100 << 16 | 10 << 8 | 1) >> 24;
     }
     fits.then_some((bits, len))
 }

@@ -12,7 +12,7 @@ use world::{Format, Options};
 fn options(directory: &std::path::Path, format: Format, seed: u64) -> Options {
     let mut options = Options::new(directory.to_owned(), seed);
     options.format = format;
-    options.hours = 3;
+    options.hours = 3.0;
     options
 }
 

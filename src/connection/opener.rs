@@ -20,13 +20,15 @@ pub enum Evidence {
     ConfiguredService,
     /// A well-known service port against an ephemeral one.
     ServicePort,
+    /// The same port at both ends, and one side's first packet came first.
+    FirstPacket,
     /// Nothing decided.
     None,
 }
 
 impl Evidence {
     /// Every evidence, strongest first.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TcpFlags,
         Self::OneWay,
         Self::Order,
@@ -34,6 +36,7 @@ impl Evidence {
         Self::FanIn,
         Self::ConfiguredService,
         Self::ServicePort,
+        Self::FirstPacket,
         Self::None,
     ];
 
@@ -48,6 +51,7 @@ impl Evidence {
             Self::FanIn => "fan-in",
             Self::ConfiguredService => "configured-service",
             Self::ServicePort => "service-port",
+            Self::FirstPacket => "first-packet",
             Self::None => "none",
         }
     }
@@ -58,7 +62,7 @@ impl Evidence {
         match self {
             Self::TcpFlags => Strength::Proven,
             Self::OneWay | Self::Order | Self::Policy | Self::FanIn => Strength::Inferred,
-            Self::ConfiguredService | Self::ServicePort => Strength::Weak,
+            Self::ConfiguredService | Self::ServicePort | Self::FirstPacket => Strength::Weak,
             Self::None => Strength::Unknown,
         }
     }
@@ -183,50 +187,111 @@ pub(crate) fn decide(
     context: &Context,
     hints: impl FnOnce() -> Hints,
 ) -> (Option<Direction>, Evidence) {
-    let ports = service_side(context);
-    match from_traffic(segment, context.protocol) {
-        Some((direction, Evidence::OneWay)) if is_reply(segment, direction, ports) => {
-            // Accepted traffic from a service port to an ephemeral one, one way, is more likely a reply whose
-            // request was not captured than a client on a service port.
-            return (Some(direction.reverse()), Evidence::ServicePort);
+    let told = from_traffic(segment, context.protocol);
+    match told {
+        Some((direction, Evidence::OneWay)) if may_be_half(segment, context) => {
+            return one_way(direction, &Opinions::new(context, &hints()));
         }
         Some((direction, evidence)) => return (Some(direction), evidence),
         None => {}
     }
-    let hints = hints();
-    let (inbound, outbound) = (hints.inbound, hints.outbound);
-    let (fan, majority) =
-        if context.protocol.has_ports() { (fan_in(&hints), weak_fan_in(&hints)) } else { (None, None) };
-    let permitted = |f: Fit| f >= Fit::Broad;
-    let specific = match (inbound, outbound) {
-        (Fit::Specific, Fit::Broad | Fit::Refused) => Some(Direction::Inbound),
-        (Fit::Broad | Fit::Refused, Fit::Specific) => Some(Direction::Outbound),
-        _ => None,
-    };
-    let only = match (inbound, outbound) {
-        (Fit::Unknown, _) | (_, Fit::Unknown) => None,
-        (a, b) if permitted(a) && !permitted(b) => Some(Direction::Inbound),
-        (a, b) if !permitted(a) && permitted(b) => Some(Direction::Outbound),
-        _ => None,
-    };
-    if let Some(direction) = only {
-        return with_policy(direction, specific, [fan, majority], ports, context);
+    let opinions = Opinions::new(context, &hints());
+    if let Some(direction) = opinions.only {
+        return with_policy(direction, &opinions, context);
     }
-    if let Some(direction) = fan {
+    if symmetric(context) {
+        // The same port at both ends: rules, ports and counts say the same of either side.
+        return by_first_packet(segment);
+    }
+    if let Some(direction) = opinions.fan {
         // Fan-in and a rule made for the other end: the rule was written by somebody who knew.
-        if specific.is_none_or(|s| s == direction) || ports == Some(direction) {
+        if opinions.specific.is_none_or(|s| s == direction) || opinions.ports == Some(direction) {
             return (Some(direction), Evidence::FanIn);
         }
     }
-    if let Some(direction) = specific {
+    if let Some(direction) = opinions.specific {
         return (Some(direction), Evidence::ConfiguredService);
     }
-    if let Some(direction) = ports {
+    if let Some(direction) = opinions.ports {
         return (Some(direction), Evidence::ServicePort);
     }
-    match majority {
+    match opinions.majority {
         Some(direction) => (Some(direction), Evidence::FanIn),
         None => (None, Evidence::None),
+    }
+}
+
+/// What the indirect evidence says, each for itself.
+struct Opinions {
+    /// The only opening that the configuration permits.
+    only: Option<Direction>,
+    /// The opening that a rule made for this service permits, while the other has none.
+    specific: Option<Direction>,
+    fan: Option<Direction>,
+    majority: Option<Direction>,
+    ports: Option<Direction>,
+}
+
+impl Opinions {
+    fn new(context: &Context, hints: &Hints) -> Self {
+        let (inbound, outbound) = (hints.inbound, hints.outbound);
+        let permitted = |f: Fit| f >= Fit::Broad;
+        let known = inbound != Fit::Unknown && outbound != Fit::Unknown;
+        let only = match (permitted(inbound), permitted(outbound)) {
+            (true, false) if known => Some(Direction::Inbound),
+            (false, true) if known => Some(Direction::Outbound),
+            _ => None,
+        };
+        let specific = match (inbound, outbound) {
+            (Fit::Specific, Fit::Broad | Fit::Refused) => Some(Direction::Inbound),
+            (Fit::Broad | Fit::Refused, Fit::Specific) => Some(Direction::Outbound),
+            _ => None,
+        };
+        let ported = context.protocol.has_ports();
+        Self {
+            only,
+            specific,
+            fan: fan_in(hints).filter(|_| ported),
+            majority: weak_fan_in(hints).filter(|_| ported),
+            ports: service_side(context),
+        }
+    }
+
+    /// Anything independent of the configuration's permission that speaks for a direction.
+    fn support(&self, direction: Direction) -> bool {
+        [self.specific, self.fan, self.majority, self.ports].contains(&Some(direction))
+    }
+}
+
+/// Accepted traffic one way without a handshake: an opening that nobody answered, or the half of an exchange
+/// whose other half was not captured (the log's edge, SKIPDATA, a missing file).
+fn may_be_half(segment: &Segment, context: &Context) -> bool {
+    let accepted_only = !segment.parts[IN][1].any() && !segment.parts[OUT][1].any();
+    accepted_only && context.protocol.has_ports()
+}
+
+fn one_way(direction: Direction, opinions: &Opinions) -> (Option<Direction>, Evidence) {
+    let reverse = direction.reverse();
+    if opinions.fan == Some(reverse) {
+        // Many were answered by its source before: it is a service, and this is one more answer.
+        return (Some(reverse), Evidence::FanIn);
+    }
+    if opinions.only == Some(reverse) {
+        if opinions.support(reverse) && !opinions.support(direction) {
+            return (Some(reverse), Evidence::Policy);
+        }
+        return (None, Evidence::None);
+    }
+    (Some(direction), Evidence::OneWay)
+}
+
+/// Whose first packet came first, by a second or more: weak, since records' times are good to a minute only.
+fn by_first_packet(segment: &Segment) -> (Option<Direction>, Evidence) {
+    let first = |direction: usize| segment.parts[direction].iter().filter(|p| p.any()).map(|p| p.first).min();
+    match (first(IN), first(OUT)) {
+        (Some(i), Some(o)) if i < o => (Some(Direction::Inbound), Evidence::FirstPacket),
+        (Some(i), Some(o)) if o < i => (Some(Direction::Outbound), Evidence::FirstPacket),
+        _ => (None, Evidence::None),
     }
 }
 
@@ -234,9 +299,7 @@ pub(crate) fn decide(
 /// something independent has to agree; and a strong contradiction outweighs it.
 fn with_policy(
     direction: Direction,
-    specific: Option<Direction>,
-    [fan, majority]: [Option<Direction>; 2],
-    ports: Option<Direction>,
+    opinions: &Opinions,
     context: &Context,
 ) -> (Option<Direction>, Evidence) {
     let against = Some(direction.reverse());
@@ -244,11 +307,10 @@ fn with_policy(
         // Without ports there is nothing else to ask.
         return (Some(direction), Evidence::Policy);
     }
-    if fan == against && ports == against {
-        return (fan, Evidence::FanIn);
+    if opinions.fan == against && opinions.ports == against {
+        return (opinions.fan, Evidence::FanIn);
     }
-    let supported = [specific, fan, ports].contains(&Some(direction)) || majority == Some(direction);
-    if supported || symmetric(context) && fan.is_none() {
+    if opinions.support(direction) || (symmetric(context) && opinions.fan.is_none()) {
         return (Some(direction), Evidence::Policy);
     }
     (None, Evidence::None)
@@ -256,13 +318,7 @@ fn with_policy(
 
 /// Both ends use the same service port (NTP 123 to 123): ports and fan-in say nothing.
 fn symmetric(context: &Context) -> bool {
-    context.local_port == context.remote_port
-}
-
-/// One-way accepted traffic that looks like the reply to a request which was not captured.
-fn is_reply(segment: &Segment, direction: Direction, ports: Option<Direction>) -> bool {
-    let accepted_only = !segment.parts[IN][1].any() && !segment.parts[OUT][1].any();
-    accepted_only && ports == Some(direction.reverse())
+    context.protocol.has_ports() && context.local_port == context.remote_port
 }
 
 /// The service side by fan-in: at least three tuples meet there, three times as many as at the other end.

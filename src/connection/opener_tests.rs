@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::connection::record::Body;
-use crate::connection::segment::segments;
+use crate::connection::segment::{Terms, segments};
 use crate::flow::Action;
 use crate::inventory::ConnectionTracking;
 
@@ -17,7 +17,9 @@ fn record(direction: usize, start: u32, end: u32, action: Action, flags: Option<
 
 fn cut(records: &[(Body, usize)]) -> Vec<Segment> {
     let mut out = Vec::new();
-    segments(records.iter().copied(), Protocol::TCP, &ConnectionTracking::default(), &mut out);
+    let tracking = ConnectionTracking::default();
+    let terms = Terms { protocol: Protocol::TCP, tracking: &tracking, watched_since: 0 };
+    segments(records.iter().copied(), &terms, &mut out);
     out
 }
 
@@ -63,7 +65,7 @@ fn blocked_reply_names_the_accepted_side() {
 fn order_needs_more_than_the_uncertainty() {
     let apart = |gap: u32| [record(OUT, 100, 400, Accept, None), record(IN, 100 + gap, 400, Accept, None)];
     assert_eq!(opener(&apart(61), (9, 9), SILENT), (Some(Direction::Outbound), Evidence::Order));
-    assert_eq!(opener(&apart(60), (9999, 9999), SILENT), (None, Evidence::None));
+    assert_eq!(opener(&apart(60), (9998, 9999), SILENT), (None, Evidence::None));
 }
 
 #[test]
@@ -97,9 +99,25 @@ fn fan_in_beats_ports_but_ports_break_silence() {
 
 #[test]
 fn a_lone_reply_is_not_an_opening() {
-    let reply = [record(IN, 100, 150, Accept, None)];
-    assert_eq!(opener(&reply, (50000, 443), SILENT), (Some(Direction::Outbound), Evidence::ServicePort));
-    assert_eq!(opener(&reply, (443, 50000), SILENT), (Some(Direction::Inbound), Evidence::OneWay));
+    let inward = [record(IN, 100, 150, Accept, None)];
+    let lone = |ports, hints| opener(&inward, ports, hints);
+    assert_eq!(lone((443, 50000), SILENT), (Some(Direction::Inbound), Evidence::OneWay));
+    assert_eq!(lone((5060, 53), SILENT), (Some(Direction::Inbound), Evidence::OneWay), "a scan from port 53");
+    let answered = hints(Fit::Refused, Fit::Broad, 0, 9);
+    assert_eq!(lone((50000, 51080), answered), (Some(Direction::Outbound), Evidence::FanIn));
+    let only_out = hints(Fit::Refused, Fit::Broad, 0, 0);
+    assert_eq!(lone((50000, 443), only_out), (Some(Direction::Outbound), Evidence::Policy));
+    assert_eq!(lone((50000, 51080), only_out), (None, Evidence::None), "nothing accuses, nothing clears");
+    let neither = hints(Fit::Refused, Fit::Refused, 0, 0);
+    assert_eq!(lone((50000, 51080), neither), (Some(Direction::Inbound), Evidence::OneWay));
+}
+
+#[test]
+fn symmetric_ports_are_told_by_the_first_packet_only() {
+    let rule = hints(Fit::Specific, Fit::Broad, 1, 1);
+    assert_eq!(opener(&both_ways(), (7946, 7946), rule), (None, Evidence::None));
+    let later = [record(OUT, 100, 150, Accept, None), record(IN, 101, 150, Accept, None)];
+    assert_eq!(opener(&later, (7946, 7946), rule), (Some(Direction::Outbound), Evidence::FirstPacket));
 }
 
 #[test]

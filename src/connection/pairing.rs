@@ -7,7 +7,7 @@ use super::local::LocalSide;
 use super::opener::{Context, Evidence, Hints, decide};
 use super::overlap::Election;
 use super::record::{Body, Endpoint, Narrow, Packed, RejectReason, Wide};
-use super::segment::{IN, OUT, Part, Segment, segments};
+use super::segment::{IN, OUT, Part, Segment, Terms, segments};
 use crate::flow::{Action, Direction, Protocol};
 use crate::inventory::ConnectionTracking;
 
@@ -74,11 +74,12 @@ impl Connection {
         }
     }
 
-    /// What happened to the opening: accepted if any packet in its direction was.
+    /// What happened to the opening: accepted if any packet in its direction was, or if it was answered (the
+    /// opening itself may not have been captured).
     #[must_use]
     pub fn action(&self) -> Action {
         let accepted = match self.opener {
-            Some(_) => self.forward()[0].any(),
+            Some(_) => self.forward()[0].any() || (self.backward()[0].any() && !self.forward()[1].any()),
             None => self.inward[0].any() || self.outward[0].any(),
         };
         if accepted { Action::Accept } else { Action::Reject }
@@ -136,6 +137,8 @@ pub(crate) struct Pairing<'a> {
     pub local: &'a LocalSide,
     /// Per interface: connection tracking timeouts.
     pub tracking: &'a [ConnectionTracking],
+    /// Per interface: first second it was heard of.
+    pub watched_since: &'a [u32],
     /// Per interface: keeps equal private addresses of different VPCs apart.
     pub scopes: &'a [u64],
     pub fan: &'a FanIn,
@@ -212,7 +215,12 @@ impl Pairing<'_> {
             let tuple = self.orient(group);
             let interface = group[0].interface();
             let protocol = Protocol(group[0].body().protocol);
-            segments(tuple.directed(), protocol, &self.tracking[interface as usize], cut);
+            let terms = Terms {
+                protocol,
+                tracking: &self.tracking[interface as usize],
+                watched_since: self.watched_since[interface as usize],
+            };
+            segments(tuple.directed(), &terms, cut);
             for segment in cut.iter() {
                 let mut connection = describe(interface, protocol, &tuple, segment);
                 let context = Context {

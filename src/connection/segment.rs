@@ -94,6 +94,15 @@ pub(crate) struct Segment {
     pub follows_accepted: bool,
 }
 
+/// What cutting needs to know of the tuple.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms<'a> {
+    pub protocol: Protocol,
+    pub tracking: &'a ConnectionTracking,
+    /// First second the interface was heard of: what is there from the beginning may be older.
+    pub watched_since: u32,
+}
+
 impl Segment {
     fn accepted(&self, direction: usize) -> &Part {
         &self.parts[direction][0]
@@ -133,15 +142,18 @@ impl Segment {
         self.parts.iter().flatten().any(|p| p.closed)
     }
 
-    fn idle_timeout(&self, protocol: Protocol, tracking: &ConnectionTracking) -> u32 {
+    fn idle_timeout(&self, terms: &Terms<'_>) -> u32 {
+        let tracking = terms.tracking;
         if !self.any_accept() {
             return ATTEMPT;
         }
-        match protocol {
+        match terms.protocol {
             Protocol::TCP => tracking.tcp_established.unwrap_or(TCP_ESTABLISHED),
             Protocol::UDP => {
                 let stream = self.accepted(IN).packets > 1 && self.accepted(OUT).packets > 1;
-                if stream {
+                // One that was running when the log began has exchanged packets before.
+                let running = self.first() <= terms.watched_since.saturating_add(UDP_STREAM);
+                if stream || running {
                     tracking.udp_stream.unwrap_or(UDP_STREAM)
                 } else {
                     tracking.udp.unwrap_or(UDP_SINGLE)
@@ -152,13 +164,8 @@ impl Segment {
     }
 
     /// Does this record open a new connection, rather than belong to this one?
-    fn is_left_by(
-        &self,
-        body: &Body,
-        direction: usize,
-        protocol: Protocol,
-        tracking: &ConnectionTracking,
-    ) -> bool {
+    fn is_left_by(&self, body: &Body, direction: usize, terms: &Terms<'_>) -> bool {
+        let protocol = terms.protocol;
         let gap = body.start.saturating_sub(self.last());
         let flags = body.flags();
         let syn = flags.is_some_and(|f| f & SYN_ACK == SYN);
@@ -169,7 +176,7 @@ impl Segment {
                 && !self.any_accept()
                 && !self.replies_to_reject(body, direction);
         }
-        if gap > self.idle_timeout(protocol, tracking) {
+        if gap > self.idle_timeout(terms) {
             return true;
         }
         if protocol == Protocol::TCP && syn {
@@ -253,19 +260,18 @@ impl Segment {
 /// Cuts a tuple's records, given in time order with their direction, into connections.
 pub(crate) fn segments(
     records: impl Iterator<Item = (Body, usize)>,
-    protocol: Protocol,
-    tracking: &ConnectionTracking,
+    terms: &Terms<'_>,
     out: &mut Vec<Segment>,
 ) {
     out.clear();
     let mut current = Segment::default();
     for (body, direction) in records {
-        if !current.is_empty() && current.is_left_by(&body, direction, protocol, tracking) {
+        if !current.is_empty() && current.is_left_by(&body, direction, terms) {
             let follows_accepted = current.any_accept() || current.follows_accepted;
             out.push(current);
             current = Segment { follows_accepted, ..Segment::default() };
         }
-        current.add(&body, direction, protocol);
+        current.add(&body, direction, terms.protocol);
     }
     if !current.is_empty() || current.late.any() {
         out.push(current);

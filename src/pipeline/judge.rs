@@ -42,6 +42,7 @@ pub(super) fn judge(
     let pairing = Pairing {
         local: &local,
         tracking: &tracking(&interfaces, timeline),
+        watched_since: &interfaces.iter().map(|i| i.coverage.first.unwrap_or(0)).collect::<Vec<_>>(),
         scopes: &scopes(&interfaces, timeline),
         fan: &fan,
     };

@@ -197,7 +197,12 @@ fn interface_row(facts: InterfaceFacts, latest: &Inventory) -> InterfaceRow {
     }
 }
 
-fn rule_facts(uses: &BTreeMap<u32, RuleUse>, timeline: &Timeline, latest: &Inventory, policy: &Policy) -> Vec<RuleFacts> {
+fn rule_facts(
+    uses: &BTreeMap<u32, RuleUse>,
+    timeline: &Timeline,
+    latest: &Inventory,
+    policy: &Policy,
+) -> Vec<RuleFacts> {
     let mut attached: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for interface in latest.interfaces.values() {
         for group in &interface.groups {

@@ -223,7 +223,7 @@ impl Run {
         let mut odd = Vec::new();
         let (mut judged, mut left_out) = (0, 0);
         for (truth, told) in by_tuple.values() {
-            let mut add = |map: &mut BTreeMap<String, (u64, u64)>, ids: &[String]| {
+            let add = |map: &mut BTreeMap<String, (u64, u64)>, ids: &[String]| {
                 for id in ids {
                     let entry = map.entry(id.clone()).or_default();
                     entry.0 += 1;

@@ -3,6 +3,7 @@
 mod decode {
     mod decompress;
     mod envelope;
+    mod oracle;
     mod parquet;
     mod properties;
     mod rules;

@@ -183,7 +183,7 @@ fn value(field: &str, dice: u64, other: u64, odd: bool) -> String {
         "10.0.0.1,",
     ];
     let pick = |list: &[&str]| list[dice as usize % list.len()].to_owned();
-    if odd && dice % 3 == 0 {
+    if odd && dice.is_multiple_of(3) {
         return ["-", "--", "-1", "x", "\u{e9}"][other as usize % 5].to_owned();
     }
     match field {
@@ -207,11 +207,13 @@ fn value(field: &str, dice: u64, other: u64, odd: bool) -> String {
         "flow-direction" if odd => pick(&["in", "egresss", "ingres", "-"]),
         "flow-direction" => pick(&["ingress", "egress"]),
         "interface-id" if odd => pick(&["e", "eni-0123456789abc", "eni-0123456789abcdef01234567", "nat-1"]),
-        "interface-id" => format!("eni-0b2fc54570{}6bc00", dice % 3),
+        "interface-id" => format!("eni-0b2fc54570{}6bc00", (dice % 8).saturating_sub(5)),
         "reject-reason" => pick(&["-", "BPA", "-", "EC"]),
         // Now and then longer than the short way takes.
-        _ if odd => "x".repeat(if dice % 5 == 0 { 500 } else { dice as usize % 70 + 1 }),
-        _ => pick(&["-", "a", "vpc-0461a0610", "us-east-1"]),
+        _ if odd => "x".repeat(if dice.is_multiple_of(5) { 500 } else { dice as usize % 70 + 1 }),
+        // Mostly the same as in the row before, as in real logs.
+        _ if dice % 8 > 0 => "vpc-0461a0610".to_owned(),
+        _ => ["-", "a", "vpc-0461a0611", "us-east-1"][other as usize % 4].to_owned(),
     }
 }
 
@@ -242,16 +244,16 @@ fn row(names: Vec<&'static str>) -> impl Strategy<Value = String> {
         let mut line = String::new();
         for (index, (name, (a, b))) in names.iter().zip(&values).enumerate() {
             if index > 0 {
-                let is_odd = odd_blanks > 0 && (a ^ b) % odd_blanks == 0;
+                let is_odd = odd_blanks > 0 && (a ^ b).is_multiple_of(odd_blanks);
                 line += if is_odd { ["  ", "\t", " \r", ""][*b as usize % 4] } else { " " };
             }
             // Packet addresses and real ones tend to agree.
             let twin =
                 name.strip_prefix("pkt-").and_then(|name| names.iter().position(|other| *other == name));
-            let (a, b) = twin.filter(|_| a % 4 != 0).map_or((*a, *b), |twin| values[twin]);
-            line += &value(name, a >> 8, b, odd > 0 && a % odd == 0);
+            let (a, b) = twin.filter(|_| !a.is_multiple_of(4)).map_or((*a, *b), |twin| values[twin]);
+            line += &value(name, a >> 8, b, odd > 0 && a.is_multiple_of(odd));
         }
-        if odd_blanks > 0 && dice % 4 == 0 {
+        if odd_blanks > 0 && dice.is_multiple_of(4) {
             line += ["\r", " ", " more", "\t\r"][(dice / 4) as usize % 4];
         }
         line

@@ -2,6 +2,8 @@
 //!
 //! `cargo bench --bench decode`; each case is measured twice, in records and in bytes.
 
+#![allow(clippy::unwrap_used, reason = "a bench that fails may panic")]
+
 use std::fmt::Write as _;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

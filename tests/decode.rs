@@ -1,8 +1,15 @@
 //! The decode room from outside: bytes in, batches and tallies out.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests; clippy exempts only the test functions themselves, not their helpers"
+)]
+
 mod decode {
     mod decompress;
     mod envelope;
+    mod oracle;
     mod parquet;
     mod properties;
     mod rules;

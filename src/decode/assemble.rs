@@ -9,14 +9,15 @@ use arrow::error::ArrowError;
 
 use super::columns::{Nullable, TextColumn, addresses, numbers, stored};
 use super::extra::{Extra, ExtraValue};
+use super::fast::{Layout, Record};
 use super::fault::Fault;
-use super::format::{FormatColumn, LogFormat};
+use super::format::{FormatColumn, LogFormat, Separator};
 use super::options::Projection;
 use super::row::{Op, Row};
 use crate::flow::{CaptureStatus, CoverageRow, FlowBatch, InterfaceContext, Protocol, column};
 
 /// Seconds above this are milliseconds: 10^11 seconds are in the year 5138.
-const MILLISECONDS_FROM: u64 = 100_000_000_000;
+pub(super) const MILLISECONDS_FROM: u64 = 100_000_000_000;
 
 /// Fields that a record with status OK must have a value for, where the format has them. Ports and the
 /// interface are checked apart.
@@ -39,6 +40,8 @@ pub(super) struct Assembler {
     required: u32,
     /// Rows without an interface are kept, under an empty name.
     nameless: bool,
+    /// If rows of this format can go the short way.
+    pub(super) layout: Option<Layout>,
     capacity: usize,
     rows: usize,
     interface: TextColumn,
@@ -87,11 +90,14 @@ impl Assembler {
             steps.push(step);
         }
         let required = NEVER_MISSING.iter().map(|op| op.bit()).fold(0, |set, bit| set | bit) & present;
+        let simple = format.separator() == Separator::Space && extras.is_empty();
+        let layout = simple.then(|| Layout::new(steps.iter().map(|step| step.op))).flatten();
         Self {
             steps,
             present,
             required,
             nameless: projection.is_all(),
+            layout,
             capacity,
             rows: 0,
             interface: TextColumn::new(capacity),
@@ -231,8 +237,12 @@ impl Assembler {
         self.srcport.push(row.srcport);
         self.dstport.push(row.dstport);
         self.protocol.push(row.protocol);
-        self.packets.push(row.has(Op::Packets).then_some(row.packets));
-        self.bytes.push(row.has(Op::Bytes).then_some(row.bytes));
+        if self.has(Op::Packets) {
+            self.packets.push(row.has(Op::Packets).then_some(row.packets));
+        }
+        if self.has(Op::Bytes) {
+            self.bytes.push(row.has(Op::Bytes).then_some(row.bytes));
+        }
         self.start.push(start);
         self.end.push(end);
         self.action.push(row.action);
@@ -268,6 +278,55 @@ impl Assembler {
         } else {
             Err(Fault::NoInterface)
         }
+    }
+
+    /// The number of an interface that was met in this batch.
+    pub(super) fn known_interface(&self, name: &[u8]) -> Option<u32> {
+        self.interface.dictionary.find(name)
+    }
+
+    /// The number of a reason that was met in this batch.
+    pub(super) fn known_reject_reason(&self, reason: &[u8]) -> Option<u32> {
+        self.reject_reason.dictionary.find(reason)
+    }
+
+    /// Keeps records read the short way, which had their checks.
+    pub(super) fn push_records(&mut self, records: &[Record]) {
+        let valid = |op: Op| records.iter().map(move |record| record.missing & op.bit() == 0);
+        self.interface
+            .keys
+            .extend(records.iter().map(|record| record.interface), records.iter().map(|_| true));
+        self.srcaddr.extend(records.iter().map(|record| record.srcaddr));
+        self.dstaddr.extend(records.iter().map(|record| record.dstaddr));
+        self.srcport.extend(records.iter().map(|record| record.srcport));
+        self.dstport.extend(records.iter().map(|record| record.dstport));
+        self.protocol.extend(records.iter().map(|record| record.protocol));
+        // Both are at most 10^11.
+        self.start.extend(records.iter().map(|record| record.start.cast_signed()));
+        self.end.extend(records.iter().map(|record| record.end.cast_signed()));
+        self.action.extend(records.iter().map(|record| record.action));
+        if self.has(Op::Packets) {
+            self.packets.extend(records.iter().map(|record| record.packets), valid(Op::Packets));
+        }
+        if self.has(Op::Bytes) {
+            self.bytes.extend(records.iter().map(|record| record.bytes), valid(Op::Bytes));
+        }
+        if self.has(Op::TcpFlags) {
+            self.tcp_flags.extend(records.iter().map(|record| record.tcp_flags), valid(Op::TcpFlags));
+        }
+        if self.has(Op::Direction) {
+            self.direction.extend(records.iter().map(|record| record.direction), valid(Op::Direction));
+        }
+        if self.has(Op::PktSrcAddr) {
+            self.pkt_srcaddr.extend(records.iter().map(|record| record.pkt_srcaddr), valid(Op::PktSrcAddr));
+        }
+        if self.has(Op::PktDstAddr) {
+            self.pkt_dstaddr.extend(records.iter().map(|record| record.pkt_dstaddr), valid(Op::PktDstAddr));
+        }
+        if self.has(Op::RejectReason) {
+            self.reject_reason.keys.extend(records.iter().map(|r| r.reject_reason), valid(Op::RejectReason));
+        }
+        self.rows += records.len();
     }
 
     /// Some required value is `-`: fine for the ports of a protocol without ports, a fault otherwise.
@@ -364,6 +423,9 @@ impl Assembler {
         for extra in &mut self.extras {
             let name = extra.field().column();
             out.add(true, &name, true, extra.take(n)?);
+        }
+        if let Some(layout) = &mut self.layout {
+            layout.forget();
         }
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         self.rows = 0;

@@ -35,6 +35,29 @@ impl<T: Default> Nullable<T> {
         self.values.push(value.unwrap_or_default());
     }
 
+    /// Adds values; those that are not valid become null.
+    #[inline]
+    pub(super) fn extend(
+        &mut self,
+        values: impl Iterator<Item = T>,
+        valid: impl Iterator<Item = bool> + Clone,
+    ) {
+        let before = self.values.len();
+        self.values.extend(values);
+        // Counted without stopping at the first null: nearly always there is none.
+        let nulls = valid.clone().filter(|valid| !valid).count();
+        if nulls == 0 {
+            self.nulls.append_n_non_nulls(self.values.len() - before);
+            return;
+        }
+        for (value, valid) in self.values[before..].iter_mut().zip(valid) {
+            self.nulls.append(valid);
+            if !valid {
+                *value = T::default();
+            }
+        }
+    }
+
     pub(super) fn truncate(&mut self, rows: usize) {
         if rows < self.values.len() {
             self.values.truncate(rows);
@@ -91,10 +114,18 @@ impl Dictionary {
         self.find_or_insert(text)
     }
 
+    /// The number of a text, if it has one.
+    pub(super) fn find(&self, text: &[u8]) -> Option<u32> {
+        self.find_hashed(self.hasher.hash_one(text), text)
+    }
+
+    fn find_hashed(&self, hash: u64, text: &[u8]) -> Option<u32> {
+        self.index.find(hash, |&key| value(&self.bytes, &self.ends, key) == text).copied()
+    }
+
     fn find_or_insert(&mut self, text: &[u8]) -> Result<u32, BadText> {
         let hash = self.hasher.hash_one(text);
-        let found = self.index.find(hash, |&key| value(&self.bytes, &self.ends, key) == text);
-        if let Some(&key) = found {
+        if let Some(key) = self.find_hashed(hash, text) {
             self.last = key;
             return Ok(key);
         }
@@ -133,7 +164,7 @@ fn value<'a>(bytes: &'a [u8], ends: &[i32], key: u32) -> &'a [u8] {
 #[derive(Debug)]
 pub(super) struct TextColumn {
     pub(super) dictionary: Dictionary,
-    keys: Nullable<u32>,
+    pub(super) keys: Nullable<u32>,
 }
 
 impl TextColumn {

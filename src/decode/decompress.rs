@@ -2,6 +2,7 @@
 //!
 //! The only place that touches a gzip or zstd decoder: members and frames may follow one another
 //! (concatenated objects, Firehose), and a small object may claim to hold terabytes.
+#![expect(clippy::disallowed_types, reason = "this is the place that the ban points to")]
 
 use std::fmt;
 use std::io::{self, BufRead, BufReader, Cursor, Read};

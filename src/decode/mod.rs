@@ -16,6 +16,7 @@ mod decompress;
 mod envelope;
 mod error;
 mod extra;
+mod fast;
 mod fault;
 pub mod fields;
 mod format;

@@ -6,6 +6,7 @@ use super::assemble::{Assembler, Step};
 use super::envelope;
 use super::error::{DecodeError, SchemaProblem};
 use super::extra::ExtraValue;
+use super::fast;
 use super::fault::Fault;
 use super::format::{FormatColumn, LogFormat, Separator, is_blank, tokens, unquote};
 use super::options::DecodeOptions;
@@ -80,7 +81,11 @@ impl TextDecoder {
     pub fn decode(&mut self, input: &[u8]) -> Result<usize, DecodeError> {
         let mut at = 0;
         while at < input.len() && !self.is_full() {
+            at += self.take_simple_rows(&input[at..]);
             let rest = &input[at..];
+            if rest.is_empty() || self.is_full() {
+                break;
+            }
             let Some(end) = memchr(b'\n', rest) else {
                 self.hold(rest);
                 at = input.len();
@@ -164,6 +169,22 @@ impl TextDecoder {
         self.count_line();
         self.malformed(reason);
         self.count_unknown_fields();
+    }
+
+    /// Takes rows the short way for as long as that goes; returns how many bytes they had.
+    fn take_simple_rows(&mut self, input: &[u8]) -> usize {
+        let State::Ready { rows, .. } = &mut self.state else { return 0 };
+        if self.timed || self.skipping || !self.partial.is_empty() {
+            return 0;
+        }
+        let most = self.options.batch_rows.max(1).saturating_sub(rows.buffered());
+        let (count, len) = fast::take_rows(rows, input, most, self.options.max_line_bytes);
+        let count = count as u64;
+        self.line += count;
+        self.uncounted += count;
+        self.tally.lines += count;
+        self.tally.records += count;
+        len
     }
 
     /// Keeps the beginning of a line, unless it is too long.

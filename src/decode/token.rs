@@ -12,14 +12,14 @@ use crate::flow::address_bits;
 /// A value (`None` for `-`) and its length in bytes; or nothing if it is not of the kind asked for.
 pub(super) type Parsed<T> = Option<(Option<T>, usize)>;
 
-const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-const LOW_BITS: u64 = !HIGH_BITS;
-const ZEROS: u64 = 0x3030_3030_3030_3030;
+pub(super) const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+pub(super) const LOW_BITS: u64 = !HIGH_BITS;
+pub(super) const ZEROS: u64 = 0x3030_3030_3030_3030;
 /// Added to a byte below 128, sets its high bit if the byte is above 9.
-const ABOVE_9: u64 = 0x7676_7676_7676_7676;
+pub(super) const ABOVE_9: u64 = 0x7676_7676_7676_7676;
 /// Added to a byte below 128, sets its high bit if the byte is above space.
 const ABOVE_SPACE: u64 = 0x5f5f_5f5f_5f5f_5f5f;
-const POWERS_OF_10: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+pub(super) const POWERS_OF_10: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
 
 /// The first eight bytes, little endian, zeros after the end.
 #[inline(always)]
@@ -37,14 +37,14 @@ fn short_word(rest: &[u8]) -> u64 {
 
 /// How many digits lead a word whose bytes had [`ZEROS`] taken off.
 #[inline(always)]
-fn leading_digits(word: u64) -> usize {
+pub(super) fn leading_digits(word: u64) -> usize {
     let others = (((word & LOW_BITS) + ABOVE_9) | word) & HIGH_BITS;
     (others.trailing_zeros() / 8) as usize
 }
 
 /// The number that the first `count` (1 to 8) digits of a word spell.
 #[inline(always)]
-fn spelled(word: u64, count: usize) -> u64 {
+pub(super) fn spelled(word: u64, count: usize) -> u64 {
     // Digits moved to the end of the word, zeros before them; then pairs, fours and eights are summed.
     let word = word << (64 - 8 * count);
     let pairs = word.wrapping_mul(10).wrapping_add(word >> 8);
@@ -70,14 +70,20 @@ pub(super) fn begins(rest: &[u8], word: &[u8]) -> bool {
     rest.starts_with(word) && ends_at(rest, word.len())
 }
 
+/// The high bit of each byte of a word that is a blank.
+#[inline(always)]
+pub(super) fn blanks(word: u64) -> u64 {
+    let visible = ((word & LOW_BITS) + ABOVE_SPACE) | word;
+    !visible & HIGH_BITS
+}
+
 /// Length of the value.
 #[inline(always)]
 pub(super) fn length(rest: &[u8]) -> usize {
     let mut at = 0;
     while let Some(chunk) = rest.get(at..).and_then(|r| r.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
-        let visible = ((word & LOW_BITS) + ABOVE_SPACE) | word;
-        let blanks = !visible & HIGH_BITS;
+        let blanks = blanks(word);
         if blanks != 0 {
             return at + (blanks.trailing_zeros() / 8) as usize;
         }
@@ -140,11 +146,6 @@ fn other_address(rest: &[u8]) -> Parsed<u128> {
 /// An IPv4 address that is followed by a blank within 16 bytes. `None` means "look closer".
 #[inline(always)]
 fn ipv4(rest: &[u8]) -> Option<(u32, usize)> {
-    /// The least number of so many digits, a digit a byte. A leading zero could mean octal; it is left to
-    /// the standard library, which refuses it.
-    const LEAST: [u32; 4] = [u32::MAX, 0, 0x01_00, 0x01_00_00];
-    const GREATEST: u32 = 0x02_05_05;
-
     let chunk = rest.first_chunk::<16>()?;
     // One bit for each byte that is no digit; the fourth such byte ends the address.
     let mut others = other_bytes(word_at(&chunk[..8])) | other_bytes(word_at(&chunk[8..])) << 8;
@@ -164,21 +165,41 @@ fn ipv4(rest: &[u8]) -> Option<(u32, usize)> {
     let mut bits = 0;
     let mut fits = true;
     for (from, end) in [(0, a), (a + 1, b), (b + 1, c), (c + 1, len)] {
-        let digits = end - from;
-        let least = LEAST.get(digits)?;
-        let text = u32::from_le_bytes(*chunk.get(from..)?.first_chunk::<4>()?) ^ ZEROS as u32;
-        // The digits moved to the end of the word: ones last, zeros before them.
-        let moved = text.unbounded_shl(32 - 8 * digits as u32);
-        // Read from the ones, digits compare like the number they spell.
-        fits &= (*least..=GREATEST).contains(&moved.swap_bytes());
-        bits = bits << 8 | moved.wrapping_mul(100 << 16 | 10 << 8 | 1) >> 24;
+        let text = u32::from_le_bytes(*chunk.get(from..)?.first_chunk::<4>()?);
+        let (octet, good) = octet(text, end - from);
+        bits = bits << 8 | octet;
+        fits &= good;
     }
     fits.then_some((bits, len))
 }
 
+/// The number that the first `digits` bytes of a half word spell, which must be digits if there are at most
+/// three of them, and whether they are one to three and fit an octet. Any `digits` up to 15 or just
+/// below zero, wrapped, may be asked for.
+#[inline(always)]
+pub(super) fn octet(text: u32, digits: usize) -> (u32, bool) {
+    /// The least number of so many digits, a digit a byte. A leading zero could mean octal; it is left to
+    /// the standard library, which refuses it.
+    const LEAST: [u32; 16] = {
+        let mut least = [u32::MAX; 16];
+        least[1] = 0;
+        least[2] = 0x01_00;
+        least[3] = 0x01_00_00;
+        least
+    };
+    const GREATEST: u32 = 0x02_05_05;
+
+    let least = LEAST[digits % 16];
+    // The digits moved to the end of the word: ones last, zeros before them.
+    let moved = (text ^ ZEROS as u32).wrapping_shl(32_u32.wrapping_sub((digits as u32).wrapping_mul(8)));
+    // Read from the ones, digits compare like the number they spell.
+    let good = (least..=GREATEST).contains(&moved.swap_bytes());
+    (moved.wrapping_mul(100 << 16 | 10 << 8 | 1) >> 24, good)
+}
+
 /// One bit for each byte of a word that is no digit, the first byte lowest.
 #[inline(always)]
-fn other_bytes(word: u64) -> u32 {
+pub(super) fn other_bytes(word: u64) -> u32 {
     let word = word ^ ZEROS;
     let others = (((word & LOW_BITS) + ABOVE_9) | word) & HIGH_BITS;
     ((others >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32

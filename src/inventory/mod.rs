@@ -1,10 +1,30 @@
 //! What was configured, and when?
 //!
-//! The [`Inventory`] model and its loader for AWS CLI output.
+//! The [`Inventory`] model and its loader for AWS CLI output: [`load()`] reads files into a
+//! [`Timeline`], [`check()`] says what is missing and what that costs, [`looks_like_inventory`] tells
+//! inventory files from logs.
 
+mod check;
+mod cursor;
+mod documents;
+mod error;
+mod files;
+mod groups;
+mod kind;
+mod load;
+mod merge;
 mod model;
+mod objects;
+mod place;
+mod recognise;
+mod rule;
 
+pub use check::{CheckReport, Gap, GapSeverity, ObservationSummary, SUBJECTS_SHOWN, check};
+pub use error::{FieldError, FileProblem, InventoryError, Problem};
+pub use kind::Kind;
+pub use load::{Conflict, LoadOptions, LoadReport, Loaded, ObservationReport, SkipReason, SkippedFile, load};
 pub use model::{
     AclEntry, ConnectionTracking, FlowLog, Inventory, NetworkAcl, NetworkInterface, Peering, PrefixList,
     Rule, RulePeer, SecurityGroup, Subnet, Timeline, Vpc,
 };
+pub use recognise::looks_like_inventory;

@@ -6,12 +6,9 @@ use std::path::PathBuf;
 use super::Exit;
 use super::failure::{Failure, Problem, written};
 use crate::inventory::{
-    CheckReport, Gap, GapSeverity, InventoryError, LoadOptions, LoadReport, ObservationSummary, check, load,
+    CheckReport, Gap, GapSeverity, InventoryError, LoadOptions, ObservationSummary, check, load,
 };
 use crate::report::{Look, Page, Span, Tone, count, number};
-
-/// Files named of those that were not used.
-const SHOWN: usize = 5;
 
 /// Look at inventory dumps
 #[derive(Debug, clap::Args)]
@@ -47,10 +44,12 @@ pub(super) fn execute(arguments: &Arguments, look: Look, stdout: &mut dyn Write)
     let options = LoadOptions { skip_bad_files: true, ..LoadOptions::default() };
     let loaded = load(&arguments.paths, &options).map_err(|error| refused(&error))?;
     let report = check(&loaded);
-    written(show(&report, &loaded.report, &mut Page::new(stdout, look)))?;
+    written(show(&report, &mut Page::new(stdout, look)))?;
     if !loaded.report.bad.is_empty() {
-        let problems = loaded.report.bad.iter().map(|bad| Problem::new(bad.to_string())).collect();
-        return Err(Failure::usage(problems));
+        let bad = count(loaded.report.bad.len() as u64, "file");
+        let problem =
+            Problem::new(format!("{bad} can't be used")).help("each is named above under bad-files");
+        return Err(Failure::usage(vec![problem]));
     }
     let serious = report.gaps.iter().any(|gap| gap.severity == GapSeverity::High);
     Ok(if serious { Exit::Findings } else { Exit::Clean })
@@ -60,24 +59,12 @@ fn refused(error: &InventoryError) -> Failure {
     Failure::usage(vec![Problem::new(error.to_string())])
 }
 
-fn show(report: &CheckReport, load: &LoadReport, page: &mut Page<'_>) -> io::Result<()> {
+fn show(report: &CheckReport, page: &mut Page<'_>) -> io::Result<()> {
     for observation in &report.observations {
         observed(observation, page)?;
     }
     if report.observations.is_empty() {
         page.line(&[Span::new(Tone::Strong, "No inventory found.")])?;
-    }
-    if !load.skipped.is_empty() {
-        page.blank()?;
-        let other = format!("{} held no inventory", count(load.skipped.len() as u64, "other file"));
-        page.flow(&[], 2, &[Span::plain(other)])?;
-        for file in load.skipped.iter().take(SHOWN) {
-            page.flow(&[Span::plain("  - ")], 4, &[Span::plain(file.path.to_string_lossy())])?;
-        }
-        if load.skipped.len() > SHOWN {
-            let more = number((load.skipped.len() - SHOWN) as u64);
-            page.line(&[Span::new(Tone::Faint, format!("    and {more} more"))])?;
-        }
     }
     for gap in &report.gaps {
         page.blank()?;

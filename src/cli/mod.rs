@@ -50,9 +50,9 @@ struct Cli {
 /// How to show things; the same for every subcommand.
 #[derive(Clone, Copy, Debug, clap::Args)]
 struct Display {
-    /// When to use colours; `auto` honours NO_COLOR, CLICOLOR_FORCE and TERM=dumb
+    /// When to use colours: auto, always or never; auto honours NO_COLOR, CLICOLOR_FORCE and TERM=dumb
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t)]
-    #[arg(help_heading = "Display")]
+    #[arg(help_heading = "Display", hide_possible_values = true)]
     color: ColorChoice,
     /// Columns to fill [default: those of the terminal, else 100]
     #[arg(long, global = true, value_name = "COLUMNS", help_heading = "Display")]
@@ -89,7 +89,9 @@ pub fn run(
         }
         Err(error) => (plain, told(&error, environment, &mut stdout, stderr)),
     };
-    let result = result.and_then(|exit| written(stdout.flush()).map(|()| exit));
+    // What was printed before a failure belongs to it: both are shown, and the first failure counts.
+    let flushed = written(stdout.flush());
+    let result = result.and_then(|exit| flushed.map(|()| exit));
     // Or it would try again to write what could not be written, when dropped.
     drop(stdout.into_parts());
     result.unwrap_or_else(|failure| {

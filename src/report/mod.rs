@@ -1,6 +1,6 @@
 //! How is it shown?
 //!
-//! Every output is a [`Renderer`] of the same [`Conclusions`]: the report people read, and the three files
+//! Every output is a `Renderer` of the same [`Conclusions`]: the report people read, and the three files
 //! of the output contract ([`write_dir`]), which have structs of their own so that an internal rename
 //! never reaches a reader. Nothing here prints: renderers write to what they are given.
 //!
@@ -30,6 +30,8 @@ pub(crate) use numbers::{count, number};
 pub use page::{Look, Page, Span, Tone};
 pub use sanitise::sanitise;
 pub use terminal::TerminalOptions;
+#[cfg(test)]
+pub(crate) use tests::sample;
 
 /// One way to show what was concluded.
 trait Renderer {

@@ -152,25 +152,30 @@ impl<'a> Page<'a> {
             self.put(span.tone, &sanitise(&span.text, self.look.unicode))?;
         }
         let mut column = self.width_of(lead);
-        let mut fresh = true;
+        let mut runs = Vec::new();
         for word in self.words(body) {
             let width: usize = word.iter().map(|(_, text)| text.width()).sum();
-            let gap = usize::from(!fresh);
+            let gap = usize::from(!runs.is_empty());
             // On a lead that reaches beyond the hang, a word that does not fit goes below it.
-            if column + gap + width > self.look.width && (!fresh || column > hang) {
+            if column + gap + width > self.look.width && (!runs.is_empty() || column > hang) {
+                self.put_all(&mut runs)?;
                 write!(self.out, "\n{:hang$}", "")?;
                 column = hang;
-            } else if !fresh {
-                write!(self.out, " ")?;
+            } else if gap > 0 {
+                append(&mut runs, None, " ");
                 column += 1;
             }
             for (tone, text) in &word {
-                self.put(*tone, text)?;
+                append(&mut runs, Some(*tone), text);
             }
             column += width;
-            fresh = false;
         }
+        self.put_all(&mut runs)?;
         writeln!(self.out)
+    }
+
+    fn put_all(&mut self, runs: &mut Word) -> io::Result<()> {
+        runs.drain(..).try_for_each(|(tone, text)| self.put(tone, &text))
     }
 
     fn put(&mut self, tone: Tone, clean: &str) -> io::Result<()> {
@@ -204,6 +209,14 @@ impl<'a> Page<'a> {
             words.push(word);
         }
         words
+    }
+}
+
+/// Adds text to the last run if it has the same tone; no tone goes with any.
+fn append(runs: &mut Word, tone: Option<Tone>, text: &str) {
+    match runs.last_mut() {
+        Some((last, run)) if tone.is_none_or(|tone| tone == *last) => run.push_str(text),
+        _ => runs.push((tone.unwrap_or_default(), text.to_owned())),
     }
 }
 
@@ -266,6 +279,6 @@ mod tests {
             String::from_utf8(out).unwrap()
         };
         assert_eq!(shown(false), "a bc\n");
-        assert_eq!(shown(true), "\u{1b}[1m\u{1b}[31ma\u{1b}[0m \u{1b}[1m\u{1b}[31mb\u{1b}[0mc\n");
+        assert_eq!(shown(true), "\u{1b}[1m\u{1b}[31ma b\u{1b}[0mc\n");
     }
 }

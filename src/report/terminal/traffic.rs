@@ -55,7 +55,7 @@ fn tone(verdict: &str, connections: u64) -> Tone {
         _ if connections == 0 => Tone::Faint,
         "permitted" => Tone::Good,
         "escaped" | "misdropped" => Tone::Bad,
-        "rejected" => Tone::Warn,
+        "rejected" => Tone::Note,
         _ => Tone::Plain,
     }
 }

@@ -8,7 +8,14 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::pipeline::{Event, Progress};
-use crate::report::{Look, Page, Span, Tone, count, number};
+use crate::report::{Look, Page, Span, Tone, number};
+
+/// Before the inputs are listed, and where their size is not known.
+const UNMEASURED: &str = "{spinner} {wide_msg}";
+/// While objects of known size are read. What does not fit is cut: a bar over two lines leaves traces.
+const MEASURED: &str = "{spinner} {bar:16} {decimal_bytes}/{decimal_total_bytes}, {eta} left, {wide_msg}";
+/// Afterwards.
+const STEP: &str = "{spinner} {msg} ({elapsed})";
 
 /// A bar on standard error, and warnings above it.
 pub(super) struct Meter<'a> {
@@ -28,7 +35,7 @@ impl<'a> Meter<'a> {
         let target = if animated { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         if animated {
-            bar.set_style(style("{spinner} {msg}", look));
+            bar.set_style(style(UNMEASURED, look));
             bar.enable_steady_tick(Duration::from_millis(120));
         }
         Self {
@@ -43,16 +50,13 @@ impl<'a> Meter<'a> {
     }
 
     fn reading(&self) -> String {
-        let records = self.records.load(Relaxed);
         let seconds = self.started.elapsed().as_secs_f64().max(0.001);
         format!(
-            "{} of {}, {} ({}/s)",
+            "{}/{} objects, {} records/s",
             number(self.done.load(Relaxed)),
-            count(self.objects.load(Relaxed), "object"),
-            count(records, "record"),
-            number((records as f64 / seconds) as u64),
+            number(self.objects.load(Relaxed)),
+            number((self.records.load(Relaxed) as f64 / seconds) as u64),
         )
-        .replace('\u{a0}', " ")
     }
 
     fn warn(&self, text: &str) {
@@ -74,10 +78,7 @@ impl Progress for Meter<'_> {
                 self.objects.store(*objects, Relaxed);
                 if let Some(bytes) = bytes {
                     self.bar.set_length(*bytes);
-                    self.bar.set_style(style(
-                        "{spinner} {bar:20} {bytes}/{total_bytes}, {msg}, {eta} left",
-                        self.look,
-                    ));
+                    self.bar.set_style(style(MEASURED, self.look));
                 }
                 self.bar.set_message(self.reading());
             }
@@ -91,7 +92,7 @@ impl Progress for Meter<'_> {
                 self.bar.set_message(self.reading());
             }
             Event::Phase(phase) => {
-                self.bar.set_style(style("{spinner} {msg} ({elapsed})", self.look));
+                self.bar.set_style(style(STEP, self.look));
                 self.bar.set_message(*phase);
             }
             Event::Warning(text) => self.warn(text),
@@ -113,5 +114,17 @@ fn style(template: &str, look: Look) -> ProgressStyle {
         style.progress_chars("━╸─")
     } else {
         style.progress_chars("=> ").tick_chars("|/-\\ ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_can_be_read() {
+        for template in [UNMEASURED, MEASURED, STEP] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
     }
 }

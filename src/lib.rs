@@ -1,5 +1,6 @@
 //! flowgate: judge AWS VPC Flow Logs against security groups and network ACLs.
 
+pub mod cli;
 pub mod connection;
 pub mod decode;
 pub mod detect;

@@ -12,6 +12,8 @@ mod services;
 mod unexpected_accept;
 mod unused_rule;
 
+use std::sync::LazyLock;
+
 use crate::finding::{Finding, FindingBuilder, Kind, RuleRow};
 use crate::rollup::{InterfaceRow, Rollups};
 
@@ -25,7 +27,7 @@ static DETECTORS: [&dyn Detector; 5] = [
 ];
 
 /// What a detector is called and where its manual is.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Meta {
     /// Kebab-case id; the file's name with `-` for `_`.
     pub id: &'static str,
@@ -56,8 +58,9 @@ pub trait Detector: Sync {
 
 /// Every detector's name and manual, in the order of reports.
 #[must_use]
-pub fn registry() -> Vec<&'static Meta> {
-    DETECTORS.iter().map(|d| d.meta()).collect()
+pub fn registry() -> &'static [Meta] {
+    static METAS: LazyLock<Vec<Meta>> = LazyLock::new(|| DETECTORS.iter().map(|d| *d.meta()).collect());
+    &METAS
 }
 
 /// The detectors to run: all, or only those named, without those skipped.

@@ -65,6 +65,9 @@ pub enum Severity {
 }
 
 impl Severity {
+    /// Every severity, the worst first.
+    pub const ALL: [Self; 5] = [Self::Critical, Self::High, Self::Medium, Self::Low, Self::Informational];
+
     /// Word of the contract.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -19,6 +19,10 @@ pub enum RuleClass {
 }
 
 impl RuleClass {
+    /// Every class, in the order of reports.
+    pub const ALL: [Self; 5] =
+        [Self::Used, Self::Unused, Self::Redundant, Self::Permissive, Self::NotEvaluable];
+
     /// Word of the contract.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -300,13 +300,13 @@ impl Run {
         }
         assert!(count > 0, "the world holds no escape");
         for event in self.events.iter().filter(|e| e["kind"].as_str() == Some("unexpected-accept")) {
-            let interface = event["interface"].as_str().unwrap();
-            let found = self
-                .conclusions
-                .findings
-                .iter()
-                .any(|f| f.kind == Kind::UnexpectedAccept && f.interfaces.iter().any(|i| i == interface));
-            assert!(found, "not found: {event}");
+            for interface in event["interfaces"].as_array().unwrap() {
+                let found = self.conclusions.findings.iter().any(|f| {
+                    f.kind == Kind::UnexpectedAccept
+                        && f.interfaces.iter().any(|i| Some(i.as_str()) == interface.as_str())
+                });
+                assert!(found, "not found: {event}");
+            }
         }
     }
 }

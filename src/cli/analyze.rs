@@ -1,0 +1,203 @@
+//! `flowgate analyze`: read, judge, report.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::failure::{Failure, Problem, written};
+use super::progress::Meter;
+use super::{Environment, Exit, Stdin, config};
+use crate::detect::Meta;
+use crate::finding::{Conclusions, Severity};
+use crate::pipeline::{self, AnalyzeErrorKind};
+use crate::report::{FILES, Look, Page, Span, TerminalOptions, Tone, write_dir, write_terminal};
+use crate::source::STDIN;
+
+/// Findings shown of a kind unless all are asked for.
+const PER_KIND: usize = 20;
+
+const EXAMPLES: &str = "\
+Examples:
+  flowgate analyze logs/ --inventory inventory/
+  flowgate analyze 'logs/**/*.log.gz' --from 2026-03-01 --to 2026-03-08 --out report/
+  zcat flow.log.gz | flowgate analyze - --inventory inventory/ --fail-on medium";
+
+/// Analyze flow logs: what is odd, and which rules can be tightened
+///
+/// Reads flow logs as AWS delivers them (text or Parquet, compressed or not) and the inventory: output of
+/// `aws ec2 describe-security-groups`, `describe-network-interfaces`, `describe-network-acls` and the
+/// like, as JSON. Without --inventory, dumps found among the inputs are used.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = format!("{EXAMPLES}\n\n{}", Exit::table()))]
+pub(super) struct Arguments {
+    /// Files, directories or patterns (quoted) with flow logs; `-` is standard input
+    #[arg(value_name = "INPUT")]
+    pub inputs: Vec<PathBuf>,
+
+    /// Directory or file of inventory dumps; may be repeated
+    #[arg(long = "inventory", value_name = "DIR", help_heading = "Input")]
+    pub inventories: Vec<PathBuf>,
+    /// Format of logs without a header line, as in the flow log's definition [default: AWS's default]
+    #[arg(long, value_name = "FORMAT", help_heading = "Input")]
+    pub log_format: Option<String>,
+    /// Largest object after decompression; a larger one is not read
+    #[arg(long, value_name = "SIZE", default_value = "4G", help_heading = "Input")]
+    pub max_object_bytes: String,
+
+    /// Only records from this time on: RFC 3339, or a date for its midnight UTC
+    #[arg(long, value_name = "TIME", help_heading = "Selection")]
+    pub from: Option<String>,
+    /// Only records before this time
+    #[arg(long, value_name = "TIME", help_heading = "Selection")]
+    pub to: Option<String>,
+    /// Only objects of this account; may be repeated
+    #[arg(long = "account", value_name = "ID", value_delimiter = ',', help_heading = "Selection")]
+    pub accounts: Vec<String>,
+    /// Only objects of this region; may be repeated
+    #[arg(long = "region", value_name = "REGION", value_delimiter = ',', help_heading = "Selection")]
+    pub regions: Vec<String>,
+    /// Only objects of this flow log; may be repeated
+    #[arg(long = "flow-log-id", value_name = "ID", value_delimiter = ',', help_heading = "Selection")]
+    pub flow_logs: Vec<String>,
+
+    /// Run only this detector; may be repeated
+    #[arg(long, value_name = "DETECTOR", value_delimiter = ',', help_heading = "Detectors")]
+    pub only: Vec<String>,
+    /// Leave this detector out; may be repeated
+    #[arg(long, value_name = "DETECTOR", value_delimiter = ',', help_heading = "Detectors")]
+    pub skip: Vec<String>,
+    /// Lowest severity that makes the exit code 1
+    #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high", help_heading = "Detectors")]
+    pub fail_on: FailOn,
+
+    /// Write findings.jsonl, rules.jsonl and summary.json into this directory
+    #[arg(long, value_name = "DIR", help_heading = "Output")]
+    pub out: Option<PathBuf>,
+    /// Write every connection with its verdict to this Parquet file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub connections: Option<PathBuf>,
+    /// Show every finding, not only the first 20 of a kind
+    #[arg(long, help_heading = "Output")]
+    pub all: bool,
+    /// Show more: all evidence, every interface, everything that was not used
+    #[arg(short, long, help_heading = "Output", conflicts_with = "quiet")]
+    pub verbose: bool,
+    /// Show nothing but errors; the exit code and --out tell the result
+    #[arg(short, long, help_heading = "Output")]
+    pub quiet: bool,
+    /// Show no progress
+    #[arg(long, help_heading = "Output")]
+    pub no_progress: bool,
+
+    /// Threads to use [default: all processors]
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+}
+
+/// From which severity on a run fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    Informational,
+    Low,
+    Medium,
+    High,
+    Critical,
+    Never,
+}
+
+impl FailOn {
+    fn lowest(self) -> Option<Severity> {
+        match self {
+            Self::Informational => Some(Severity::Informational),
+            Self::Low => Some(Severity::Low),
+            Self::Medium => Some(Severity::Medium),
+            Self::High => Some(Severity::High),
+            Self::Critical => Some(Severity::Critical),
+            Self::Never => None,
+        }
+    }
+}
+
+/// How a finished run ends. Incomplete wins: what was not read may hold the worst.
+pub(super) fn verdict(conclusions: &Conclusions, fail_on: FailOn) -> Exit {
+    let lowest = fail_on.lowest();
+    if conclusions.is_incomplete() {
+        Exit::Incomplete
+    } else if conclusions.findings.iter().any(|f| lowest.is_some_and(|lowest| f.severity >= lowest)) {
+        Exit::Findings
+    } else {
+        Exit::Clean
+    }
+}
+
+/// What a run is given.
+pub(super) struct Run<'a> {
+    pub environment: &'a Environment,
+    pub registry: &'a [Meta],
+    pub out: Look,
+    pub err: Look,
+}
+
+impl Run<'_> {
+    pub fn execute(
+        &self,
+        arguments: &Arguments,
+        stdin: Option<Stdin>,
+        stdout: &mut dyn Write,
+        stderr: &mut (dyn Write + Send),
+    ) -> Result<Exit, Failure> {
+        let config = config::validate(arguments, self.registry, self.environment.threads)?;
+        let stdin = stdin.filter(|_| config.inputs.iter().any(|input| input.as_os_str() == STDIN));
+        let conclusions = {
+            let animated = self.environment.can_animate() && !arguments.no_progress && !arguments.quiet;
+            let warnings: Option<&mut (dyn Write + Send)> =
+                if arguments.quiet { None } else { Some(&mut *stderr) };
+            let meter = Meter::new(warnings, self.err, animated);
+            pipeline::analyze(&config, stdin, &meter).map_err(|error| {
+                let help = error.help();
+                let problems = vec![Problem { message: error.to_string(), help }];
+                match error.kind() {
+                    AnalyzeErrorKind::Configuration => Failure::usage(problems),
+                    AnalyzeErrorKind::Failed => Failure { exit: Exit::Failed, problems },
+                }
+            })?
+        };
+        self.conclude(arguments, &conclusions, stdout, stderr)
+    }
+
+    /// Files first, so that they are there however the reader of standard output behaves.
+    pub(super) fn conclude(
+        &self,
+        arguments: &Arguments,
+        conclusions: &Conclusions,
+        stdout: &mut dyn Write,
+        stderr: &mut dyn Write,
+    ) -> Result<Exit, Failure> {
+        if let Some(dir) = &arguments.out {
+            write_dir(dir, conclusions).map_err(|error| Failure::failed(error.into()))?;
+        }
+        if !arguments.quiet {
+            let options = TerminalOptions {
+                look: self.out,
+                per_kind: (!arguments.all).then_some(PER_KIND),
+                elsewhere: match &arguments.out {
+                    Some(dir) => format!("see {}, or show them with --all", dir.join(FILES[0]).display()),
+                    None => "show them with --all, or write them with --out".to_owned(),
+                },
+                verbose: arguments.verbose,
+            };
+            written(write_terminal(conclusions, &options, stdout).and_then(|()| stdout.flush()))?;
+            if let Some(dir) = &arguments.out {
+                let text = format!("{} in {}", FILES.join(", "), dir.display());
+                // A remark: not worth an error if nobody can read it.
+                _ = Page::new(stderr, self.err).flow(
+                    &[Span::new(Tone::Faint, "wrote ")],
+                    2,
+                    &[Span::plain(text)],
+                );
+            }
+        }
+        Ok(verdict(conclusions, arguments.fail_on))
+    }
+}

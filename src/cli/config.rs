@@ -1,0 +1,183 @@
+//! From what was typed to what is meant: every problem at once.
+
+use std::path::{Path, PathBuf};
+
+use super::analyze::Arguments;
+use super::failure::{Failure, Problem};
+use super::{suggest, values};
+use crate::detect::Meta;
+use crate::pipeline::AnalyzeConfig;
+use crate::report::prepare_dir;
+use crate::source::{STDIN, Selection};
+
+/// Checks the arguments and makes the output directory.
+///
+/// # Errors
+/// Everything that is wrong, not only the first.
+pub(super) fn validate(
+    arguments: &Arguments,
+    registry: &[Meta],
+    threads: usize,
+) -> Result<AnalyzeConfig, Failure> {
+    let mut check = Check(Vec::new());
+    check.inputs(&arguments.inputs);
+    check.inventories(&arguments.inventories);
+    let selection = check.selection(arguments);
+    check.detectors(arguments, registry);
+    if arguments.threads == Some(0) {
+        check.add(Problem::new("--threads 0: nothing would run").help("leave it out to use all processors"));
+    }
+    let max_object_bytes = check.size(&arguments.max_object_bytes);
+    if let Some(path) = &arguments.connections {
+        check.parent("--connections", path);
+    }
+    // The one check that changes something: only for a command line that would run.
+    if let (Some(dir), true) = (&arguments.out, check.0.is_empty())
+        && let Err(error) = prepare_dir(dir)
+    {
+        check.add(error.into());
+    }
+    if !check.0.is_empty() {
+        return Err(Failure::usage(check.0));
+    }
+    Ok(AnalyzeConfig {
+        inputs: arguments.inputs.clone(),
+        inventories: arguments.inventories.clone(),
+        selection,
+        log_format: arguments.log_format.clone(),
+        threads: arguments.threads.unwrap_or(threads).max(1),
+        max_object_bytes,
+        connections_out: arguments.connections.clone(),
+        only: arguments.only.clone(),
+        skip: arguments.skip.clone(),
+    })
+}
+
+/// The problems so far.
+struct Check(Vec<Problem>);
+
+impl Check {
+    fn add(&mut self, problem: Problem) {
+        self.0.push(problem);
+    }
+
+    fn inputs(&mut self, inputs: &[PathBuf]) {
+        if inputs.is_empty() {
+            self.add(Problem::new("nothing to analyze").help(
+                "name files, directories or patterns with flow logs, or `-` for standard input: \
+                 `flowgate analyze logs/ --inventory inventory/`",
+            ));
+        }
+        if inputs.iter().filter(|input| input.as_os_str() == STDIN).count() > 1 {
+            self.add(Problem::new("standard input (`-`) is named twice").help("it can be read only once"));
+        }
+        for input in inputs.iter().filter(|input| input.as_os_str() != STDIN) {
+            let text = input.to_string_lossy();
+            if text.starts_with("s3://") {
+                let copy = format!("copy it first: `aws s3 sync {text} logs/`");
+                self.add(Problem::new(format!("{text}: S3 can't be read directly")).help(copy));
+            } else if !text.contains(['*', '?', '[', '{']) && !input.exists() {
+                self.missing("", input);
+            }
+        }
+    }
+
+    fn inventories(&mut self, paths: &[PathBuf]) {
+        for path in paths.iter().filter(|path| !path.exists()) {
+            self.missing("--inventory ", path);
+        }
+    }
+
+    fn missing(&mut self, flag: &str, path: &Path) {
+        let message = format!("{flag}{}: no such file or directory", path.display());
+        self.add(Problem::new(message).help("check the spelling and the current directory"));
+    }
+
+    fn selection(&mut self, arguments: &Arguments) -> Selection {
+        let from = self.time("--from", arguments.from.as_deref());
+        let to = self.time("--to", arguments.to.as_deref());
+        if let (Some(from), Some(to)) = (from, to)
+            && from >= to
+        {
+            self.add(Problem::new("--from is not before --to").help("exchange them, or move one"));
+        }
+        for account in arguments.accounts.iter().filter(|a| a.len() != 12 || !all_digits(a)) {
+            self.add(
+                Problem::new(format!("--account {account}: not an account")).help("write its 12 digits"),
+            );
+        }
+        for region in arguments.regions.iter().filter(|r| !is_region(r)) {
+            self.add(
+                Problem::new(format!("--region {region}: not a region")).help("write it like eu-west-1"),
+            );
+        }
+        for id in arguments.flow_logs.iter().filter(|id| !id.starts_with("fl-")) {
+            let help = "write it like fl-0123456789abcdef0; `aws ec2 describe-flow-logs` lists them";
+            self.add(Problem::new(format!("--flow-log-id {id}: not a flow log")).help(help));
+        }
+        Selection {
+            from,
+            to,
+            accounts: arguments.accounts.clone(),
+            regions: arguments.regions.clone(),
+            flow_logs: arguments.flow_logs.clone(),
+        }
+    }
+
+    fn time(&mut self, flag: &str, text: Option<&str>) -> Option<i64> {
+        let text = text?;
+        let time = values::time(text);
+        if time.is_none() {
+            let help = "write it like 2026-03-01T12:00:00Z, or 2026-03-01 for its midnight UTC";
+            self.add(Problem::new(format!("{flag} {text}: not a time")).help(help));
+        }
+        time
+    }
+
+    fn size(&mut self, text: &str) -> u64 {
+        values::size(text).unwrap_or_else(|| {
+            let message = format!("--max-object-bytes {text}: not a size");
+            self.add(Problem::new(message).help("write it like 512M or 4G"));
+            0
+        })
+    }
+
+    fn parent(&mut self, flag: &str, path: &Path) {
+        let parent = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        if path.is_dir() {
+            let message = format!("{flag} {}: is a directory", path.display());
+            self.add(Problem::new(message).help("name a file in it"));
+        } else if !parent.is_dir() {
+            let message = format!("{flag} {}: there is no directory {}", path.display(), parent.display());
+            self.add(Problem::new(message).help("create it, or name another"));
+        }
+    }
+
+    fn detectors(&mut self, arguments: &Arguments, registry: &[Meta]) {
+        let known = |id: &str| registry.iter().any(|d| d.id == id);
+        for (flag, ids) in [("--only", &arguments.only), ("--skip", &arguments.skip)] {
+            for id in ids.iter().filter(|id| !known(id)) {
+                let help = match suggest::nearest(id, registry.iter().map(|d| d.id)) {
+                    Some(near) => format!("did you mean `{near}`? `flowgate explain` lists them all"),
+                    None => "`flowgate explain` lists them all".to_owned(),
+                };
+                self.add(Problem::new(format!("{flag} {id}: no such detector")).help(help));
+            }
+        }
+        for id in arguments.only.iter().filter(|id| arguments.skip.contains(id)) {
+            self.add(Problem::new(format!("{id} is in --only and in --skip")).help("leave one out"));
+        }
+    }
+}
+
+fn all_digits(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit())
+}
+
+/// `eu-west-1`, `us-gov-east-1`: open, because new ones appear.
+fn is_region(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.ends_with(|c: char| c.is_ascii_digit())
+        && text.split('-').count() >= 3
+}

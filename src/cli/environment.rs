@@ -1,0 +1,146 @@
+//! The one place that reads the environment.
+
+#![allow(clippy::disallowed_methods, reason = "this is the place the others are told to leave it to")]
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::thread::available_parallelism;
+
+use crate::report::Look;
+
+/// Width where nothing says otherwise: fits most terminals, and mails.
+const DEFAULT_WIDTH: usize = 100;
+/// Wider lines are hard to read.
+const WIDEST: usize = 200;
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless the environment says otherwise.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What the process was started with.
+#[derive(Clone, Debug, Default)]
+pub struct Environment {
+    /// The command line, the program's name first.
+    pub arguments: Vec<OsString>,
+    /// `NO_COLOR` is set and not empty (no-color.org).
+    pub no_color: bool,
+    /// `CLICOLOR_FORCE` is set, and neither empty nor 0 (bixense.com/clicolors).
+    pub force_color: bool,
+    /// `CLICOLOR` is 0.
+    pub clicolor_off: bool,
+    /// `TERM` is `dumb`.
+    pub dumb: bool,
+    /// The locale is of UTF-8.
+    pub unicode: bool,
+    /// `COLUMNS`, if it is a number.
+    pub columns: Option<usize>,
+    /// Columns of the terminal, if there is one.
+    pub terminal_width: Option<usize>,
+    /// Standard output is a terminal.
+    pub stdout_is_terminal: bool,
+    /// Standard error is a terminal.
+    pub stderr_is_terminal: bool,
+    /// Processors.
+    pub threads: usize,
+}
+
+impl Environment {
+    /// That of this process.
+    #[must_use]
+    pub fn of_process() -> Self {
+        let text = |name: &str| std::env::var_os(name).map(|v| v.to_string_lossy().into_owned());
+        let set = |name: &str| text(name).filter(|value| !value.is_empty());
+        // The first that is set decides (POSIX, 8.2).
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(set).unwrap_or_default();
+        let locale = locale.to_ascii_lowercase();
+        Self {
+            arguments: std::env::args_os().collect(),
+            no_color: set("NO_COLOR").is_some(),
+            force_color: set("CLICOLOR_FORCE").is_some_and(|value| value != "0"),
+            clicolor_off: set("CLICOLOR").is_some_and(|value| value == "0"),
+            dumb: set("TERM").is_some_and(|value| value == "dumb"),
+            unicode: cfg!(windows) || locale.contains("utf-8") || locale.contains("utf8"),
+            columns: set("COLUMNS").and_then(|value| value.parse().ok()),
+            terminal_width: terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)),
+            stdout_is_terminal: io::stdout().is_terminal(),
+            stderr_is_terminal: io::stderr().is_terminal(),
+            threads: available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// How standard output looks.
+    pub(super) fn stdout(&self, choice: ColorChoice, width: Option<usize>) -> Look {
+        self.look(choice, width, self.stdout_is_terminal)
+    }
+
+    /// How standard error looks.
+    pub(super) fn stderr(&self, choice: ColorChoice, width: Option<usize>) -> Look {
+        self.look(choice, width, self.stderr_is_terminal)
+    }
+
+    /// True when a line can be drawn over again on standard error.
+    pub(super) fn can_animate(&self) -> bool {
+        self.stderr_is_terminal && !self.dumb
+    }
+
+    fn look(&self, choice: ColorChoice, width: Option<usize>, is_terminal: bool) -> Look {
+        let color = match choice {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto if self.no_color => false,
+            ColorChoice::Auto if self.force_color => true,
+            ColorChoice::Auto => is_terminal && !self.dumb && !self.clicolor_off,
+        };
+        let known = self.columns.or(self.terminal_width.filter(|_| is_terminal));
+        let width = width.unwrap_or_else(|| known.unwrap_or(DEFAULT_WIDTH).clamp(Look::MIN_WIDTH, WIDEST));
+        Look { width, color, unicode: self.unicode }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn colored(environment: &Environment, choice: ColorChoice) -> bool {
+        environment.stdout(choice, None).color
+    }
+
+    #[test]
+    fn colour_follows_flag_then_environment_then_terminal() {
+        use ColorChoice::{Always, Auto, Never};
+        let pipe = Environment::default();
+        let terminal = Environment { stdout_is_terminal: true, ..Environment::default() };
+        let no_color = Environment { no_color: true, force_color: true, ..terminal.clone() };
+        let forced = Environment { force_color: true, dumb: true, ..Environment::default() };
+        let dumb = Environment { dumb: true, ..terminal.clone() };
+        let off = Environment { clicolor_off: true, ..terminal.clone() };
+        let auto = [&pipe, &terminal, &no_color, &forced, &dumb, &off].map(|e| colored(e, Auto));
+        assert_eq!(auto, [false, true, false, true, false, false]);
+        assert!(colored(&no_color, Always));
+        assert!(!colored(&forced, Never));
+    }
+
+    #[test]
+    fn width_follows_flag_then_columns_then_terminal() {
+        let width = |e: &Environment, flag| e.stdout(ColorChoice::Auto, flag).width;
+        let mut e = Environment { terminal_width: Some(80), ..Environment::default() };
+        assert_eq!(width(&e, None), DEFAULT_WIDTH, "a pipe is not as wide as the terminal behind it");
+        e.stdout_is_terminal = true;
+        assert_eq!(width(&e, None), 80);
+        e.columns = Some(120);
+        assert_eq!(width(&e, None), 120);
+        assert_eq!(width(&e, Some(60)), 60);
+        e.columns = Some(10);
+        assert_eq!(width(&e, None), Look::MIN_WIDTH);
+        e.columns = Some(999);
+        assert_eq!(width(&e, None), WIDEST);
+    }
+}

@@ -1,0 +1,78 @@
+//! What to tell when it did not work.
+
+use std::io::{self, Write};
+
+use super::Exit;
+use crate::report::{Look, Page, ReportError, Span, Tone};
+
+/// Something wrong, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Problem {
+    pub message: String,
+    pub help: Option<String>,
+}
+
+impl Problem {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None }
+    }
+
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+/// A run without a result: all that is wrong, and how it ends.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub exit: Exit,
+    pub problems: Vec<Problem>,
+}
+
+impl Failure {
+    pub fn usage(problems: Vec<Problem>) -> Self {
+        Self { exit: Exit::Usage, problems }
+    }
+
+    pub fn failed(problem: Problem) -> Self {
+        Self { exit: Exit::Failed, problems: vec![problem] }
+    }
+
+    /// Writes `error: …` and `  = help: …` for each problem.
+    pub fn show(&self, look: Look, stderr: &mut dyn Write) -> io::Result<()> {
+        let page = &mut Page::new(stderr, look);
+        for problem in &self.problems {
+            // Lines of a list stay lines, but below the first, so that none can pass for an error.
+            let mut lines = problem.message.lines();
+            page.flow(
+                &[Span::new(Tone::Bad, "error:"), Span::plain(" ")],
+                2,
+                &[Span::plain(lines.next().unwrap_or_default())],
+            )?;
+            for line in lines {
+                page.flow(&[Span::plain("  ")], 4, &[Span::plain(line.trim_start())])?;
+            }
+            if let Some(help) = &problem.help {
+                page.flow(&[Span::new(Tone::Note, "  = help: ")], 4, &[Span::plain(&**help)])?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl From<ReportError> for Problem {
+    fn from(error: ReportError) -> Self {
+        Self::new(format!("--out {error}"))
+    }
+}
+
+/// What became of writing to standard output. A reader that has seen enough (`| head`) is no failure.
+pub(super) fn written(result: io::Result<()>) -> Result<(), Failure> {
+    match result {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Failure::failed(
+            Problem::new(format!("can't write to standard output: {error}"))
+                .help("check where it is redirected to"),
+        )),
+        _ => Ok(()),
+    }
+}

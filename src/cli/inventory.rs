@@ -1,0 +1,134 @@
+//! `flowgate inventory`: look at inventory dumps before they are used.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::Exit;
+use super::failure::{Failure, Problem, written};
+use crate::inventory::{
+    CheckReport, Gap, GapSeverity, InventoryError, LoadOptions, ObservationSummary, check, load,
+};
+use crate::report::{Look, Page, Span, Tone, count, number};
+
+/// Look at inventory dumps
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true, disable_help_subcommand = true)]
+pub(super) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    Check(CheckArguments),
+}
+
+/// Say what inventory dumps hold, what they lack, and what that costs the analysis
+///
+/// Every gap comes with the command that fills it.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Exit codes:
+  0  nothing missing that most conclusions need
+  1  something is: a gap of high severity
+  2  usage error, or files that can't be used")]
+struct CheckArguments {
+    /// Directories or files of AWS CLI output in JSON
+    #[arg(value_name = "DIR", required = true)]
+    paths: Vec<PathBuf>,
+}
+
+pub(super) fn execute(arguments: &Arguments, look: Look, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let Command::Check(arguments) = &arguments.command;
+    // Everything that is wrong, not only the first.
+    let options = LoadOptions { skip_bad_files: true, ..LoadOptions::default() };
+    let loaded = load(&arguments.paths, &options).map_err(|error| refused(&error))?;
+    let report = check(&loaded);
+    written(show(&report, &mut Page::new(stdout, look)))?;
+    if !loaded.report.bad.is_empty() {
+        let bad = count(loaded.report.bad.len() as u64, "file");
+        let problem =
+            Problem::new(format!("{bad} can't be used")).help("each is named above under bad-files");
+        return Err(Failure::usage(vec![problem]));
+    }
+    let serious = report.gaps.iter().any(|gap| gap.severity == GapSeverity::High);
+    Ok(if serious { Exit::Findings } else { Exit::Clean })
+}
+
+fn refused(error: &InventoryError) -> Failure {
+    Failure::usage(vec![Problem::new(error.to_string())])
+}
+
+fn show(report: &CheckReport, page: &mut Page<'_>) -> io::Result<()> {
+    for observation in &report.observations {
+        observed(observation, page)?;
+    }
+    if report.observations.is_empty() {
+        page.line(&[Span::new(Tone::Strong, "No inventory found.")])?;
+    }
+    for gap in &report.gaps {
+        page.blank()?;
+        lacking(gap, page)?;
+    }
+    page.blank()?;
+    if report.gaps.is_empty() {
+        return page.line(&[Span::new(Tone::Good, "No gaps.")]);
+    }
+    let mut spans = vec![Span::new(Tone::Strong, count(report.gaps.len() as u64, "gap"))];
+    let severities = [GapSeverity::High, GapSeverity::Medium, GapSeverity::Low, GapSeverity::Info];
+    let numbers = severities.map(|s| (s, report.gaps.iter().filter(|gap| gap.severity == s).count() as u64));
+    for (at, (severity, n)) in numbers.into_iter().filter(|(_, n)| *n > 0).enumerate() {
+        spans.push(Span::plain(if at == 0 { ": " } else { ", " }));
+        spans.push(Span::new(tone(severity), format!("{}\u{a0}{}", number(n), severity.as_str())));
+    }
+    page.flow(&[], 2, &spans)
+}
+
+fn observed(observation: &ObservationSummary, page: &mut Page<'_>) -> io::Result<()> {
+    let when = match observation.observed_at.and_then(|at| chrono::DateTime::from_timestamp(at, 0)) {
+        Some(time) => format!("As of {}", time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+        None => "Undated, taken as of now".to_owned(),
+    };
+    let places: Vec<String> = observation.accounts.iter().chain(&observation.regions).cloned().collect();
+    let mut from = format!(": {}", count(observation.files as u64, "file"));
+    if !places.is_empty() {
+        from = format!("{from}, {}", places.join(", "));
+    }
+    page.flow(&[Span::new(Tone::Strong, when)], 2, &[Span::plain(from)])?;
+    for (kind, n) in observation.counts.iter().filter(|(_, n)| **n > 0) {
+        page.line(&[Span::plain(format!(
+            "  {:>9}  {}",
+            number(*n as u64),
+            kind.as_str().replace('-', " ")
+        ))])?;
+    }
+    Ok(())
+}
+
+fn lacking(gap: &Gap, page: &mut Page<'_>) -> io::Result<()> {
+    page.flow(
+        &[],
+        2,
+        &[
+            Span::new(tone(gap.severity), format!("{}[{}]", gap.severity.as_str(), gap.code)),
+            Span::new(Tone::Strong, format!(": {}", gap.message)),
+        ],
+    )?;
+    if !gap.subjects.is_empty() {
+        let mut about = gap.subjects.join(", ");
+        if gap.subject_count > gap.subjects.len() {
+            about = format!("{about} and {} more", number((gap.subject_count - gap.subjects.len()) as u64));
+        }
+        page.flow(&[Span::new(Tone::Faint, "  = about: ")], 4, &[Span::plain(about)])?;
+    }
+    page.flow(&[Span::new(Tone::Faint, "  = next: ")], 4, &[Span::plain(&*gap.next)])
+}
+
+fn tone(severity: GapSeverity) -> Tone {
+    match severity {
+        GapSeverity::High => Tone::Bad,
+        GapSeverity::Medium => Tone::Warn,
+        GapSeverity::Low => Tone::Note,
+        GapSeverity::Info => Tone::Faint,
+    }
+}

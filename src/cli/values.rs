@@ -1,0 +1,56 @@
+//! Values of flags that people write in their own way.
+
+use chrono::{DateTime, NaiveDate, NaiveTime};
+
+/// `2026-03-01T12:00:00Z`, any offset, or `2026-03-01` for its midnight UTC. Unix seconds.
+pub(super) fn time(text: &str) -> Option<i64> {
+    if let Ok(time) = DateTime::parse_from_rfc3339(text) {
+        return Some(time.timestamp());
+    }
+    // chrono would also take `+2026-3-1`.
+    let strict = text.len() == 10 && text.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| strict)?;
+    Some(date.and_time(NaiveTime::MIN).and_utc().timestamp())
+}
+
+/// `1000`, `512M`, `4GiB`: K, M, G, T are powers of 1024, as in `ls -h`. Bytes.
+pub(super) fn size(text: &str) -> Option<u64> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    let unit = unit.trim_start().to_ascii_lowercase();
+    let shift = match unit.strip_suffix("ib").or(unit.strip_suffix('b')).unwrap_or(&unit) {
+        "" => 0,
+        "k" => 10,
+        "m" => 20,
+        "g" => 30,
+        "t" => 40,
+        _ => return None,
+    };
+    number.checked_mul(1 << shift).filter(|bytes| *bytes > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times() {
+        assert_eq!(time("2026-03-01"), Some(1_772_323_200));
+        assert_eq!(time("2026-03-01T01:00:00+01:00"), Some(1_772_323_200));
+        assert_eq!(time("2026-03-01T00:00:00.5Z"), Some(1_772_323_200));
+        for wrong in ["", "yesterday", "2026-3-1", "2026-02-30", "2026-03-01T00:00:00", "+202603-01"] {
+            assert_eq!(time(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(size("1000"), Some(1000));
+        assert_eq!(["4K", "4kb", "4 KiB"].map(size), [Some(4096); 3]);
+        assert_eq!(size("2G"), Some(2 << 30));
+        for wrong in ["", "G", "0", "0M", "-1", "1.5G", "4X", "99999999999T"] {
+            assert_eq!(size(wrong), None, "{wrong}");
+        }
+    }
+}

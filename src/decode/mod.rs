@@ -1,1 +1,34 @@
-//! (room)
+//! How do bytes become columns?
+//!
+//! ```text
+//! bytes ── reader ──▶ plain bytes ── Decoder ──▶ FlowBatch      text: gzip, zstd or plain; wrapped in JSON or not
+//! bytes ── ParquetDecoder ─────────────────────▶ FlowBatch
+//! ```
+//!
+//! Every decoder counts what it could not use in a [`Tally`](crate::flow::Tally): lines read = records + tally.
+//! Nothing here knows where bytes come from or what their object is called; there is no I/O beyond
+//! [`std::io::Read`]. A new field of the log format is one row in [`fields`].
+
+mod assemble;
+mod auto;
+mod columns;
+mod decompress;
+mod envelope;
+mod error;
+mod extra;
+mod fault;
+pub mod fields;
+mod format;
+mod options;
+mod parquet;
+mod row;
+mod text;
+mod token;
+
+pub use auto::Decoder;
+pub use decompress::{Compression, pump, reader};
+pub use error::{DecodeError, FormatError, SchemaProblem};
+pub use format::{FormatColumn, LogFormat, Separator};
+pub use options::{DecodeOptions, Projection};
+pub use parquet::{ParquetDecoder, is_parquet};
+pub use text::TextDecoder;

@@ -1,22 +1,142 @@
-//! (room)
+//! Is it odd?
+//!
+//! Detectors are pure: sums and facts in, findings out; no I/O, no clock, no async. One file per detector,
+//! registered on one line in [`DETECTORS`]; the file's leading comment is the manual that `flowgate explain`
+//! prints.
 
-use crate::finding::Kind;
+mod permissive_rule;
+mod redundant_rule;
+mod rejected_spike;
+pub mod rule_class;
+mod services;
+mod unexpected_accept;
+mod unused_rule;
 
-/// A detector, to be listed and explained.
-#[derive(Clone, Copy, Debug)]
+use crate::finding::{Finding, FindingBuilder, Kind, RuleRow};
+use crate::rollup::{InterfaceRow, Rollups};
+
+/// Every detector, in the order of reports.
+static DETECTORS: [&dyn Detector; 5] = [
+    &unexpected_accept::UnexpectedAccept,
+    &rejected_spike::RejectedSpike,
+    &permissive_rule::PermissiveRule,
+    &unused_rule::UnusedRule,
+    &redundant_rule::RedundantRule,
+];
+
+/// What a detector is called and where its manual is.
+#[derive(Debug)]
 pub struct Meta {
-    /// Kebab-case id.
+    /// Kebab-case id; the file's name with `-` for `_`.
     pub id: &'static str,
     /// What it finds.
     pub kind: Kind,
     /// One line.
     pub title: &'static str,
-    /// Source text that begins with the manual as its doc comment.
+    /// The source of its file; the leading comment is the manual.
     pub manual: &'static str,
 }
 
-/// Every detector.
+/// What detectors may look at.
+#[derive(Clone, Copy, Debug)]
+pub struct Input<'a> {
+    /// Sums and facts of the run.
+    pub rollups: &'a Rollups,
+    /// The class of every rule, in the order of [`Rollups::rules`].
+    pub rules: &'a [RuleRow],
+}
+
+/// A detector. Everything that can fail failed before.
+pub trait Detector: Sync {
+    /// Name and manual.
+    fn meta(&self) -> &'static Meta;
+    /// The findings, in any order.
+    fn detect(&self, input: &Input<'_>) -> Vec<Finding>;
+}
+
+/// Every detector's name and manual, in the order of reports.
 #[must_use]
-pub fn registry() -> &'static [Meta] {
-    &[]
+pub fn registry() -> Vec<&'static Meta> {
+    DETECTORS.iter().map(|d| d.meta()).collect()
+}
+
+/// The detectors to run: all, or only those named, without those skipped.
+///
+/// # Errors
+/// The first name that no detector has.
+pub fn select(only: &[String], skip: &[String]) -> Result<Vec<&'static dyn Detector>, String> {
+    let known = |name: &&String| registry().iter().any(|m| m.id == *name);
+    if let Some(unknown) = only.iter().chain(skip).find(|name| !known(name)) {
+        return Err(unknown.clone());
+    }
+    let wanted =
+        |id: &str| (only.is_empty() || only.iter().any(|o| o == id)) && !skip.iter().any(|s| s == id);
+    Ok(DETECTORS.iter().copied().filter(|d| wanted(d.meta().id)).collect())
+}
+
+/// A finding, if the builder takes it. A refusal is a defect of the detector, which tests catch; a run must not
+/// end for it.
+fn finish(builder: FindingBuilder) -> Option<Finding> {
+    let built = builder.build();
+    debug_assert!(built.is_ok(), "{built:?}");
+    built.ok()
+}
+
+/// Places a finding at an interface.
+fn at_interface(builder: FindingBuilder, row: &InterfaceRow) -> FindingBuilder {
+    builder.with(|f| {
+        f.account.clone_from(&row.account);
+        f.region.clone_from(&row.region);
+        f.vpc.clone_from(&row.vpc);
+        f.interfaces = vec![row.id.clone()];
+        f.instances = row.instance.iter().cloned().collect();
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEADINGS: [&str; 6] = [
+        "## What it finds",
+        "## Why it matters",
+        "## How it decides",
+        "## When it is wrong",
+        "## Tuning",
+        "## What to do",
+    ];
+
+    #[test]
+    fn manuals_have_every_heading_in_order_and_ids_match_kinds() {
+        for meta in registry() {
+            assert_eq!(meta.id, meta.kind.as_str());
+            let mut from = 0;
+            for heading in HEADINGS {
+                let at = meta.manual[from..].find(heading);
+                assert!(at.is_some(), "{}: {heading} is missing or out of order", meta.id);
+                from += at.unwrap_or(0);
+            }
+        }
+    }
+
+    #[test]
+    fn every_detector_file_is_registered() {
+        let ids: Vec<&str> = registry().iter().map(|m| m.id).collect();
+        let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/detect");
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let source = std::fs::read_to_string(format!("{directory}/{name}")).unwrap();
+            if source.contains("impl Detector for") {
+                let id = name.trim_end_matches(".rs").replace('_', "-");
+                assert!(ids.contains(&id.as_str()), "{name} is not registered");
+            }
+        }
+    }
+
+    #[test]
+    fn selection_refuses_unknown_names() {
+        assert_eq!(select(&["nope".into()], &[]).err().as_deref(), Some("nope"));
+        assert_eq!(select(&[], &["unused-rule".into()]).map(|d| d.len()), Ok(4));
+        assert_eq!(select(&["unused-rule".into()], &[]).map(|d| d.len()), Ok(1));
+    }
 }

@@ -1,5 +1,7 @@
 //! What was read and not used: the other side of the conservation invariant.
 
+use super::types::CaptureStatus;
+
 /// One malformed line, kept as an example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MalformedExample {
@@ -64,6 +66,15 @@ impl Tally {
         self.examples.extend(other.examples.iter().cloned());
         self.examples.sort_by(|a, b| (&a.object, a.line).cmp(&(&b.object, b.line)));
         self.examples.truncate(Self::MAX_EXAMPLES);
+    }
+
+    /// Counts a row by its status: a record, NODATA or SKIPDATA. The line is counted apart.
+    pub fn count(&mut self, status: CaptureStatus) {
+        *match status {
+            CaptureStatus::Ok => &mut self.records,
+            CaptureStatus::NoData => &mut self.nodata,
+            CaptureStatus::SkipData => &mut self.skipdata,
+        } += 1;
     }
 
     /// True when every line read is accounted for.

@@ -1,1 +1,15 @@
-//! (room)
+//! What does the configuration say?
+//!
+//! [`Policy`] compiles a timeline for the interfaces of a run and answers, as of a time: which security
+//! group rules permit an opening, what the network ACLs say both ways, and what [`Verdict`] a connection
+//! deserves.
+
+mod acl;
+mod compile;
+mod evaluate;
+mod ranges;
+mod verdict;
+
+pub use acl::AclVerdict;
+pub use evaluate::{Decision, Policy};
+pub use verdict::{Cause, EscapeReason, Judged, NotEvaluable, Verdict};

@@ -1,0 +1,280 @@
+//! Values at the beginning of a slice: numbers and addresses, eight bytes at a time.
+//!
+//! A value ends at the first byte up to and including space, or at the end of the slice. Lengths of
+//! numbers vary from row to row in a way the branch predictor cannot learn, so the number of digits is
+//! computed instead of looped over; this is most of the decoder's speed.
+
+use std::net::IpAddr;
+
+use super::format::is_blank;
+use crate::flow::address_bits;
+
+/// A value (`None` for `-`) and its length in bytes; or nothing if it is not of the kind asked for.
+pub(super) type Parsed<T> = Option<(Option<T>, usize)>;
+
+const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
+const LOW_BITS: u64 = !HIGH_BITS;
+const ZEROS: u64 = 0x3030_3030_3030_3030;
+/// Added to a byte below 128, sets its high bit if the byte is above 9.
+const ABOVE_9: u64 = 0x7676_7676_7676_7676;
+/// Added to a byte below 128, sets its high bit if the byte is above space.
+const ABOVE_SPACE: u64 = 0x5f5f_5f5f_5f5f_5f5f;
+const POWERS_OF_10: [u64; 8] = [1, 10, 100, 1_000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+/// The first eight bytes, little endian, zeros after the end.
+#[inline(always)]
+fn word_at(rest: &[u8]) -> u64 {
+    match rest.first_chunk::<8>() {
+        Some(chunk) => u64::from_le_bytes(*chunk),
+        None => short_word(rest),
+    }
+}
+
+#[inline(never)]
+fn short_word(rest: &[u8]) -> u64 {
+    rest.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte))
+}
+
+/// How many digits lead a word whose bytes had [`ZEROS`] taken off.
+#[inline(always)]
+fn leading_digits(word: u64) -> usize {
+    let others = (((word & LOW_BITS) + ABOVE_9) | word) & HIGH_BITS;
+    (others.trailing_zeros() / 8) as usize
+}
+
+/// The number that the first `count` (1 to 8) digits of a word spell.
+#[inline(always)]
+fn spelled(word: u64, count: usize) -> u64 {
+    // Digits moved to the end of the word, zeros before them; then pairs, fours and eights are summed.
+    let word = word << (64 - 8 * count);
+    let pairs = word.wrapping_mul(10).wrapping_add(word >> 8);
+    let low = (pairs & 0x0000_00ff_0000_00ff).wrapping_mul(0x000f_4240_0000_0064);
+    let high = (pairs >> 16 & 0x0000_00ff_0000_00ff).wrapping_mul(0x0000_2710_0000_0001);
+    low.wrapping_add(high) >> 32
+}
+
+#[inline(always)]
+fn ends_at(rest: &[u8], len: usize) -> bool {
+    rest.get(len).is_none_or(|&byte| is_blank(byte))
+}
+
+/// `-` as a whole value.
+#[inline(always)]
+pub(super) fn is_missing(rest: &[u8]) -> bool {
+    rest.first() == Some(&b'-') && ends_at(rest, 1)
+}
+
+/// True if the value is `word`.
+#[inline(always)]
+pub(super) fn begins(rest: &[u8], word: &[u8]) -> bool {
+    rest.starts_with(word) && ends_at(rest, word.len())
+}
+
+/// Length of the value.
+#[inline(always)]
+pub(super) fn length(rest: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(chunk) = rest.get(at..).and_then(|r| r.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        let visible = ((word & LOW_BITS) + ABOVE_SPACE) | word;
+        let blanks = !visible & HIGH_BITS;
+        if blanks != 0 {
+            return at + (blanks.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    at + short_length(&rest[at..])
+}
+
+#[inline(never)]
+fn short_length(rest: &[u8]) -> usize {
+    rest.iter().take_while(|&&byte| !is_blank(byte)).count()
+}
+
+/// A decimal number without sign.
+#[inline(always)]
+pub(super) fn number(rest: &[u8]) -> Parsed<u64> {
+    let word = word_at(rest) ^ ZEROS;
+    let (value, len) = match leading_digits(word) {
+        0 => return is_missing(rest).then_some((None, 1)),
+        8 => {
+            let word2 = word_at(&rest[8..]) ^ ZEROS;
+            match leading_digits(word2) {
+                0 => (spelled(word, 8), 8),
+                8 => return long_number(rest),
+                count => (spelled(word, 8) * POWERS_OF_10[count] + spelled(word2, count), 8 + count),
+            }
+        }
+        count => (spelled(word, count), count),
+    };
+    ends_at(rest, len).then_some((Some(value), len))
+}
+
+#[cold]
+fn long_number(rest: &[u8]) -> Parsed<u64> {
+    let len = length(rest);
+    // `parse` would accept a plus sign; sixteen digits were seen, so there is none.
+    let value = std::str::from_utf8(&rest[..len]).ok()?.parse().ok()?;
+    Some((Some(value), len))
+}
+
+/// An IPv4 or IPv6 address as 128 bits, IPv4 mapped.
+#[inline(always)]
+pub(super) fn address(rest: &[u8]) -> Parsed<u128> {
+    if let Some((bits, len)) = ipv4(rest) {
+        return Some((Some(0xffff << 32 | u128::from(bits)), len));
+    }
+    other_address(rest)
+}
+
+#[inline(never)]
+fn other_address(rest: &[u8]) -> Parsed<u128> {
+    if is_missing(rest) {
+        return Some((None, 1));
+    }
+    let len = length(rest);
+    let parsed: IpAddr = std::str::from_utf8(&rest[..len]).ok()?.parse().ok()?;
+    Some((Some(address_bits(parsed)), len))
+}
+
+/// An IPv4 address that is followed by a blank within 16 bytes. `None` means "look closer".
+#[inline(always)]
+fn ipv4(rest: &[u8]) -> Option<(u32, usize)> {
+    /// The least number of so many digits, a digit a byte. A leading zero could mean octal; it is left to
+    /// the standard library, which refuses it.
+    const LEAST: [u32; 4] = [u32::MAX, 0, 0x01_00, 0x01_00_00];
+    const GREATEST: u32 = 0x02_05_05;
+
+    let chunk = rest.first_chunk::<16>()?;
+    // One bit for each byte that is no digit; the fourth such byte ends the address.
+    let mut others = other_bytes(word_at(&chunk[..8])) | other_bytes(word_at(&chunk[8..])) << 8;
+    let mut ends = [0; 4];
+    for end in &mut ends {
+        *end = others.trailing_zeros() as usize;
+        others &= others.wrapping_sub(1);
+    }
+    let [a, b, c, len] = ends;
+    let separated = chunk.get(a) == Some(&b'.')
+        && chunk.get(b) == Some(&b'.')
+        && chunk.get(c) == Some(&b'.')
+        && is_blank(*chunk.get(len)?);
+    if !separated {
+        return None;
+    }
+    let mut bits = 0;
+    let mut fits = true;
+    for (from, end) in [(0, a), (a + 1, b), (b + 1, c), (c + 1, len)] {
+        let digits = end - from;
+        let least = LEAST.get(digits)?;
+        let text = u32::from_le_bytes(*chunk.get(from..)?.first_chunk::<4>()?) ^ ZEROS as u32;
+        // The digits moved to the end of the word: ones last, zeros before them.
+        let moved = text.unbounded_shl(32 - 8 * digits as u32);
+        // Read from the ones, digits compare like the number they spell.
+        fits &= (*least..=GREATEST).contains(&moved.swap_bytes());
+        bits = bits << 8 | moved.wrapping_mul(100 << 16 | 10 << 8 | 1) >> 24;
+    }
+    fits.then_some((bits, len))
+}
+
+/// One bit for each byte of a word that is no digit, the first byte lowest.
+#[inline(always)]
+fn other_bytes(word: u64) -> u32 {
+    let word = word ^ ZEROS;
+    let others = (((word & LOW_BITS) + ABOVE_9) | word) & HIGH_BITS;
+    ((others >> 7).wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every value is tried alone, before a space, and with more behind, since these take other paths.
+    fn in_all_places<T: PartialEq + std::fmt::Debug>(
+        text: &str,
+        parse: fn(&[u8]) -> Parsed<T>,
+        expected: Option<Option<T>>,
+    ) {
+        let expected = expected.map(|value| (value, text.len()));
+        for behind in ["", " ", "\r", " 1", " 17 4 336 1432917027 1432917142 ACCEPT OK"] {
+            assert_eq!(parse(format!("{text}{behind}").as_bytes()), expected, "{text:?} before {behind:?}");
+        }
+        if expected.is_some() {
+            assert_eq!(parse(format!("{text}x 1 2 3 4 5 6 7 8").as_bytes()), None, "{text}x");
+        }
+    }
+
+    #[test]
+    fn numbers_of_every_length() {
+        for digits in 1..=20 {
+            for text in ["1".repeat(digits), "9".repeat(digits), format!("{:0>digits$}", 7)] {
+                in_all_places(&text, number, text.parse().ok().map(Some));
+            }
+        }
+        in_all_places("-", number, Some(None));
+        for bad in ["", "-5", "+5", "5.0", "0x5", "None", "12345678x", "1234567890123456x", "\u{ff11}"] {
+            in_all_places(bad, number, None);
+        }
+        in_all_places(&u64::MAX.to_string(), number, Some(Some(u64::MAX)));
+        in_all_places("18446744073709551616", number, None);
+    }
+
+    #[test]
+    fn addresses_agree_with_the_standard_library() {
+        let good = [
+            "0.0.0.0",
+            "1.2.3.4",
+            "10.0.0.164",
+            "255.255.255.255",
+            "192.168.100.200",
+            "::",
+            "::1",
+            "2001:db8:1234:a100:8d6e:3477:df66:f105",
+            "::ffff:10.0.0.1",
+            "fe80::1",
+        ];
+        for text in good {
+            in_all_places(text, address, Some(Some(address_bits(text.parse().unwrap()))));
+        }
+        let bad = [
+            "256.1.1.1",
+            "1.2.3",
+            "1.2.3.4.5",
+            "01.2.3.4",
+            "1..2.3",
+            "1.2.3.",
+            ".1.2.3",
+            "1234.1.1.1",
+            "1.2.3.4/8",
+            "a.b.c.d",
+            "fe80::1%eth0",
+            "-1.2.3.4",
+            "1",
+            "",
+            "::ffff:",
+            "1.2.3.4\u{e9}",
+        ];
+        for text in bad {
+            in_all_places(text, address, None);
+        }
+        in_all_places("-", address, Some(None));
+    }
+
+    #[test]
+    fn every_ipv4_octet() {
+        for octet in 0..=255_u8 {
+            let text = format!("{octet}.{}.{octet}.{}", 255 - octet, octet ^ 0x55);
+            in_all_places(&text, address, Some(Some(address_bits(text.parse().unwrap()))));
+        }
+    }
+
+    #[test]
+    fn lengths() {
+        for len in 0..40 {
+            let word = "x".repeat(len);
+            assert_eq!(length(word.as_bytes()), len);
+            assert_eq!(length(format!("{word} yyyyyyyyyyyy").as_bytes()), len);
+            assert_eq!(length(format!("{word}\ty").as_bytes()), len);
+            assert_eq!(length("é".repeat(len).as_bytes()), 2 * len);
+        }
+    }
+}

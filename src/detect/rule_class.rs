@@ -1,0 +1,271 @@
+//! What the observed traffic says about each rule, and how far it carries. The three rule detectors and
+//! `rules.jsonl` share this.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use super::services;
+use crate::finding::{Grade, PortCount, RuleClass, RuleRow};
+use crate::flow::Direction;
+use crate::rollup::{Rollups, RuleFacts};
+
+/// Shortest window, in seconds, over which silence says that a rule is unused: a week, so that weekly jobs had
+/// their chance. Rarer use is the user's to know.
+pub const RELIABLE_WINDOW: u32 = 7 * 24 * 3600;
+
+/// Share of 10-minute buckets in which an interface must have been heard of.
+const RELIABLE_COVERAGE: f64 = 0.95;
+
+/// Connections a rule must have had before its breadth is judged by them.
+const ENOUGH: u64 = 10;
+
+/// How many observed ports a row lists.
+const PORTS_LISTED: usize = 20;
+
+/// Which part of a rule is used.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Breadth {
+    /// Ports permitted and ports seen, where few of them were.
+    pub ports: Option<(u32, usize)>,
+    /// Addresses permitted (log2) and the blocks of /24 (IPv4) or /64 (IPv6) that hold every peer, where the
+    /// latter are far less.
+    pub peers: Option<(f64, Vec<IpNet>)>,
+}
+
+/// Classifies every rule, in the order of [`Rollups::rules`].
+#[must_use]
+pub fn classify(rollups: &Rollups) -> Vec<RuleRow> {
+    let redundant = redundant(rollups);
+    rollups.rules.iter().map(|rule| row(rollups, rule, redundant.contains_key(&rule.number))).collect()
+}
+
+fn row(rollups: &Rollups, rule: &RuleFacts, is_redundant: bool) -> RuleRow {
+    let (grade, grade_reasons) = grade(rollups, rule);
+    let usage = &rule.usage;
+    let class = if usage.connections == 0 {
+        if grade == Grade::NotEvaluable { RuleClass::NotEvaluable } else { RuleClass::Unused }
+    } else if is_redundant {
+        RuleClass::Redundant
+    } else if breadth(rule).is_some() {
+        RuleClass::Permissive
+    } else {
+        RuleClass::Used
+    };
+    let mut ports: Vec<PortCount> =
+        usage.ports.iter().map(|(&port, &connections)| PortCount { port, connections }).collect();
+    ports.sort_by(|a, b| b.connections.cmp(&a.connections).then(a.port.cmp(&b.port)));
+    ports.truncate(PORTS_LISTED);
+    RuleRow {
+        rule_id: rule.id.clone(),
+        security_group: rule.group.clone(),
+        direction: rule.direction,
+        protocol: rule.protocol_text.clone(),
+        port_range: rule.port_text.clone(),
+        peer: rule.peer_text.clone(),
+        connections: usage.connections,
+        sole_connections: usage.sole_connections,
+        bytes: usage.bytes,
+        first_used: usage.first.map(i64::from),
+        last_used: usage.last.map(i64::from),
+        distinct_peers: usage.peers.distinct(),
+        approximate: usage.peers.is_approximate(),
+        observed_ports: ports,
+        interfaces: rule.interfaces.clone(),
+        grade,
+        grade_reasons,
+        class,
+    }
+}
+
+/// How far the logs carry a statement about this rule, with the reasons where that is not all the way.
+fn grade(rollups: &Rollups, rule: &RuleFacts) -> (Grade, Vec<String>) {
+    let mut reasons = Vec::new();
+    let mut grade = Grade::Reliable;
+    let mut lower = |to: Grade, reason: String| {
+        grade = grade.max(to);
+        reasons.push(reason);
+    };
+    if let Some(reason) = rule.invisible {
+        lower(Grade::NotEvaluable, reason.to_owned());
+    }
+    let attached = rule.interfaces.len();
+    let watched: Vec<_> = rule
+        .interfaces
+        .iter()
+        .filter_map(|id| rollups.interface(id))
+        .filter(|row| row.coverage.first.is_some())
+        .collect();
+    if attached == 0 {
+        lower(Grade::NotEvaluable, "its group is attached to no interface".to_owned());
+    } else if watched.is_empty() {
+        lower(Grade::NotEvaluable, format!("no log covers any of the {attached} interfaces of its group"));
+    } else {
+        if watched.len() < attached {
+            lower(
+                Grade::Weak,
+                format!("logs cover {} of the {attached} interfaces of its group", watched.len()),
+            );
+        }
+        if watched.iter().all(|w| w.traffic == "reject") {
+            lower(Grade::NotEvaluable, "the logs hold rejected traffic only".to_owned());
+        }
+    }
+    let window = rollups.window.map_or(0, |(first, last)| last - first);
+    if window < RELIABLE_WINDOW {
+        lower(Grade::Weak, format!("the logs span {}, less than 7 days", span(window)));
+    }
+    let skipped: u64 = watched.iter().map(|w| w.coverage.skipdata).sum();
+    if skipped > 0 {
+        lower(Grade::Weak, format!("capture skipped data {skipped} times on its interfaces"));
+    }
+    let expected = rollups.expected_buckets().max(1) as f64;
+    let gappy = watched.iter().filter(|w| (w.coverage.buckets.len() as f64) < RELIABLE_COVERAGE * expected);
+    let gappy = gappy.count();
+    if gappy > 0 && !watched.is_empty() {
+        lower(
+            Grade::Weak,
+            format!(
+                "{gappy} of its {} watched interfaces were silent for more than 5 % of the time",
+                watched.len()
+            ),
+        );
+    }
+    if !rule.existed_throughout {
+        lower(Grade::Weak, "it did not exist in every observation of the inventory".to_owned());
+    }
+    let unknown = unknown_openers(rollups, rule);
+    if unknown > 0 {
+        lower(Grade::Weak, format!("{unknown} accepted connections of its interfaces have no known opener"));
+    }
+    if rule.usage.weak_connections > 0 && rule.usage.weak_connections * 2 > rule.usage.connections {
+        lower(Grade::Weak, "most of its connections have a weakly known opener or configuration".to_owned());
+    }
+    (grade, reasons)
+}
+
+fn unknown_openers(rollups: &Rollups, rule: &RuleFacts) -> u64 {
+    use crate::rollup::{EscapeReason, Verdict};
+    rollups
+        .odd
+        .iter()
+        .filter(|(key, _)| key.verdict == Verdict::Escaped(EscapeReason::OpenerUnknown))
+        .filter(|(key, _)| {
+            let id = &rollups.interfaces[key.interface as usize].id;
+            rule.interfaces.binary_search(id).is_ok() && rule.protocol.is_none_or(|p| p == key.protocol)
+        })
+        .map(|(_, cell)| cell.connections)
+        .sum()
+}
+
+/// `3 h`, `2 days`: for sentences.
+pub(super) fn span(seconds: u32) -> String {
+    match seconds {
+        0..=5399 => format!("{} min", seconds.div_ceil(60)),
+        5400..=172_799 => format!("{} h", (seconds + 1800) / 3600),
+        _ => format!("{} days", (seconds + 43_200) / 86_400),
+    }
+}
+
+/// Rules whose every connection some other rule permits, too, with those others (most shared first). Taken
+/// from the narrowest up, and a rule that covers for a redundant one is never called redundant itself.
+#[must_use]
+pub fn redundant(rollups: &Rollups) -> BTreeMap<u32, Vec<(u32, u64)>> {
+    let current: BTreeSet<u32> = rollups.rules.iter().map(|r| r.number).collect();
+    let mut candidates: Vec<&RuleFacts> =
+        rollups.rules.iter().filter(|r| r.usage.connections > 0 && r.usage.sole_connections == 0).collect();
+    candidates.sort_by(|a, b| openness(a).total_cmp(&openness(b)).then_with(|| a.id.cmp(&b.id)));
+    let mut sets_of: BTreeMap<u32, Vec<(&Vec<u32>, u64)>> = BTreeMap::new();
+    for (set, &count) in &rollups.sets {
+        for &rule in set {
+            sets_of.entry(rule).or_default().push((set, count));
+        }
+    }
+    let mut gone: BTreeMap<u32, Vec<(u32, u64)>> = BTreeMap::new();
+    for candidate in candidates {
+        let number = candidate.number;
+        let Some(sets) = sets_of.get(&number) else { continue };
+        let stays = |rule: &u32| *rule != number && current.contains(rule) && !gone.contains_key(rule);
+        if !sets.iter().all(|(set, _)| set.iter().any(&stays)) {
+            continue;
+        }
+        let mut covering: BTreeMap<u32, u64> = BTreeMap::new();
+        for (set, count) in sets {
+            for rule in set.iter().filter(|r| stays(r)) {
+                *covering.entry(*rule).or_default() += count;
+            }
+        }
+        let mut covering: Vec<(u32, u64)> = covering.into_iter().collect();
+        covering.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
+        gone.insert(number, covering);
+    }
+    gone
+}
+
+/// Permitted (addresses x ports x protocols) on a log2 scale. Group references count as one address.
+fn openness(rule: &RuleFacts) -> f64 {
+    let protocols = if rule.protocol.is_none() { 8.0 } else { 0.0 };
+    f64::from(port_count(rule)).log2() + address_bits(rule).unwrap_or(0.0) + protocols
+}
+
+/// Ports a rule permits; 1 for protocols without.
+fn port_count(rule: &RuleFacts) -> u32 {
+    match (rule.protocol, rule.ports) {
+        (Some(p), _) if !p.has_ports() => 1,
+        (_, None) => 65_536,
+        (_, Some((low, high))) => u32::from(high) - u32::from(low) + 1,
+    }
+}
+
+/// log2 of the addresses a rule permits, `None` for references.
+fn address_bits(rule: &RuleFacts) -> Option<f64> {
+    let blocks = rule.blocks.as_ref()?;
+    let total: f64 = blocks.iter().map(|b| 2_f64.powi(i32::from(b.max_prefix_len() - b.prefix_len()))).sum();
+    Some(total.max(1.0).log2())
+}
+
+/// How far a rule is wider than what was seen, `None` if it fits or too little was seen.
+#[must_use]
+pub fn breadth(rule: &RuleFacts) -> Option<Breadth> {
+    let usage = &rule.usage;
+    if usage.connections == 0 {
+        return None;
+    }
+    let open = port_count(rule);
+    let seen = usage.ports.len();
+    // Protocols without ports seen under an all-protocol rule count as one more.
+    let ports = (open >= 16 && seen.max(1) * 8 <= open as usize && seen <= 64 && usage.connections >= ENOUGH)
+        .then_some((open, seen));
+    let peers = peer_breadth(rule);
+    (ports.is_some() || peers.is_some()).then_some(Breadth { ports, peers })
+}
+
+fn peer_breadth(rule: &RuleFacts) -> Option<(f64, Vec<IpNet>)> {
+    let usage = &rule.usage;
+    let open = address_bits(rule)?;
+    if usage.peers.is_approximate() || usage.connections < ENOUGH || !is_cidr(rule) {
+        return None;
+    }
+    let everyone = rule.blocks.as_ref()?.iter().any(services::is_everyone);
+    let peers: Vec<IpAddr> = usage.peers.top().into_iter().map(|(address, _)| address).collect();
+    let blocks = around(&peers);
+    // A service for everyone has peers all over the address space; then its sources cannot be narrowed.
+    let limit = if everyone && rule.direction == Direction::Inbound { 4 } else { 8 };
+    let size: f64 = blocks.iter().map(|b| 2_f64.powi(i32::from(b.max_prefix_len() - b.prefix_len()))).sum();
+    (blocks.len() <= limit && open >= size.log2() + 2.0).then_some((open, blocks))
+}
+
+fn is_cidr(rule: &RuleFacts) -> bool {
+    !rule.references_group && rule.blocks.as_ref().is_some_and(|b| b.len() == 1)
+}
+
+/// The /24 (IPv4) or /64 (IPv6) blocks that hold these addresses.
+fn around(peers: &[IpAddr]) -> Vec<IpNet> {
+    let blocks: BTreeSet<IpNet> = peers
+        .iter()
+        .filter_map(|&address| IpNet::new(address, if address.is_ipv4() { 24 } else { 64 }).ok())
+        .map(|net| net.trunc())
+        .collect();
+    blocks.into_iter().collect()
+}

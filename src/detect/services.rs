@@ -1,0 +1,89 @@
+//! Ports that administer machines or hold data, and what Security Hub says of them.
+
+use ipnet::IpNet;
+
+/// Ports whose exposure is worth more than a note: remote administration and data stores. Those of Security
+/// Hub's EC2.19 and EC2.53/54, and the common data stores it does not name.
+const SENSITIVE: [(u16, &str); 27] = [
+    (20, "FTP data"),
+    (21, "FTP"),
+    (22, "SSH"),
+    (23, "Telnet"),
+    (25, "SMTP"),
+    (110, "POP3"),
+    (135, "RPC"),
+    (143, "IMAP"),
+    (445, "SMB"),
+    (1433, "SQL Server"),
+    (1434, "SQL Server browser"),
+    (1521, "Oracle"),
+    (2375, "Docker"),
+    (2379, "etcd"),
+    (3306, "MySQL"),
+    (3389, "RDP"),
+    (5432, "PostgreSQL"),
+    (5500, "VNC"),
+    (5601, "Kibana"),
+    (5900, "VNC"),
+    (5985, "WinRM"),
+    (6379, "Redis"),
+    (8888, "alternative HTTP"),
+    (9200, "Elasticsearch"),
+    (9300, "Elasticsearch transport"),
+    (11211, "memcached"),
+    (27017, "MongoDB"),
+];
+
+/// The name of a sensitive service.
+pub(super) fn sensitive(port: u16) -> Option<&'static str> {
+    SENSITIVE.iter().find(|(p, _)| *p == port).map(|(_, name)| *name)
+}
+
+/// Sensitive services within a range of ports.
+pub(super) fn sensitive_within(low: u16, high: u16) -> Vec<(u16, &'static str)> {
+    SENSITIVE.iter().filter(|(p, _)| (low..=high).contains(p)).copied().collect()
+}
+
+/// `22 (SSH)`, or just the number.
+pub(super) fn name(port: u16) -> String {
+    sensitive(port).map_or_else(|| port.to_string(), |service| format!("{port} ({service})"))
+}
+
+/// True for 0.0.0.0/0 and ::/0.
+pub(super) fn is_everyone(net: &IpNet) -> bool {
+    net.prefix_len() == 0
+}
+
+/// Security Hub controls that a rule open to everyone breaks (Security Hub user guide, "Amazon EC2 controls").
+pub(super) fn controls(blocks: &[IpNet], tcp: bool, low: u16, high: u16) -> Vec<&'static str> {
+    let v4 = blocks.iter().any(|b| is_everyone(b) && matches!(b, IpNet::V4(_)));
+    let v6 = blocks.iter().any(|b| is_everyone(b) && matches!(b, IpNet::V6(_)));
+    let mut controls = Vec::new();
+    if !v4 && !v6 {
+        return controls;
+    }
+    let holds = |port: u16| (low..=high).contains(&port);
+    if tcp && holds(22) {
+        controls.push("EC2.13");
+    }
+    if tcp && holds(3389) {
+        controls.push("EC2.14");
+    }
+    if !matches!((low, high), (80, 80) | (443, 443)) {
+        controls.push("EC2.18");
+    }
+    const HIGH_RISK: [u16; 18] =
+        [20, 21, 22, 23, 25, 110, 135, 143, 445, 1433, 1434, 3000, 3306, 3389, 5432, 5500, 5601, 8888];
+    if tcp && HIGH_RISK.iter().any(|&p| holds(p)) {
+        controls.push("EC2.19");
+    }
+    if tcp && (holds(22) || holds(3389)) {
+        if v4 {
+            controls.push("EC2.53");
+        }
+        if v6 {
+            controls.push("EC2.54");
+        }
+    }
+    controls
+}

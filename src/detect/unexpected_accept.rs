@@ -1,0 +1,218 @@
+//! Accepted connections that no rule explains.
+//!
+//! ## What it finds
+//! Connections that were accepted although no security group rule permits them as of their start, or although
+//! the network ACL denies them.
+//!
+//! ## Why it matters
+//! What no rule explains should not exist: somebody opened a door and closed it again, the inventory is not
+//! what was in force, or something bypasses the controls.
+//!
+//! ## How it decides
+//! The opener of each connection is found first, since replies are logged as ACCEPT, too. The opening is then
+//! judged against all groups of the interface, as of its start. Only two reasons alarm: `no-rule` (nothing
+//! explains it) and `rule-removed-new` (opened after the rule was gone). Connections that may have been open
+//! before the rule went (`rule-removed-tracked`), that a missing prefix list or group might explain
+//! (`inventory-gap`), or whose opener cannot be told (`opener-unknown`) are counted in the verdict matrix only.
+//! The grade is `weak` where the opener rests on port numbers alone.
+//!
+//! ## When it is wrong
+//! When the inventory is older or newer than the logs: a rule that was added and removed between two
+//! observations explains what looks unexplained. Dated snapshots narrow that down.
+//!
+//! ## Tuning
+//! Give dated inventory snapshots, and all prefix lists that rules use. `--skip unexpected-accept` turns it off.
+//!
+//! ## What to do
+//! Look up who changed the group or the interface's groups at that time (CloudTrail: AuthorizeSecurityGroupIngress,
+//! ModifyNetworkInterfaceAttribute). If nobody did, treat the interface as compromised until shown otherwise.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Detector, Input, Meta, at_interface, finish, services};
+use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, Severity};
+use crate::flow::{Direction, Protocol};
+use crate::rollup::{EscapeReason, OddCell, OddKey, Peers, Rollups, Verdict};
+
+/// See the file's manual.
+pub(super) struct UnexpectedAccept;
+
+static META: Meta = Meta {
+    id: "unexpected-accept",
+    kind: Kind::UnexpectedAccept,
+    title: "accepted connections that no rule explains",
+    manual: include_str!("unexpected_accept.rs"),
+};
+
+/// More unexplained ports than this at one interface make one finding.
+const SEPARATE_PORTS: usize = 10;
+
+/// How many remotes and ports a finding lists.
+const LISTED: usize = 20;
+
+impl Detector for UnexpectedAccept {
+    fn meta(&self) -> &'static Meta {
+        &META
+    }
+
+    fn detect(&self, input: &Input<'_>) -> Vec<Finding> {
+        let mut groups: BTreeMap<_, Vec<(&OddKey, &OddCell)>> = BTreeMap::new();
+        for (key, cell) in &input.rollups.odd {
+            if let Verdict::Escaped(reason @ (EscapeReason::NoRule | EscapeReason::RuleRemovedNew)) =
+                key.verdict
+            {
+                groups
+                    .entry((key.interface, key.direction, key.protocol, reason))
+                    .or_default()
+                    .push((key, cell));
+            }
+        }
+        let mut findings = Vec::new();
+        for ((.., reason), cells) in groups {
+            if cells.len() > SEPARATE_PORTS {
+                findings.extend(finish(describe(input.rollups, reason, &cells, true)));
+            } else {
+                for cell in &cells {
+                    findings.extend(finish(describe(
+                        input.rollups,
+                        reason,
+                        std::slice::from_ref(cell),
+                        false,
+                    )));
+                }
+            }
+        }
+        findings
+    }
+}
+
+struct Sum {
+    connections: u64,
+    certain: u64,
+    bytes: u64,
+    acl_denies: u64,
+    first: Option<u32>,
+    last: Option<u32>,
+    removed_by: Option<i64>,
+    remotes: Peers,
+    evidence: BTreeMap<&'static str, u64>,
+}
+
+fn sum(cells: &[(&OddKey, &OddCell)]) -> Sum {
+    let mut sum = Sum {
+        connections: 0,
+        certain: 0,
+        bytes: 0,
+        acl_denies: 0,
+        first: None,
+        last: None,
+        removed_by: None,
+        remotes: Peers::default(),
+        evidence: BTreeMap::new(),
+    };
+    for (_, cell) in cells {
+        sum.connections += cell.connections;
+        sum.certain += cell.certain;
+        sum.bytes += cell.bytes;
+        sum.acl_denies += cell.acl_denies;
+        sum.first = [sum.first, cell.first].into_iter().flatten().min();
+        sum.last = sum.last.max(cell.last);
+        sum.removed_by = sum.removed_by.max(cell.removed_by);
+        sum.remotes.merge(&cell.remotes);
+        for (evidence, count) in &cell.evidence {
+            *sum.evidence.entry(evidence.as_str()).or_default() += count;
+        }
+    }
+    sum
+}
+
+fn describe(
+    rollups: &Rollups,
+    reason: EscapeReason,
+    cells: &[(&OddKey, &OddCell)],
+    many: bool,
+) -> FindingBuilder {
+    let key = cells[0].0;
+    let row = &rollups.interfaces[key.interface as usize];
+    let sum = sum(cells);
+    let top = sum.remotes.top();
+    let public = top.iter().any(|(address, _)| is_public(rollups, *address));
+    let ports: BTreeSet<u16> =
+        if key.protocol.has_ports() { cells.iter().map(|(k, _)| k.port).collect() } else { BTreeSet::new() };
+    let sensitive = key.protocol == Protocol::TCP && ports.iter().any(|&p| services::sensitive(p).is_some());
+    let severity = match (key.direction, public, sensitive) {
+        (Some(Direction::Inbound), true, true) => Severity::Critical,
+        (Some(Direction::Inbound), true, false) => Severity::High,
+        (Some(Direction::Inbound), false, true) => Severity::High,
+        _ => Severity::Medium,
+    };
+    // Half of the evidence being port numbers is not enough to accuse anybody.
+    let grade = if sum.certain * 2 >= sum.connections { Grade::Reliable } else { Grade::Weak };
+    let where_to = match ports.len() {
+        0 => key.protocol.to_string(),
+        1 => format!("{} {}", key.protocol, services::name(ports.first().copied().unwrap_or(0))),
+        n => format!("{} on {n} ports", key.protocol),
+    };
+    let direction = key.direction.map_or("undirected", Direction::as_str);
+    let who = match top.as_slice() {
+        [] => String::new(),
+        [(one, _)] => one.to_string(),
+        [(one, _), ..] => format!("{one} and {} more", sum.remotes.distinct() - 1),
+    };
+    let preposition = if key.direction == Some(Direction::Outbound) { "to" } else { "from" };
+    let why = match (reason, sum.acl_denies > 0) {
+        (EscapeReason::RuleRemovedNew, _) => "the rule that had permitted it was gone",
+        (_, true) => "the network ACL of its subnet denies it",
+        _ => "no security group rule permits it",
+    };
+    let mut builder = FindingBuilder::new(META.id, META.kind, reason.as_str())
+        .about(row.id.clone())
+        .about(direction)
+        .about(key.protocol.to_string())
+        .about(if many { "many".to_owned() } else { key.port.to_string() })
+        .rated(severity, grade)
+        .told(
+            format!("{direction} {where_to} {preposition} {who} was accepted at {}, but {why}", row.id),
+            format!(
+                "{} connection{} with {} address{}, {} bytes.",
+                sum.connections,
+                if sum.connections == 1 { "" } else { "s" },
+                sum.remotes.distinct(),
+                if sum.remotes.distinct() == 1 { "" } else { "es" },
+                sum.bytes
+            ),
+        )
+        .service(
+            key.direction,
+            Some(key.protocol.to_string()),
+            ports.iter().take(LISTED).map(|&p| Ports::One(p)).collect(),
+        )
+        .during(sum.first.map(i64::from), sum.last.map(i64::from))
+        .count("connections", sum.connections)
+        .count("bytes", sum.bytes)
+        .count("distinct_remotes", sum.remotes.distinct())
+        .evidence("opener_evidence", serde_json::json!(sum.evidence))
+        .evidence("security_groups", row.groups.clone())
+        .next(format!(
+            "look in CloudTrail for changes of {} or of the groups of {} around that time",
+            if row.groups.is_empty() { "its security groups".to_owned() } else { row.groups.join(", ") },
+            row.id
+        ));
+    if let Some(removed_by) = sum.removed_by {
+        builder = builder.evidence("rule_gone_by", removed_by);
+    }
+    if sum.remotes.is_approximate() {
+        builder = builder.evidence("distinct_remotes_approximate", true);
+    }
+    at_interface(builder, row).with(|f| {
+        f.remotes = top.iter().take(LISTED).map(|(address, _)| address.to_string()).collect();
+        if sum.acl_denies > 0 {
+            f.network_acl.clone_from(&row.network_acl);
+        }
+    })
+}
+
+/// Neither private nor within a VPC of the inventory.
+pub(super) fn is_public(rollups: &Rollups, address: std::net::IpAddr) -> bool {
+    !crate::rollup::is_private(address) && !rollups.vpc_blocks.iter().any(|block| block.contains(&address))
+}

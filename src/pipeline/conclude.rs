@@ -1,0 +1,288 @@
+//! Rollups become conclusions: findings, rule rows, and what was not read.
+
+use std::collections::BTreeMap;
+
+use super::read::{ObjectProblem, Outcome};
+use super::{AnalyzeConfig, InventoryOutcome};
+use crate::connection::Evidence;
+use crate::detect::{Detector, Input, rule_class};
+use crate::finding::{
+    Conclusions, Finding, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount, Window,
+};
+use crate::inventory::Timeline;
+use crate::policy::{EscapeReason, NotEvaluable, Verdict};
+use crate::rollup::Rollups;
+use crate::source::Listing;
+
+/// Everything a conclusion rests on.
+pub(super) struct Material<'a> {
+    pub config: &'a AnalyzeConfig,
+    pub listing: &'a Listing,
+    pub timeline: &'a Timeline,
+    pub inventory: &'a InventoryOutcome,
+    pub reading: Outcome,
+    pub duplicates: u64,
+    pub overlapped: usize,
+    pub rollups: Rollups,
+    pub detectors: &'a [&'static dyn Detector],
+}
+
+/// How many objects a limitation names before it only counts.
+const NAMED: usize = 5;
+
+pub(super) fn conclude(material: Material<'_>) -> Conclusions {
+    let rollups = &material.rollups;
+    let rules = rule_class::classify(rollups);
+    let input = Input { rollups, rules: &rules };
+    let mut findings: Vec<Finding> = material.detectors.iter().flat_map(|d| d.detect(&input)).collect();
+    let rank = |f: &Finding| crate::finding::Kind::ALL.iter().position(|k| *k == f.kind);
+    findings.sort_by(|a, b| {
+        b.severity.cmp(&a.severity).then_with(|| rank(a).cmp(&rank(b))).then_with(|| a.id.cmp(&b.id))
+    });
+    let mut tally = material.reading.tally.clone();
+    tally.duplicate += material.duplicates;
+    tally.records -= material.duplicates;
+    debug_assert!(tally.is_conserved(), "{tally:?}");
+    let summary = Summary {
+        inputs: material.config.inputs.iter().map(|p| p.display().to_string()).collect(),
+        inventories: material.inventory.paths.clone(),
+        objects: material.reading.objects,
+        bytes: material.reading.bytes,
+        window: rollups.window.map(|(start, end)| Window { start: i64::from(start), end: i64::from(end) }),
+        inventory: material.inventory.counts.clone(),
+        connections: rollups.connections,
+        verdicts: verdicts(rollups),
+        openers: openers(rollups),
+        coverage: coverage(rollups),
+        limitations: limitations(&material),
+        assumptions: assumptions(&material),
+        tally,
+    };
+    Conclusions { findings, rules, summary }
+}
+
+fn verdicts(rollups: &Rollups) -> Vec<VerdictCount> {
+    let cell = |(verdict, connections): (&Verdict, &u64)| VerdictCount {
+        verdict: verdict.as_str(),
+        reason: verdict.reason(),
+        connections: *connections,
+    };
+    rollups.verdicts.iter().map(cell).collect()
+}
+
+fn openers(rollups: &Rollups) -> Vec<OpenerCount> {
+    Evidence::ALL
+        .iter()
+        .filter_map(|evidence| {
+            let connections = *rollups.openers.get(evidence)?;
+            let (evidence, strength) = (evidence.as_str(), evidence.strength().as_str());
+            Some(OpenerCount { evidence, strength, connections })
+        })
+        .collect()
+}
+
+fn coverage(rollups: &Rollups) -> Vec<InterfaceCoverage> {
+    let expected = rollups.expected_buckets();
+    let row = |r: &crate::rollup::InterfaceRow| InterfaceCoverage {
+        interface: r.id.clone(),
+        account: r.account.clone(),
+        vpc: r.vpc.clone(),
+        subnet: r.subnet.clone(),
+        instance: r.instance.clone(),
+        in_inventory: r.in_inventory,
+        first: r.coverage.first.map(i64::from),
+        last: r.coverage.last.map(i64::from),
+        records: r.coverage.records,
+        nodata: r.coverage.nodata,
+        skipdata: r.coverage.skipdata,
+        buckets_seen: r.coverage.buckets.len() as u64,
+        buckets_expected: expected,
+        traffic: r.traffic,
+    };
+    rollups.interfaces.iter().map(row).collect()
+}
+
+fn note(incomplete: bool, code: &str, object: &str, message: impl Into<String>) -> Limitation {
+    Limitation { incomplete, code: code.to_owned(), object: object.to_owned(), message: message.into() }
+}
+
+fn limitations(material: &Material<'_>) -> Vec<Limitation> {
+    let mut list: Vec<Limitation> = Vec::new();
+    for error in &material.listing.errors {
+        list.push(note(true, "not-listed", "", error.to_string()));
+    }
+    list.extend(object_problems(&material.reading.problems));
+    let tally = &material.reading.tally;
+    if tally.malformed > 0 {
+        let first = tally.examples.first();
+        let example =
+            first.map_or_else(String::new, |e| format!("; first: {}:{}: {}", e.object, e.line, e.reason));
+        list.push(note(
+            true,
+            "malformed-lines",
+            "",
+            format!("{} lines could not be understood{example}", tally.malformed),
+        ));
+    }
+    for (name, count) in &tally.unknown_fields {
+        list.push(note(
+            false,
+            "unknown-field",
+            name,
+            format!("{count} lines carry this field, which flowgate does not know; it was left out"),
+        ));
+    }
+    let pruned = material.listing.pruned.total();
+    if pruned > 0 {
+        list.push(note(
+            false,
+            "pruned-objects",
+            "",
+            format!("{pruned} objects outside the selection: {}", material.listing.pruned),
+        ));
+    }
+    let mut skipped: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for skip in &material.listing.skipped {
+        skipped.entry(skip.reason.code()).or_default().push(format!("{} ({})", skip.name, skip.reason));
+    }
+    for (code, names) in skipped {
+        list.push(note(false, code, "", listed(&names)));
+    }
+    inventory_limitations(material, &mut list);
+    list.sort();
+    list.dedup();
+    list
+}
+
+/// `a, b and 7 more`
+fn listed(names: &[String]) -> String {
+    let shown = names.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+fn object_problems(problems: &[ObjectProblem]) -> Vec<Limitation> {
+    let mut grouped: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    for problem in problems {
+        grouped.entry((problem.code, &problem.message)).or_default().push(&problem.object);
+    }
+    let mut list = Vec::new();
+    for ((code, message), objects) in grouped {
+        // Transit Gateway logs lie beside VPC flow logs in central buckets; they say nothing about rules.
+        let incomplete = code != "transit-gateway-log";
+        for object in objects.iter().take(NAMED) {
+            list.push(note(incomplete, code, object, message));
+        }
+        if objects.len() > NAMED {
+            let more = format!("{} more objects: {message}", objects.len() - NAMED);
+            list.push(note(incomplete, code, "", more));
+        }
+    }
+    list
+}
+
+fn inventory_limitations(material: &Material<'_>, list: &mut Vec<Limitation>) {
+    if material.timeline.observations().is_empty() {
+        list.push(note(
+            true,
+            "no-inventory",
+            "",
+            "no inventory: connections cannot be judged; add --inventory DIR with the output of \
+             `aws ec2 describe-security-groups`, `describe-network-interfaces` and so on",
+        ));
+    } else {
+        let unknown: Vec<String> = material
+            .rollups
+            .interfaces
+            .iter()
+            .filter(|i| !i.in_inventory && i.coverage.records > 0)
+            .map(|i| i.id.clone())
+            .collect();
+        if !unknown.is_empty() {
+            list.push(note(
+                true,
+                "interfaces-not-in-inventory",
+                "",
+                format!(
+                    "{} interface{} with traffic {} not in the inventory and cannot be judged: {}; run \
+                     `aws ec2 describe-network-interfaces`, or add a snapshot from when they existed",
+                    unknown.len(),
+                    if unknown.len() == 1 { "" } else { "s" },
+                    if unknown.len() == 1 { "is" } else { "are" },
+                    listed(&unknown)
+                ),
+            ));
+        }
+    }
+    if !material.inventory.ignored.is_empty() {
+        list.push(note(
+            false,
+            "inventory-not-used",
+            "",
+            format!("inventory dumps among the inputs, not used: {}", listed(&material.inventory.ignored)),
+        ));
+    }
+    let count = |wanted: &dyn Fn(&Verdict) -> bool| -> u64 {
+        material.rollups.verdicts.iter().filter(|(v, _)| wanted(v)).map(|(_, n)| *n).sum()
+    };
+    let gaps = count(&|v| {
+        matches!(
+            v,
+            Verdict::Escaped(EscapeReason::InventoryGap) | Verdict::NotEvaluable(NotEvaluable::InventoryGap)
+        )
+    });
+    if gaps > 0 {
+        list.push(note(
+            true,
+            "inventory-gap",
+            "",
+            format!(
+                "{gaps} connections depend on a prefix list or group that the inventory does not hold; \
+                 `flowgate inventory check` names them"
+            ),
+        ));
+    }
+    let sideless = count(&|v| matches!(v, Verdict::NotEvaluable(NotEvaluable::LocalSideUnknown)));
+    if sideless > 0 {
+        list.push(note(
+            true,
+            "local-side-unknown",
+            "",
+            format!("{sideless} connections have no address that could be told to be the interface's"),
+        ));
+    }
+    for gap in &material.inventory.gaps {
+        if gap.severity >= crate::inventory::GapSeverity::Medium {
+            list.push(note(false, gap.code, "", format!("{}; {}", gap.message, gap.next)));
+        }
+    }
+}
+
+fn assumptions(material: &Material<'_>) -> Vec<String> {
+    let mut list = Vec::new();
+    match material.timeline.observations() {
+        [] => {}
+        [only] if only.observed_at.is_none() => {
+            list.push("the inventory is undated and taken to hold for the whole window".to_owned());
+        }
+        [first, ..] => {
+            if let (Some(at), Some((start, _))) = (first.observed_at, material.rollups.window)
+                && i64::from(start) < at
+            {
+                list.push(
+                    "the logs begin before the first inventory snapshot, which is used for that time, too"
+                        .to_owned(),
+                );
+            }
+        }
+    }
+    if material.overlapped > 0 {
+        list.push(format!(
+            "{} interfaces are covered by more than one flow log; the best one counts where it covers",
+            material.overlapped
+        ));
+    }
+    list
+}

@@ -1,0 +1,137 @@
+//! The judged connections as a Parquet file: schema `flowgate.connection/v1`.
+//!
+//! | column | type | meaning |
+//! |---|---|---|
+//! | `interface` | string | interface id |
+//! | `local`, `remote` | string | address at the interface, address of the other side |
+//! | `local_port`, `remote_port` | uint16 | 0 for protocols without ports |
+//! | `protocol` | uint8 | IANA number |
+//! | `direction` | string | `inbound`, `outbound`, null if the opener is unknown |
+//! | `evidence` | string | what decided the opener |
+//! | `start`, `end` | int64 | first and last packet, Unix seconds |
+//! | `action` | string | `accept` or `reject`: what happened to the opening |
+//! | `verdict`, `reason` | string | see `flowgate explain`; reason is empty where none is needed |
+//! | `rules` | list of string | ids of the rules that permit it |
+//! | `blocked_reply` | string | what rejected the replies, null if nothing did |
+//! | `bytes`, `packets` | uint64 | accepted, both directions |
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, Int64Array, ListBuilder, RecordBatch, StringArray, StringBuilder, UInt8Array, UInt16Array,
+    UInt64Array,
+};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+
+use super::AnalyzeError;
+use crate::connection::{Connection, InterfaceFacts};
+use crate::flow::{Action, Direction, address_from_bits};
+use crate::policy::{Judged, Policy};
+
+/// Writes connections as they are judged. Errors are kept until [`Exporter::finish`].
+pub(super) struct Exporter {
+    path: PathBuf,
+    file: Option<File>,
+    writer: Option<ArrowWriter<File>>,
+    error: Option<String>,
+}
+
+impl Exporter {
+    /// Creates the file at once, so that a bad path fails before the work is done.
+    pub fn create(path: &Path) -> Result<Self, AnalyzeError> {
+        let file = File::create(path).map_err(|e| failed(path, &e.to_string()))?;
+        Ok(Self { path: path.to_owned(), file: Some(file), writer: None, error: None })
+    }
+
+    pub fn write(&mut self, rows: &[(Connection, Judged)], interfaces: &[InterfaceFacts], policy: &Policy) {
+        if self.error.is_none()
+            && let Err(error) = self.try_write(rows, interfaces, policy)
+        {
+            self.error = Some(error);
+        }
+    }
+
+    fn try_write(
+        &mut self,
+        rows: &[(Connection, Judged)],
+        interfaces: &[InterfaceFacts],
+        policy: &Policy,
+    ) -> Result<(), String> {
+        let batch = to_batch(rows, interfaces, policy)?;
+        if let Some(file) = self.file.take() {
+            let version = KeyValue::new("flowgate.schema".to_owned(), "flowgate.connection/v1".to_owned());
+            let properties = WriterProperties::builder()
+                .set_compression(Compression::ZSTD(ZstdLevel::default()))
+                .set_key_value_metadata(Some(vec![version]))
+                .build();
+            let writer = ArrowWriter::try_new(file, batch.schema(), Some(properties));
+            self.writer = Some(writer.map_err(|e| e.to_string())?);
+        }
+        match &mut self.writer {
+            Some(writer) => writer.write(&batch).map_err(|e| e.to_string()),
+            None => Ok(()),
+        }
+    }
+
+    pub fn finish(mut self) -> Result<(), AnalyzeError> {
+        if let Some(error) = self.error {
+            return Err(failed(&self.path, &error));
+        }
+        match self.writer.take() {
+            Some(writer) => writer.close().map(drop).map_err(|e| failed(&self.path, &e.to_string())),
+            None => Ok(()),
+        }
+    }
+}
+
+fn failed(path: &Path, message: &str) -> AnalyzeError {
+    AnalyzeError::Connections { path: path.display().to_string(), message: message.to_owned() }
+}
+
+fn to_batch(
+    rows: &[(Connection, Judged)],
+    interfaces: &[InterfaceFacts],
+    policy: &Policy,
+) -> Result<RecordBatch, String> {
+    let text = |f: &dyn Fn(&Connection, &Judged) -> Option<String>| -> ArrayRef {
+        Arc::new(rows.iter().map(|(c, j)| f(c, j)).collect::<StringArray>())
+    };
+    let mut rules = ListBuilder::new(StringBuilder::new());
+    for (_, judged) in rows {
+        for &rule in &judged.decision.rules {
+            rules.values().append_option(policy.rule(rule).map(|r| r.id.as_str()));
+        }
+        rules.append(true);
+    }
+    let words = |c: &Connection| match c.action() {
+        Action::Accept => "accept",
+        Action::Reject => "reject",
+    };
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("interface", text(&|c, _| Some(interfaces[c.interface as usize].id.clone()))),
+        ("local", text(&|c, _| Some(address_from_bits(c.local).to_string()))),
+        ("remote", text(&|c, _| Some(address_from_bits(c.remote).to_string()))),
+        ("local_port", Arc::new(rows.iter().map(|(c, _)| Some(c.local_port)).collect::<UInt16Array>())),
+        ("remote_port", Arc::new(rows.iter().map(|(c, _)| Some(c.remote_port)).collect::<UInt16Array>())),
+        ("protocol", Arc::new(rows.iter().map(|(c, _)| Some(c.protocol.0)).collect::<UInt8Array>())),
+        ("direction", text(&|c, _| c.opener.map(Direction::as_str).map(str::to_owned))),
+        ("evidence", text(&|c, _| Some(c.evidence.as_str().to_owned()))),
+        ("start", Arc::new(rows.iter().map(|(c, _)| Some(i64::from(c.first))).collect::<Int64Array>())),
+        ("end", Arc::new(rows.iter().map(|(c, _)| Some(i64::from(c.last))).collect::<Int64Array>())),
+        ("action", text(&|c, _| Some(words(c).to_owned()))),
+        ("verdict", text(&|_, j| Some(j.verdict.as_str().to_owned()))),
+        ("reason", text(&|_, j| Some(j.verdict.reason().to_owned()))),
+        ("rules", Arc::new(rules.finish())),
+        ("blocked_reply", text(&|_, j| j.blocked_reply.map(|b| b.as_str().to_owned()))),
+        ("bytes", Arc::new(rows.iter().map(|(c, _)| Some(c.bytes())).collect::<UInt64Array>())),
+        ("packets", Arc::new(rows.iter().map(|(c, _)| Some(c.packets())).collect::<UInt64Array>())),
+    ];
+    // Nullability must not depend on what a batch happens to hold: all batches share the first one's schema.
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+        .map_err(|e| e.to_string())
+}

@@ -1,0 +1,327 @@
+//! From a remote address to the rules whose CIDR contains it, without scanning the rules.
+//!
+//! CIDR blocks are nested or disjoint, so the address space falls into elementary intervals, each with one
+//! innermost block; every other block that contains the address is found by walking to the parents. A
+//! lookup is a binary search (after a table on the top 16 bits for large IPv4 sets) and a short walk.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+/// A rule's claim on a block: protocol and inclusive destination ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Claim {
+    /// `None` is every protocol.
+    pub protocol: Option<u8>,
+    pub low: u16,
+    pub high: u16,
+    /// Index of the rule.
+    pub rule: u32,
+}
+
+impl Claim {
+    fn holds(&self, protocol: u8, port: u16) -> bool {
+        match self.protocol {
+            None => true,
+            Some(p) => p == protocol && (!has_ports(protocol) || (self.low <= port && port <= self.high)),
+        }
+    }
+}
+
+fn has_ports(protocol: u8) -> bool {
+    protocol == 6 || protocol == 17
+}
+
+/// Blocks with more claims than this get elementary port intervals instead of a scan.
+const SCAN: usize = 8;
+
+/// The claims on one block.
+#[derive(Debug)]
+enum Claims {
+    Few(Vec<Claim>),
+    Many { tcp: PortTable, udp: PortTable, other: Vec<Claim> },
+}
+
+/// Elementary port intervals: `rules[i]` hold from `starts[i]` up to the next start.
+#[derive(Debug)]
+struct PortTable {
+    starts: Vec<u16>,
+    rules: Vec<Vec<u32>>,
+}
+
+impl PortTable {
+    fn new(claims: &[Claim], protocol: u8) -> Self {
+        let claims: Vec<&Claim> =
+            claims.iter().filter(|c| c.protocol.is_none_or(|p| p == protocol)).collect();
+        let range = |c: &Claim| if c.protocol.is_none() { (0, u16::MAX) } else { (c.low, c.high) };
+        let mut starts: Vec<u16> = vec![0];
+        for claim in &claims {
+            let (low, high) = range(claim);
+            starts.push(low);
+            starts.extend(high.checked_add(1));
+        }
+        starts.sort_unstable();
+        starts.dedup();
+        let rules = starts
+            .iter()
+            .map(|&at| {
+                let inside = |c: &&&Claim| {
+                    let (low, high) = range(c);
+                    low <= at && at <= high
+                };
+                claims.iter().filter(inside).map(|c| c.rule).collect()
+            })
+            .collect();
+        Self { starts, rules }
+    }
+
+    fn at(&self, port: u16) -> &[u32] {
+        let after = self.starts.partition_point(|&s| s <= port);
+        &self.rules[after - 1]
+    }
+}
+
+impl Claims {
+    fn new(claims: Vec<Claim>) -> Self {
+        if claims.len() <= SCAN {
+            return Self::Few(claims);
+        }
+        let tcp = PortTable::new(&claims, 6);
+        let udp = PortTable::new(&claims, 17);
+        let other = claims.into_iter().filter(|c| c.protocol.is_none_or(|p| !has_ports(p))).collect();
+        Self::Many { tcp, udp, other }
+    }
+
+    fn collect(&self, protocol: u8, port: u16, out: &mut Vec<u32>) {
+        match self {
+            Self::Few(claims) => {
+                out.extend(claims.iter().filter(|c| c.holds(protocol, port)).map(|c| c.rule));
+            }
+            Self::Many { tcp, .. } if protocol == 6 => out.extend(tcp.at(port)),
+            Self::Many { udp, .. } if protocol == 17 => out.extend(udp.at(port)),
+            Self::Many { other, .. } => {
+                out.extend(other.iter().filter(|c| c.holds(protocol, port)).map(|c| c.rule));
+            }
+        }
+    }
+}
+
+/// An address as an integer.
+pub(crate) trait Key: Copy + Ord {
+    fn next(self) -> Option<Self>;
+    /// The top 16 bits.
+    fn top(self) -> usize;
+}
+
+impl Key for u32 {
+    fn next(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+    fn top(self) -> usize {
+        (self >> 16) as usize
+    }
+}
+
+impl Key for u128 {
+    fn next(self) -> Option<Self> {
+        self.checked_add(1)
+    }
+    fn top(self) -> usize {
+        (self >> 112) as usize
+    }
+}
+
+const NONE: u32 = u32::MAX;
+/// Sets with more intervals than this get a table on the top 16 bits.
+const TABLE: usize = 512;
+
+/// See the module's description.
+#[derive(Debug)]
+pub(crate) struct RangeIndex<K> {
+    starts: Vec<K>,
+    /// Innermost block of each elementary interval.
+    blocks: Vec<u32>,
+    nodes: Vec<(u32, Claims)>,
+    /// `top[t]` is the number of starts whose top 16 bits are below `t`.
+    top: Vec<u32>,
+}
+
+impl<K: Key> RangeIndex<K> {
+    /// `blocks` maps CIDR ranges to the claims on them. Ranges must be nested or disjoint.
+    pub fn new(blocks: BTreeMap<(K, std::cmp::Reverse<K>), Vec<Claim>>) -> Self {
+        let mut index = Self { starts: Vec::new(), blocks: Vec::new(), nodes: Vec::new(), top: Vec::new() };
+        let mut open: Vec<(K, u32)> = Vec::new();
+        for ((low, std::cmp::Reverse(high)), mut claims) in blocks {
+            index.close(&mut open, Some(low));
+            claims.sort_unstable();
+            claims.dedup();
+            let number = u32::try_from(index.nodes.len()).unwrap_or(NONE);
+            let parent = open.last().map_or(NONE, |&(_, node)| node);
+            index.nodes.push((parent, Claims::new(claims)));
+            index.begin(low, number);
+            open.push((high, number));
+        }
+        index.close(&mut open, None);
+        if index.starts.len() > TABLE {
+            let mut at = 0;
+            index.top = (0..=1_usize << 16)
+                .map(|t| {
+                    while at < index.starts.len() && index.starts[at].top() < t {
+                        at += 1;
+                    }
+                    u32::try_from(at).unwrap_or(NONE)
+                })
+                .collect();
+        }
+        index
+    }
+
+    /// Ends the open blocks that end before `until`.
+    fn close(&mut self, open: &mut Vec<(K, u32)>, until: Option<K>) {
+        while let Some(&(high, _)) = open.last() {
+            if until.is_some_and(|low| low <= high) {
+                break;
+            }
+            open.pop();
+            if let Some(next) = high.next() {
+                self.begin(next, open.last().map_or(NONE, |&(_, node)| node));
+            }
+        }
+    }
+
+    fn begin(&mut self, at: K, block: u32) {
+        if self.starts.last() == Some(&at) {
+            if let Some(last) = self.blocks.last_mut() {
+                *last = block;
+            }
+            return;
+        }
+        self.starts.push(at);
+        self.blocks.push(block);
+    }
+
+    /// Appends the rules that claim this address, protocol and port; unsorted, possibly repeated.
+    pub fn collect(&self, address: K, protocol: u8, port: u16, out: &mut Vec<u32>) {
+        let (from, to) = if self.top.is_empty() {
+            (0, self.starts.len())
+        } else {
+            let top = address.top();
+            (self.top[top] as usize, self.top[top + 1] as usize)
+        };
+        let after = from + self.starts[from..to].partition_point(|&s| s <= address);
+        let Some(at) = after.checked_sub(1) else { return };
+        let mut block = self.blocks[at];
+        while block != NONE {
+            let (parent, claims) = &self.nodes[block as usize];
+            claims.collect(protocol, port, out);
+            block = *parent;
+        }
+    }
+}
+
+/// Collects CIDR blocks of both families before they are indexed.
+#[derive(Debug, Default)]
+pub(crate) struct Blocks {
+    v4: BTreeMap<(u32, std::cmp::Reverse<u32>), Vec<Claim>>,
+    v6: BTreeMap<(u128, std::cmp::Reverse<u128>), Vec<Claim>>,
+}
+
+impl Blocks {
+    pub fn add(&mut self, cidr: &ipnet::IpNet, claim: Claim) {
+        match cidr {
+            ipnet::IpNet::V4(net) => {
+                let range = u32::from(net.network())..=u32::from(net.broadcast());
+                self.v4.entry(key(&range)).or_default().push(claim);
+            }
+            ipnet::IpNet::V6(net) => {
+                let range = u128::from(net.network())..=u128::from(net.broadcast());
+                self.v6.entry(key(&range)).or_default().push(claim);
+            }
+        }
+    }
+
+    pub fn index(self) -> (RangeIndex<u32>, RangeIndex<u128>) {
+        (RangeIndex::new(self.v4), RangeIndex::new(self.v6))
+    }
+}
+
+fn key<K: Copy>(range: &RangeInclusive<K>) -> (K, std::cmp::Reverse<K>) {
+    (*range.start(), std::cmp::Reverse(*range.end()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn claim(protocol: Option<u8>, low: u16, high: u16, rule: u32) -> Claim {
+        Claim { protocol, low, high, rule }
+    }
+
+    fn brute(rules: &[(ipnet::Ipv4Net, Claim)], address: u32, protocol: u8, port: u16) -> Vec<u32> {
+        let inside = |net: &ipnet::Ipv4Net| net.contains(&std::net::Ipv4Addr::from(address));
+        let mut found: Vec<u32> = rules
+            .iter()
+            .filter(|(net, c)| inside(net) && c.holds(protocol, port))
+            .map(|(_, c)| c.rule)
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_scan(
+            specs in prop::collection::vec((any::<u32>(), 0_u8..=32, 0_u8..4, any::<u16>(), any::<u16>()), 0..60),
+            narrow in any::<bool>(),
+            probes in prop::collection::vec((any::<u32>(), any::<u16>(), 0_u8..3), 1..40),
+        ) {
+            // Half of the runs crowd into one /20 so that blocks nest deeply and share networks.
+            let place = |a: u32| if narrow { 0x0a00_0000 | (a & 0xfff) } else { a };
+            let rules: Vec<(ipnet::Ipv4Net, Claim)> = specs.iter().enumerate().map(|(i, &(a, len, p, x, y))| {
+                let len = if narrow && len > 4 { 20 + len % 13 } else { len };
+                let net = ipnet::Ipv4Net::new(place(a).into(), len).unwrap().trunc();
+                let protocol = [None, Some(6), Some(17), Some(1)][usize::from(p)];
+                (net, claim(protocol, x.min(y), x.max(y), i as u32))
+            }).collect();
+            let mut blocks = Blocks::default();
+            for (net, c) in &rules {
+                blocks.add(&ipnet::IpNet::V4(*net), *c);
+            }
+            let (index, _) = blocks.index();
+            let edges = rules.iter().flat_map(|(n, _)| [u32::from(n.network()), u32::from(n.broadcast())]);
+            let addresses: Vec<u32> = probes.iter().map(|p| place(p.0)).chain(edges).collect();
+            for address in addresses {
+                for &(_, port, p) in &probes {
+                    let protocol = [6, 17, 1][usize::from(p)];
+                    let mut found = Vec::new();
+                    index.collect(address, protocol, port, &mut found);
+                    found.sort_unstable();
+                    prop_assert_eq!(found, brute(&rules, address, protocol, port));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn large_sets_use_the_table_and_still_agree() {
+        let mut blocks = Blocks::default();
+        for i in 0..2000_u32 {
+            let net = ipnet::Ipv4Net::new((0x0a00_0000 + i * 256).into(), 24).unwrap();
+            blocks.add(&ipnet::IpNet::V4(net), claim(Some(6), 443, 443, i));
+        }
+        blocks.add(&"0.0.0.0/0".parse().unwrap(), claim(None, 0, 0, 9999));
+        let (index, v6) = blocks.index();
+        assert!(!index.top.is_empty());
+        for (address, expect) in
+            [(0x0a00_0105, vec![1, 9999]), (0x0900_0000, vec![9999]), (u32::MAX, vec![9999])]
+        {
+            let mut found = Vec::new();
+            index.collect(address, 6, 443, &mut found);
+            found.sort_unstable();
+            assert_eq!(found, expect);
+        }
+        let mut found = Vec::new();
+        v6.collect(1, 6, 443, &mut found);
+        assert!(found.is_empty(), "0.0.0.0/0 never matches IPv6");
+    }
+}

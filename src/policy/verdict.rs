@@ -1,0 +1,283 @@
+//! Action x decision = verdict.
+
+use super::acl::AclVerdict;
+use super::evaluate::{Decision, Policy};
+use crate::connection::{Connection, RejectReason};
+use crate::flow::{Action, Direction, Protocol};
+
+/// Why an accepted connection is not explained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EscapeReason {
+    /// The rule is gone, but the connection may have been open before: it can still be tracked. Normal.
+    RuleRemovedTracked,
+    /// The rule is gone, and the connection was opened after that.
+    RuleRemovedNew,
+    /// A prefix list, group or other fact is missing that might explain it.
+    InventoryGap,
+    /// One of the two openings would be explained, and which one it was cannot be told.
+    OpenerUnknown,
+    /// Nothing explains it: the alarm.
+    NoRule,
+}
+
+/// What stopped a rejected connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Cause {
+    /// No security group rule permits it.
+    SecurityGroup,
+    /// A network ACL denies packets entering the subnet.
+    NetworkAclIn,
+    /// A network ACL denies packets leaving the subnet.
+    NetworkAclOut,
+    /// Security group and network ACL would both have stopped it.
+    Both,
+    /// VPC Block Public Access (`reject-reason` BPA).
+    BlockPublicAccess,
+    /// VPC encryption controls (`reject-reason` EC).
+    EncryptionControls,
+    /// Packets of a finished or expired connection: no attempt.
+    LatePacket,
+}
+
+/// Why a connection cannot be judged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum NotEvaluable {
+    /// The interface is not in the inventory.
+    InterfaceUnknown,
+    /// Neither address could be told to be the interface's.
+    LocalSideUnknown,
+    /// It was rejected, and a fact that decides by whom is missing.
+    InventoryGap,
+}
+
+/// What a connection deserves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Verdict {
+    /// Accepted and explained.
+    Permitted,
+    /// Accepted and unexplained.
+    Escaped(EscapeReason),
+    /// Rejected and explained.
+    Rejected(Cause),
+    /// Rejected though permitted.
+    Misdropped,
+    /// Cannot be said.
+    NotEvaluable(NotEvaluable),
+}
+
+impl EscapeReason {
+    /// Kebab-case word of the outputs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::RuleRemovedTracked => "rule-removed-tracked",
+            Self::RuleRemovedNew => "rule-removed-new",
+            Self::InventoryGap => "inventory-gap",
+            Self::OpenerUnknown => "opener-unknown",
+            Self::NoRule => "no-rule",
+        }
+    }
+}
+
+impl Cause {
+    /// Kebab-case word of the outputs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SecurityGroup => "security-group",
+            Self::NetworkAclIn => "network-acl-in",
+            Self::NetworkAclOut => "network-acl-out",
+            Self::Both => "both",
+            Self::BlockPublicAccess => "block-public-access",
+            Self::EncryptionControls => "encryption-controls",
+            Self::LatePacket => "late-packet",
+        }
+    }
+
+    /// The network ACL that filters packets of this direction.
+    fn acl(direction: Direction) -> Self {
+        match direction {
+            Direction::Inbound => Self::NetworkAclIn,
+            Direction::Outbound => Self::NetworkAclOut,
+        }
+    }
+}
+
+impl Verdict {
+    /// Word of the verdict matrix.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Permitted => "permitted",
+            Self::Escaped(_) => "escaped",
+            Self::Rejected(_) => "rejected",
+            Self::Misdropped => "misdropped",
+            Self::NotEvaluable(_) => "not-evaluable",
+        }
+    }
+
+    /// The reason behind the verdict, empty where it needs none.
+    #[must_use]
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Permitted | Self::Misdropped => "",
+            Self::Escaped(reason) => reason.as_str(),
+            Self::Rejected(cause) => cause.as_str(),
+            Self::NotEvaluable(NotEvaluable::InterfaceUnknown) => "interface-unknown",
+            Self::NotEvaluable(NotEvaluable::LocalSideUnknown) => "local-side-unknown",
+            Self::NotEvaluable(NotEvaluable::InventoryGap) => "inventory-gap",
+        }
+    }
+}
+
+/// A connection's verdict with what it rests on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judged {
+    /// The verdict on the opening.
+    pub verdict: Verdict,
+    /// The decision it rests on; that of the assumed direction where the opener is unknown.
+    pub decision: Decision,
+    /// The reply was rejected, and by what. Only a network ACL can do that.
+    pub blocked_reply: Option<Cause>,
+    /// For rule-removed escapes: by when the rule was gone, Unix seconds.
+    pub removed_by: Option<i64>,
+}
+
+impl Policy {
+    /// Judges a connection as of its start. `watched_since` is the first second the interface was heard of:
+    /// a connection that was there from the beginning may be older than the log.
+    #[must_use]
+    pub fn judge(&self, connection: &Connection, watched_since: u32) -> Judged {
+        let plain = |verdict| Judged {
+            verdict,
+            decision: Decision::default(),
+            blocked_reply: None,
+            removed_by: None,
+        };
+        if !connection.local_known {
+            return plain(Verdict::NotEvaluable(NotEvaluable::LocalSideUnknown));
+        }
+        let only_late = !connection.inward.iter().chain(&connection.outward).any(|p| p.any());
+        if only_late {
+            return plain(Verdict::Rejected(Cause::LatePacket));
+        }
+        if connection.action() == Action::Reject {
+            match connection.reason {
+                RejectReason::BlockPublicAccess => return plain(Verdict::Rejected(Cause::BlockPublicAccess)),
+                RejectReason::EncryptionControls => {
+                    return plain(Verdict::Rejected(Cause::EncryptionControls));
+                }
+                RejectReason::None => {}
+            }
+        }
+        let Some(direction) = connection.opener else {
+            return self.judge_unopened(connection, watched_since);
+        };
+        let decision = self.decide(connection, direction);
+        if !decision.known {
+            return Judged { decision, ..plain(Verdict::NotEvaluable(NotEvaluable::InterfaceUnknown)) };
+        }
+        match connection.action() {
+            Action::Accept => {
+                let blocked_reply = blocked_reply(connection, direction, &decision);
+                let (verdict, removed_by) = if decision.permits() {
+                    (Verdict::Permitted, None)
+                } else {
+                    self.escape(connection, direction, &decision, watched_since)
+                };
+                Judged { verdict, decision, blocked_reply, removed_by }
+            }
+            Action::Reject => {
+                let verdict = reject(connection, direction, &decision);
+                Judged { verdict, decision, blocked_reply: None, removed_by: None }
+            }
+        }
+    }
+
+    /// An accepted connection that the configuration does not permit in this direction.
+    fn escape(
+        &self,
+        connection: &Connection,
+        direction: Direction,
+        decision: &Decision,
+        watched_since: u32,
+    ) -> (Verdict, Option<i64>) {
+        if decision.unresolved && !decision.acl_denies() {
+            return (Verdict::Escaped(EscapeReason::InventoryGap), None);
+        }
+        if let Some(removed_by) = self.was_permitted_before(connection, direction) {
+            let handshake = connection.protocol == Protocol::TCP
+                && (connection.forward()[0].syn || connection.backward()[0].syn_ack);
+            // Seen from the first minutes of the log without a handshake: it may be older than the log.
+            let older = !handshake && connection.first <= watched_since.saturating_add(600);
+            let reason = if older { EscapeReason::RuleRemovedTracked } else { EscapeReason::RuleRemovedNew };
+            return (Verdict::Escaped(reason), Some(removed_by));
+        }
+        (Verdict::Escaped(EscapeReason::NoRule), None)
+    }
+
+    fn judge_unopened(&self, connection: &Connection, watched_since: u32) -> Judged {
+        if connection.action() == Action::Reject {
+            // Rejected both ways without any handshake: the remains of a connection from before the log.
+            return Judged {
+                verdict: Verdict::Rejected(Cause::LatePacket),
+                decision: Decision::default(),
+                blocked_reply: None,
+                removed_by: None,
+            };
+        }
+        let inbound = self.decide(connection, Direction::Inbound);
+        let outbound = self.decide(connection, Direction::Outbound);
+        let judged =
+            |verdict, decision, removed_by| Judged { verdict, decision, blocked_reply: None, removed_by };
+        if !inbound.known {
+            return judged(Verdict::NotEvaluable(NotEvaluable::InterfaceUnknown), inbound, None);
+        }
+        // Whoever opened it, it was explained; but no rule may be credited.
+        let uncredited = |d: Decision| Decision { rules: Vec::new(), ..d };
+        match (inbound.permits(), outbound.permits()) {
+            (true, true) => judged(Verdict::Permitted, uncredited(inbound), None),
+            (false, false) if !inbound.unresolved && !outbound.unresolved => {
+                let (verdict, removed_by) =
+                    self.escape(connection, Direction::Inbound, &inbound, watched_since);
+                judged(verdict, inbound, removed_by)
+            }
+            (true, false) => judged(Verdict::Escaped(EscapeReason::OpenerUnknown), uncredited(inbound), None),
+            _ => judged(Verdict::Escaped(EscapeReason::OpenerUnknown), uncredited(outbound), None),
+        }
+    }
+}
+
+/// What rejected the replies of an accepted connection. Security groups are stateful, so it can only be the
+/// network ACL of the reply's direction (domain C.5).
+fn blocked_reply(connection: &Connection, direction: Direction, decision: &Decision) -> Option<Cause> {
+    let back = connection.backward();
+    if !back[1].any() || back[0].any() && !decision.acl_reply.is_some_and(AclVerdict::denies) {
+        return None;
+    }
+    Some(Cause::acl(direction.reverse()))
+}
+
+fn reject(connection: &Connection, direction: Direction, decision: &Decision) -> Verdict {
+    let acl = Cause::acl(direction);
+    match (decision.groups_permit(), decision.acl_denies()) {
+        (true, true) => Verdict::Rejected(acl),
+        (false, true) if decision.unresolved => Verdict::Rejected(acl),
+        (false, true) => Verdict::Rejected(Cause::Both),
+        (false, false) if decision.unresolved => Verdict::NotEvaluable(NotEvaluable::InventoryGap),
+        (false, false) => Verdict::Rejected(Cause::SecurityGroup),
+        (true, false) => {
+            let part = &connection.forward()[1];
+            // Judged as new, in the middle of a stream: its tracking entry had expired (domain C.2).
+            let mid_stream = connection.protocol == Protocol::TCP && part.flagged && !part.syn;
+            if mid_stream {
+                Verdict::Rejected(Cause::LatePacket)
+            } else if decision.weak {
+                // One of the two observations around it refuses it: that explains the reject.
+                Verdict::Rejected(Cause::SecurityGroup)
+            } else {
+                Verdict::Misdropped
+            }
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! The sums of a run with the facts that give them meaning.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use super::accumulate::{OddCell, OddKey, Rollup, RuleUse};
+use super::rejects::RejectTable;
+use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
+use crate::flow::{Direction, Protocol};
+use crate::inventory::{Inventory, RulePeer, Timeline};
+use crate::policy::{Policy, Verdict};
+
+/// A rule of the latest inventory with its observed use.
+#[derive(Clone, Debug)]
+pub struct RuleFacts {
+    /// Number in the run; the numbers of [`Rollups::sets`].
+    pub number: u32,
+    /// `sgr-…` or synthetic.
+    pub id: String,
+    /// Security group.
+    pub group: String,
+    /// Name of the group.
+    pub group_name: String,
+    /// VPC, account and region of the group.
+    pub vpc: Option<String>,
+    /// Account.
+    pub account: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+    /// Direction it governs.
+    pub direction: Direction,
+    /// `None` is all protocols.
+    pub protocol: Option<Protocol>,
+    /// Words for the outputs: protocol, ports, peer.
+    pub protocol_text: String,
+    /// `443`, `1000-2000`, `all`.
+    pub port_text: String,
+    /// CIDR, `pl-…`, `sg-…`.
+    pub peer_text: String,
+    /// Inclusive destination ports; `None` is all.
+    pub ports: Option<(u16, u16)>,
+    /// The blocks it permits where they are known: the CIDR, or a prefix list's entries.
+    pub blocks: Option<Vec<IpNet>>,
+    /// True if the peer is a reference to a security group.
+    pub references_group: bool,
+    /// Interfaces the group is attached to.
+    pub interfaces: Vec<String>,
+    /// Other groups have rules that reference this rule's group.
+    pub group_is_referenced: bool,
+    /// Only traffic that flow logs never carry can use it (domain C.1): why.
+    pub invisible: Option<&'static str>,
+    /// The rule is in an earlier observation, too, or there is only one: it existed throughout.
+    pub existed_throughout: bool,
+    /// Observed use.
+    pub usage: RuleUse,
+}
+
+/// An interface of the run.
+#[derive(Clone, Debug, Default)]
+pub struct InterfaceRow {
+    /// Interface id.
+    pub id: String,
+    /// From the inventory, else from the records.
+    pub account: Option<String>,
+    /// Region.
+    pub region: Option<String>,
+    /// VPC.
+    pub vpc: Option<String>,
+    /// Subnet.
+    pub subnet: Option<String>,
+    /// Instance.
+    pub instance: Option<String>,
+    /// `Name` tag of the interface, else its description.
+    pub label: Option<String>,
+    /// Security groups.
+    pub groups: Vec<String>,
+    /// The network ACL of its subnet.
+    pub network_acl: Option<String>,
+    /// The latest inventory has it.
+    pub in_inventory: bool,
+    /// What was watched.
+    pub coverage: Coverage,
+    /// `accept`, `reject`, `all` or `none`: which traffic its log holds.
+    pub traffic: &'static str,
+}
+
+/// Everything detectors may look at.
+#[derive(Debug, Default)]
+pub struct Rollups {
+    /// First and last second of any record, NODATA or SKIPDATA row.
+    pub window: Option<(u32, u32)>,
+    /// Rules of the latest inventory, sorted by (group, direction, id).
+    pub rules: Vec<RuleFacts>,
+    /// Rules that permitted connections together, by number; combinations of two or more only.
+    pub sets: BTreeMap<Vec<u32>, u64>,
+    /// Escaped and misdropped connections.
+    pub odd: BTreeMap<OddKey, OddCell>,
+    /// Rejected attempts.
+    pub rejects: RejectTable,
+    /// Verdict matrix.
+    pub verdicts: BTreeMap<Verdict, u64>,
+    /// How openers were decided.
+    pub openers: BTreeMap<Evidence, u64>,
+    /// Connections.
+    pub connections: u64,
+    /// Connections whose reply a network ACL rejected.
+    pub blocked_replies: u64,
+    /// Records of late packets.
+    pub late_records: u64,
+    /// Interfaces of the run, by number.
+    pub interfaces: Vec<InterfaceRow>,
+    /// Private or VPC address blocks, to tell inside from outside.
+    pub vpc_blocks: Vec<IpNet>,
+}
+
+impl Rollups {
+    /// Joins sums and facts.
+    #[must_use]
+    pub fn new(
+        rollup: Rollup,
+        interfaces: Vec<InterfaceFacts>,
+        timeline: &Timeline,
+        policy: &Policy,
+    ) -> Self {
+        let empty = Inventory::default();
+        let latest = timeline.latest().unwrap_or(&empty);
+        let rows: Vec<InterfaceRow> = interfaces.into_iter().map(|f| interface_row(f, latest)).collect();
+        let first = rows.iter().filter_map(|r| r.coverage.first).min();
+        let last = rows.iter().filter_map(|r| r.coverage.last).max();
+        let rules = rule_facts(&rollup.rules, timeline, latest, policy);
+        Self {
+            window: first.zip(last),
+            rules,
+            sets: rollup.sets,
+            odd: rollup.odd,
+            rejects: rollup.rejects,
+            verdicts: rollup.verdicts,
+            openers: rollup.openers,
+            connections: rollup.connections,
+            blocked_replies: rollup.blocked_replies,
+            late_records: rollup.late_records,
+            interfaces: rows,
+            vpc_blocks: latest.vpcs.values().flat_map(|v| v.cidrs.iter().copied()).collect(),
+        }
+    }
+
+    /// 10-minute buckets of the run's window.
+    #[must_use]
+    pub fn expected_buckets(&self) -> u64 {
+        self.window.map_or(0, |(first, last)| {
+            u64::from(last / COVERAGE_BUCKET) - u64::from(first / COVERAGE_BUCKET) + 1
+        })
+    }
+
+    /// The rule with this number.
+    #[must_use]
+    pub fn rule(&self, number: u32) -> Option<&RuleFacts> {
+        self.rules.iter().find(|r| r.number == number)
+    }
+
+    /// The interface row with this id.
+    #[must_use]
+    pub fn interface(&self, id: &str) -> Option<&InterfaceRow> {
+        self.interfaces.binary_search_by(|row| row.id.as_str().cmp(id)).ok().map(|i| &self.interfaces[i])
+    }
+}
+
+fn interface_row(facts: InterfaceFacts, latest: &Inventory) -> InterfaceRow {
+    let known = latest.interfaces.get(&facts.id);
+    let pick = |inventory: Option<&Option<String>>, record: Option<String>| {
+        inventory.and_then(Clone::clone).or(record)
+    };
+    let subnet = pick(known.map(|i| &i.subnet), facts.context.subnet);
+    let traffic = match (facts.coverage.accepts > 0, facts.coverage.rejects > 0) {
+        (true, true) => "all",
+        (true, false) => "accept",
+        (false, true) => "reject",
+        (false, false) => "none",
+    };
+    InterfaceRow {
+        account: pick(known.map(|i| &i.account), facts.context.account),
+        region: pick(known.map(|i| &i.region), facts.context.region),
+        vpc: pick(known.map(|i| &i.vpc), facts.context.vpc),
+        instance: pick(known.map(|i| &i.instance), facts.context.instance),
+        label: known.and_then(|i| {
+            let description = Some(&i.description).filter(|d| !d.is_empty());
+            i.tags.get("Name").or(description).cloned()
+        }),
+        groups: known.map(|i| i.groups.clone()).unwrap_or_default(),
+        network_acl: subnet.as_deref().and_then(|s| latest.network_acl_of(s)).map(|acl| acl.id.clone()),
+        in_inventory: known.is_some(),
+        traffic,
+        coverage: facts.coverage,
+        subnet,
+        id: facts.id,
+    }
+}
+
+fn rule_facts(uses: &BTreeMap<u32, RuleUse>, timeline: &Timeline, latest: &Inventory, policy: &Policy) -> Vec<RuleFacts> {
+    let mut attached: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for interface in latest.interfaces.values() {
+        for group in &interface.groups {
+            attached.entry(group).or_default().push(interface.id.clone());
+        }
+    }
+    let mut referenced: BTreeSet<&str> = BTreeSet::new();
+    for group in latest.security_groups.values() {
+        for rule in &group.rules {
+            if let RulePeer::Group { id, .. } = &rule.peer
+                && *id != group.id
+            {
+                referenced.insert(id);
+            }
+        }
+    }
+    let earlier: Vec<BTreeSet<&str>> = timeline
+        .observations()
+        .iter()
+        .map(|o| o.security_groups.values().flat_map(|g| &g.rules).map(|r| r.id.as_str()).collect())
+        .collect();
+    let mut facts = Vec::new();
+    for group in latest.security_groups.values() {
+        for rule in &group.rules {
+            let number = policy.rule_number(&rule.id).unwrap_or(u32::MAX);
+            let blocks = match &rule.peer {
+                RulePeer::Cidr(net) => Some(vec![*net]),
+                RulePeer::PrefixList(id) => latest.prefix_lists.get(id).and_then(|l| l.entries.clone()),
+                RulePeer::Group { .. } => None,
+            };
+            facts.push(RuleFacts {
+                number,
+                id: rule.id.clone(),
+                group: group.id.clone(),
+                group_name: group.name.clone(),
+                vpc: group.vpc.clone(),
+                account: group.account.clone(),
+                region: group.region.clone(),
+                direction: rule.direction,
+                protocol: rule.protocol,
+                protocol_text: rule.protocol_text(),
+                port_text: rule.port_text(),
+                peer_text: rule.peer_text(group.account.as_deref()),
+                ports: rule.ports,
+                invisible: invisible(rule.direction, rule.ports, blocks.as_deref()),
+                blocks,
+                references_group: matches!(rule.peer, RulePeer::Group { .. }),
+                interfaces: attached.get(group.id.as_str()).cloned().unwrap_or_default(),
+                group_is_referenced: referenced.contains(group.id.as_str()),
+                existed_throughout: earlier.iter().all(|ids| ids.contains(rule.id.as_str())),
+                usage: uses.get(&number).cloned().unwrap_or_default(),
+            });
+        }
+    }
+    facts.sort_by(|a, b| (&a.group, a.direction, &a.id).cmp(&(&b.group, b.direction, &b.id)));
+    facts
+}
+
+/// Traffic to these link-local services is never logged, and security groups do not filter it (domain C.1).
+fn invisible(
+    direction: Direction,
+    ports: Option<(u16, u16)>,
+    blocks: Option<&[IpNet]>,
+) -> Option<&'static str> {
+    if direction == Direction::Inbound {
+        return None;
+    }
+    let only = |text: &str| {
+        blocks.is_some_and(|b| {
+            !b.is_empty() && b.iter().all(|net| net.prefix_len() == 32 && net.addr().to_string() == text)
+        })
+    };
+    match ports {
+        Some((80, 80)) if only("169.254.169.254") => Some("instance metadata traffic is never logged"),
+        Some((123, 123)) if only("169.254.169.123") => Some("Amazon Time Sync traffic is never logged"),
+        Some((53, 53)) if only("169.254.169.253") => Some("Amazon DNS traffic is never logged"),
+        _ => None,
+    }
+}
+
+/// Private in the sense of a VPC: RFC 1918, RFC 6598, RFC 4193, link-local.
+#[must_use]
+pub fn is_private(address: std::net::IpAddr) -> bool {
+    crate::connection::is_private(crate::flow::address_bits(address))
+}

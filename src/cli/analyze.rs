@@ -10,7 +10,7 @@ use super::progress::Meter;
 use super::{Environment, Exit, Stdin, config};
 use crate::detect::Meta;
 use crate::finding::{Conclusions, Severity};
-use crate::pipeline::{self, AnalyzeErrorKind};
+use crate::pipeline::{self, ErrorKind};
 use crate::report::{FILES, Look, Page, Span, TerminalOptions, Tone, write_dir, write_terminal};
 use crate::source::STDIN;
 
@@ -134,7 +134,7 @@ pub(super) fn verdict(conclusions: &Conclusions, fail_on: FailOn) -> Exit {
 /// What a run is given.
 pub(super) struct Run<'a> {
     pub environment: &'a Environment,
-    pub registry: &'a [Meta],
+    pub registry: &'a [&'static Meta],
     pub out: Look,
     pub err: Look,
 }
@@ -158,8 +158,8 @@ impl Run<'_> {
                 let help = error.help();
                 let problems = vec![Problem { message: error.to_string(), help }];
                 match error.kind() {
-                    AnalyzeErrorKind::Configuration => Failure::usage(problems),
-                    AnalyzeErrorKind::Failed => Failure { exit: Exit::Failed, problems },
+                    ErrorKind::Configuration => Failure::usage(problems),
+                    ErrorKind::Failed => Failure { exit: Exit::Failed, problems },
                 }
             })?
         };

@@ -16,7 +16,7 @@ use crate::source::{STDIN, Selection};
 /// Everything that is wrong, not only the first.
 pub(super) fn validate(
     arguments: &Arguments,
-    registry: &[Meta],
+    registry: &[&'static Meta],
     threads: usize,
 ) -> Result<AnalyzeConfig, Failure> {
     let mut check = Check(Vec::new());
@@ -153,7 +153,7 @@ impl Check {
         }
     }
 
-    fn detectors(&mut self, arguments: &Arguments, registry: &[Meta]) {
+    fn detectors(&mut self, arguments: &Arguments, registry: &[&'static Meta]) {
         let known = |id: &str| registry.iter().any(|d| d.id == id);
         for (flag, ids) in [("--only", &arguments.only), ("--skip", &arguments.skip)] {
             for id in ids.iter().filter(|id| !known(id)) {

@@ -20,7 +20,7 @@ pub(super) struct Arguments {
 
 pub(super) fn execute(
     arguments: &Arguments,
-    registry: &[Meta],
+    registry: &[&'static Meta],
     look: Look,
     stdout: &mut dyn Write,
 ) -> Result<Exit, Failure> {
@@ -40,7 +40,7 @@ pub(super) fn execute(
     written(result).map(|()| Exit::Clean)
 }
 
-fn list(registry: &[Meta], look: Look, stdout: &mut dyn Write) -> io::Result<()> {
+fn list(registry: &[&'static Meta], look: Look, stdout: &mut dyn Write) -> io::Result<()> {
     let page = &mut Page::new(stdout, look);
     let width = registry.iter().map(|d| d.id.len()).max().unwrap_or_default();
     for detector in registry {
@@ -53,14 +53,10 @@ fn list(registry: &[Meta], look: Look, stdout: &mut dyn Write) -> io::Result<()>
 
 fn manual(detector: &Meta, look: Look, stdout: &mut dyn Write) -> io::Result<()> {
     let page = &mut Page::new(stdout, look);
-    page.flow(
-        &[Span::new(Tone::Strong, detector.id)],
-        2,
-        &[
-            Span::plain(format!(": {} ", detector.title)),
-            Span::new(Tone::Faint, format!("({})", detector.kind)),
-        ],
-    )?;
+    let kind = detector.kind.as_str();
+    let kind = if kind == detector.id { String::new() } else { format!(" ({kind})") };
+    // No title: the manual begins with it.
+    page.line(&[Span::new(Tone::Strong, detector.id), Span::new(Tone::Faint, kind)])?;
     page.blank()?;
     write_manual(detector.manual, look, stdout)
 }

@@ -119,11 +119,11 @@ fn dispatch(
     let err: Look = environment.stderr(cli.display.color, width);
     match cli.command {
         Command::Analyze(arguments) => {
-            let run = analyze::Run { environment, registry: detect::registry(), out, err };
+            let run = analyze::Run { environment, registry: &detect::registry(), out, err };
             run.execute(&arguments, stdin, stdout, stderr)
         }
         Command::Inventory(arguments) => inventory::execute(&arguments, out, stdout),
-        Command::Explain(arguments) => explain::execute(&arguments, detect::registry(), out, stdout),
+        Command::Explain(arguments) => explain::execute(&arguments, &detect::registry(), out, stdout),
     }
 }
 

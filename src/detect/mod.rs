@@ -1,7 +1,7 @@
 //! Is it odd?
 //!
 //! Detectors are pure: sums and facts in, findings out; no I/O, no clock, no async. One file per detector,
-//! registered on one line in [`DETECTORS`]; the file's leading comment is the manual that `flowgate explain`
+//! registered on one line in `DETECTORS`; the file's leading comment is the manual that `flowgate explain`
 //! prints.
 
 mod permissive_rule;
@@ -27,7 +27,11 @@ static DETECTORS: [&dyn Detector; 5] = [
 ];
 
 /// What a detector is called and where its manual is.
+<<<<<<< HEAD
 #[derive(Clone, Copy, Debug)]
+=======
+#[derive(Debug)]
+>>>>>>> cli
 pub struct Meta {
     /// Kebab-case id; the file's name with `-` for `_`.
     pub id: &'static str,

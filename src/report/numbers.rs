@@ -56,13 +56,15 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
 
 /// `45 s`, `10 min`, `26 h`, `7 d 3 h`.
 pub(super) fn duration(seconds: i64) -> String {
-    let s = seconds.max(0);
-    match s {
-        0..=119 => format!("{s}\u{a0}s"),
-        120..=7199 => format!("{}\u{a0}min", s / 60),
-        7200..=172_799 => format!("{}\u{a0}h", s / 3600),
-        _ if s % 86_400 < 3600 => format!("{}\u{a0}d", s / 86_400),
-        _ => format!("{}\u{a0}d\u{a0}{}\u{a0}h", s / 86_400, s % 86_400 / 3600),
+    let seconds = seconds.clamp(0, i64::MAX / 2);
+    // Rounded: a window of two hours ends in its last second, not in the one after.
+    let (minutes, hours) = ((seconds + 30) / 60, (seconds + 1800) / 3600);
+    match (seconds, minutes, hours) {
+        (0..=119, ..) => format!("{seconds}\u{a0}s"),
+        (_, 0..=119, _) => format!("{minutes}\u{a0}min"),
+        (.., 0..=48) => format!("{hours}\u{a0}h"),
+        _ if hours % 24 == 0 => format!("{}\u{a0}d", hours / 24),
+        _ => format!("{}\u{a0}d\u{a0}{}\u{a0}h", hours / 24, hours % 24),
     }
 }
 
@@ -121,8 +123,8 @@ mod tests {
     #[test]
     fn times() {
         assert_eq!(
-            [59, 600, 86_400, 604_800, 615_600].map(duration),
-            ["59 s", "10 min", "24 h", "7 d", "7 d 3 h"].map(|s| s.replace(' ', "\u{a0}"))
+            [59, 600, 7199, 86_399, 604_799, 615_600].map(duration),
+            ["59 s", "10 min", "2 h", "24 h", "7 d", "7 d 3 h"].map(|s| s.replace(' ', "\u{a0}"))
         );
         assert_eq!(rfc3339(1_772_323_200).as_deref(), Some("2026-03-01T00:00:00Z"));
         assert_eq!(rfc3339(i64::MAX), None);

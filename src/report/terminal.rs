@@ -31,7 +31,7 @@ impl Renderer for Terminal<'_> {
     fn render(&self, conclusions: &Conclusions, out: &mut dyn Write) -> io::Result<()> {
         let page = &mut Page::new(out, self.0.look);
         header::show(&conclusions.summary, page)?;
-        findings::show(&conclusions.findings, self.0, page)?;
+        findings::show(conclusions, self.0, page)?;
         rules::show(&conclusions.rules, page)?;
         traffic::show(&conclusions.summary, page)?;
         coverage::show(&conclusions.summary, self.0, page)?;

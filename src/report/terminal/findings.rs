@@ -6,20 +6,25 @@ use std::io;
 use serde_json::Value;
 
 use super::{TerminalOptions, first_few, heading, tone};
-use crate::finding::{Finding, Grade, Kind};
+use crate::finding::{Conclusions, Finding, Grade, Kind, Window};
 use crate::flow::Direction;
 use crate::report::numbers::{number, period};
 use crate::report::{Page, Span, Tone};
 
-pub(super) fn show(findings: &[Finding], options: &TerminalOptions, page: &mut Page<'_>) -> io::Result<()> {
+pub(super) fn show(
+    conclusions: &Conclusions,
+    options: &TerminalOptions,
+    page: &mut Page<'_>,
+) -> io::Result<()> {
+    let window = conclusions.summary.window;
     let most = options.per_kind.unwrap_or(usize::MAX);
     let mut seen: BTreeMap<Kind, usize> = BTreeMap::new();
-    for finding in findings {
+    for finding in &conclusions.findings {
         let seen = seen.entry(finding.kind).or_default();
         *seen += 1;
         if *seen <= most {
             page.blank()?;
-            one(finding, options.verbose, page)?;
+            one(finding, window, options.verbose, page)?;
         }
     }
     let hidden: Vec<String> = Kind::ALL
@@ -40,7 +45,7 @@ pub(super) fn show(findings: &[Finding], options: &TerminalOptions, page: &mut P
     )
 }
 
-fn one(finding: &Finding, verbose: bool, page: &mut Page<'_>) -> io::Result<()> {
+fn one(finding: &Finding, window: Option<Window>, verbose: bool, page: &mut Page<'_>) -> io::Result<()> {
     let level = format!("{}[{}]", finding.severity, finding.kind);
     page.flow(
         &[],
@@ -70,21 +75,23 @@ fn one(finding: &Finding, verbose: bool, page: &mut Page<'_>) -> io::Result<()> 
             page.flow(&[note("next")], 4, &[Span::plain(&**step)])?;
         }
     }
-    page.flow(&[note("id")], 4, &[Span::new(Tone::Faint, identity(finding))])
+    page.flow(&[note("id")], 4, &[Span::new(Tone::Faint, identity(finding, window))])
 }
 
 fn note(label: &str) -> Span {
     Span::new(Tone::Faint, format!("  = {label}: "))
 }
 
-/// Which one, of which subclass, how sure, and when.
-fn identity(finding: &Finding) -> String {
+/// Which one, of which subclass, how sure, and when, unless that is the whole window.
+fn identity(finding: &Finding, window: Option<Window>) -> String {
     let mut parts = vec![finding.id.clone(), finding.cause.clone()];
     if finding.grade != Grade::Reliable {
         parts.push(format!("grade\u{a0}{}", finding.grade));
     }
     parts.extend(finding.controls.iter().cloned());
-    parts.extend(period(finding.start, finding.end));
+    if window.is_none_or(|w| (finding.start, finding.end) != (Some(w.start), Some(w.end))) {
+        parts.extend(period(finding.start, finding.end));
+    }
     parts.join(", ")
 }
 

@@ -54,5 +54,10 @@ pub(super) fn show(summary: &Summary, page: &mut Page<'_>) -> io::Result<()> {
 /// `security-groups` as words: `security groups`, or `security group` for one.
 fn words(kind: &str, n: u64) -> String {
     let kind = if n == 1 { kind.strip_suffix('s').unwrap_or(kind) } else { kind };
-    kind.replace('-', "\u{a0}")
+    let upper = |word: &str| match word {
+        "acl" | "acls" => word.replace("acl", "ACL"),
+        "vpc" | "vpcs" => word.replace("vpc", "VPC"),
+        _ => word.to_owned(),
+    };
+    kind.split('-').map(upper).collect::<Vec<_>>().join("\u{a0}")
 }

@@ -1,5 +1,6 @@
 //! The verdict matrix, and how openers were decided.
 
+use std::cmp::Reverse;
 use std::io;
 
 use super::heading;
@@ -31,11 +32,12 @@ pub(super) fn show(summary: &Summary, page: &mut Page<'_>) -> io::Result<()> {
 
 fn verdict(name: &str, cells: &[&VerdictCount], all: u64, page: &mut Page<'_>) -> io::Result<()> {
     let total: u64 = cells.iter().map(|v| v.connections).sum();
-    let reasons: Vec<String> = cells
-        .iter()
-        .filter(|v| !v.reason.is_empty() && v.connections > 0)
-        .map(|v| format!("{}\u{a0}{}", v.reason, number(v.connections)))
-        .collect();
+    let mut by_reason: Vec<_> = cells.iter().filter(|v| !v.reason.is_empty() && v.connections > 0).collect();
+    by_reason.sort_by_key(|v| (Reverse(v.connections), v.reason));
+    let mut by_reason: Vec<_> = cells.iter().filter(|v| !v.reason.is_empty() && v.connections > 0).collect();
+    by_reason.sort_by_key(|v| (Reverse(v.connections), v.reason));
+    let reasons: Vec<String> =
+        by_reason.iter().map(|v| format!("{}\u{a0}{}", v.reason, number(v.connections))).collect();
     let figures = format!("{:>12}{:>7}", number(total), percent(total, all));
     let lead = [Span::new(tone(name, total), format!("  {name:13}")), Span::plain(figures)];
     // Beside the figures there is room for reasons only on a wide page.

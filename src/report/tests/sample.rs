@@ -60,6 +60,7 @@ fn findings() -> Vec<Finding> {
             .about(rule)
             .rated(Severity::Low, Grade::Reliable)
             .told(format!("{rule} of {group} was not used"), "No connection in 24 h needed it.")
+            .during(Some(START), Some(START + DAY))
             .evidence("window_seconds", DAY)
             .control("EC2.13")
             .next(format!("flowgate explain unused-rule; then revoke {rule}"))

@@ -27,11 +27,7 @@ static DETECTORS: [&dyn Detector; 5] = [
 ];
 
 /// What a detector is called and where its manual is.
-<<<<<<< HEAD
 #[derive(Clone, Copy, Debug)]
-=======
-#[derive(Debug)]
->>>>>>> cli
 pub struct Meta {
     /// Kebab-case id; the file's name with `-` for `_`.
     pub id: &'static str,

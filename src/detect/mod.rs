@@ -12,8 +12,6 @@ mod services;
 mod unexpected_accept;
 mod unused_rule;
 
-use std::sync::LazyLock;
-
 use crate::finding::{Finding, FindingBuilder, Kind, RuleRow};
 use crate::rollup::{InterfaceRow, Rollups};
 
@@ -58,9 +56,8 @@ pub trait Detector: Sync {
 
 /// Every detector's name and manual, in the order of reports.
 #[must_use]
-pub fn registry() -> &'static [Meta] {
-    static METAS: LazyLock<Vec<Meta>> = LazyLock::new(|| DETECTORS.iter().map(|d| *d.meta()).collect());
-    &METAS
+pub fn registry() -> Vec<&'static Meta> {
+    DETECTORS.iter().map(|d| d.meta()).collect()
 }
 
 /// The detectors to run: all, or only those named, without those skipped.

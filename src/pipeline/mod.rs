@@ -87,7 +87,7 @@ impl Progress for Silent {
 
 /// Whose fault a failed run is, for the exit code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum AnalyzeErrorKind {
+pub enum ErrorKind {
     /// Options or configuration files.
     Configuration,
     /// The run itself.
@@ -139,13 +139,13 @@ pub enum AnalyzeError {
 impl AnalyzeError {
     /// Whose fault it is.
     #[must_use]
-    pub fn kind(&self) -> AnalyzeErrorKind {
+    pub fn kind(&self) -> ErrorKind {
         match self {
             Self::LogFormat(_) | Self::UnknownDetector { .. } | Self::Inventory(_) => {
-                AnalyzeErrorKind::Configuration
+                ErrorKind::Configuration
             }
-            Self::NothingFound { .. } | Self::NothingUsable { .. } => AnalyzeErrorKind::Failed,
-            Self::Connections { .. } | Self::Internal(_) => AnalyzeErrorKind::Failed,
+            Self::NothingFound { .. } | Self::NothingUsable { .. } => ErrorKind::Failed,
+            Self::Connections { .. } | Self::Internal(_) => ErrorKind::Failed,
         }
     }
 

@@ -136,6 +136,11 @@ impl TextDecoder {
         self.partial.clear();
     }
 
+    /// Forgets the blanks seen so far: they turned out to stand before something else than lines.
+    pub(super) fn restart(&mut self) {
+        *self = Self::new(self.options.clone());
+    }
+
     /// Counts a line that was cut off.
     pub(super) fn reject_truncated(&mut self) {
         self.reject("cut off by the end of a truncated object".to_owned());

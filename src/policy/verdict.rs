@@ -48,6 +48,8 @@ pub enum NotEvaluable {
     LocalSideUnknown,
     /// It was rejected, and a fact that decides by whom is missing.
     InventoryGap,
+    /// The interface talks to itself: both directions of a rule would apply at once.
+    SelfTraffic,
 }
 
 /// What a connection deserves.
@@ -126,6 +128,7 @@ impl Verdict {
             Self::NotEvaluable(NotEvaluable::InterfaceUnknown) => "interface-unknown",
             Self::NotEvaluable(NotEvaluable::LocalSideUnknown) => "local-side-unknown",
             Self::NotEvaluable(NotEvaluable::InventoryGap) => "inventory-gap",
+            Self::NotEvaluable(NotEvaluable::SelfTraffic) => "self-traffic",
         }
     }
 }
@@ -154,6 +157,9 @@ impl Policy {
             blocked_reply: None,
             removed_by: None,
         };
+        if connection.local == connection.remote {
+            return plain(Verdict::NotEvaluable(NotEvaluable::SelfTraffic));
+        }
         if !connection.local_known {
             return plain(Verdict::NotEvaluable(NotEvaluable::LocalSideUnknown));
         }

@@ -139,7 +139,7 @@ fn verdict(cell: &Value) -> Verdict {
 }
 
 #[test]
-fn threads_and_the_order_of_inputs_change_nothing() {
+fn the_number_of_threads_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let (one, many) = (directory.path().join("one"), directory.path().join("many"));
     run(&one, &["--threads", "1"]);

@@ -242,10 +242,10 @@ fn scope(episode: &Episode) -> Scope {
     let total = episode.attempts.len();
     let (_, direction, _, inside) = episode.stretches[0].series;
     // The opener is the remote side if inbound; outbound it is the interface, and the scope stays its own.
-    if direction == Direction::Inbound as u8 {
-        if let Some(source) = dominant(&top(&episode.attempts, |a| a.remote), total) {
-            return Scope::Source(source, direction);
-        }
+    if direction == Direction::Inbound as u8
+        && let Some(source) = dominant(&top(&episode.attempts, |a| a.remote), total)
+    {
+        return Scope::Source(source, direction);
     }
     match dominant(&top(&episode.attempts, |a| a.port), total) {
         Some(port) => Scope::Port(port, direction, inside),

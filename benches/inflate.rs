@@ -3,6 +3,16 @@
 //! `cargo run --release --example inflate -- DIR [THREADS]` prints bytes and seconds, to be set beside
 //! `flowgate analyze DIR --threads THREADS`.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "test code fails by panicking and talks to whoever runs it"
+)]
+
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};

@@ -2,7 +2,7 @@
 
 use super::acl::AclVerdict;
 use super::evaluate::{Decision, Policy};
-use crate::connection::{Connection, RejectReason};
+use crate::connection::{Connection, Part, RejectReason};
 use crate::flow::{Action, Direction, Protocol};
 
 /// Why an accepted connection is not explained.
@@ -163,7 +163,7 @@ impl Policy {
         if !connection.local_known {
             return plain(Verdict::NotEvaluable(NotEvaluable::LocalSideUnknown));
         }
-        let only_late = !connection.inward.iter().chain(&connection.outward).any(|p| p.any());
+        let only_late = !connection.inward.iter().chain(&connection.outward).any(Part::any);
         if only_late {
             return plain(Verdict::Rejected(Cause::LatePacket));
         }

@@ -210,6 +210,14 @@ fn the_sample_is_what_the_simulator_makes_and_the_manifest_is_honest() {
     for (finding, told) in manifest.finding.iter().zip(&findings) {
         assert_eq!(finding.planted.as_ref(), planted.get(identity(told)), "{finding:?}");
     }
+    // Planted or not, what is said of the use of rules is true.
+    let truth = fs::read_to_string(directory.path().join("truth/rules.jsonl")).unwrap();
+    let truth: Vec<Value> = truth.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    for finding in findings.iter().filter(|f| f["kind"] == "unused-rule" || f["kind"] == "redundant-rule") {
+        let rule = truth.iter().find(|rule| rule["rule_id"] == finding["rule_id"]).unwrap();
+        let used = finding["kind"] == "redundant-rule";
+        assert_eq!((rule["connections"] != 0, &rule["sole_connections"]), (used, &Value::from(0)), "{finding}");
+    }
     let admitted: Vec<(String, String)> =
         manifest.missed.iter().map(|m| (m.event.clone(), m.subject.clone())).collect();
     assert_eq!(admitted, missed);

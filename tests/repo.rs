@@ -257,6 +257,17 @@ fn the_readme_tests_like_the_checks_do() {
     }
 }
 
+#[test]
+fn the_readme_collects_every_part_of_the_inventory() {
+    use flowgate::inventory::Kind;
+    let readme = read("README.md");
+    // describe-instances tells nothing that describe-network-interfaces does not.
+    for kind in Kind::ALL.into_iter().filter(|kind| *kind != Kind::Instances) {
+        let command = kind.command();
+        assert!(readme.lines().any(|line| line.trim_start().starts_with(&command)), "{command}");
+    }
+}
+
 /// A command of a document with the output shown below it.
 struct Shown {
     command: String,

@@ -1,8 +1,12 @@
 //! `sample-logs/`: what the program says about them is what MANIFEST.toml tells, and they are what the simulator makes.
 
 #![allow(
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::print_stderr,
+    clippy::print_stdout,
     clippy::unwrap_used,
-    reason = "tests; clippy exempts only the test functions themselves, not their helpers"
+    reason = "test code fails by panicking and talks to whoever runs it"
 )]
 
 #[path = "world/mod.rs"]
@@ -209,6 +213,16 @@ fn the_sample_is_what_the_simulator_makes_and_the_manifest_is_honest() {
     }
     for (finding, told) in manifest.finding.iter().zip(&findings) {
         assert_eq!(finding.planted.as_ref(), planted.get(identity(told)), "{finding:?}");
+    }
+    // What is said of the use of rules is true, planted or not, but where the manifest admits that it is not.
+    let truth = fs::read_to_string(directory.path().join("truth/rules.jsonl")).unwrap();
+    let truth: Vec<Value> = truth.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let about_use = |f: &Value| f["kind"] == "unused-rule" || f["kind"] == "redundant-rule";
+    for (finding, told) in manifest.finding.iter().zip(&findings).filter(|(_, told)| about_use(told)) {
+        let rule = truth.iter().find(|rule| rule["rule_id"] == told["rule_id"]).unwrap();
+        let (used, alone) = (rule["connections"] != 0, rule["sole_connections"] != 0);
+        let right = !alone && used == (told["kind"] == "redundant-rule");
+        assert_eq!(right, finding.wrong.is_none(), "{finding:?}: {rule}");
     }
     let admitted: Vec<(String, String)> =
         manifest.missed.iter().map(|m| (m.event.clone(), m.subject.clone())).collect();

@@ -12,8 +12,8 @@
 //! a single credit is unused, as far as the logs carry: the grade is `reliable` only if the window spans at
 //! least 7 days, every interface of the group is covered for at least 95 % of it, no capture was skipped
 //! (SKIPDATA), and the rule existed throughout. Rules whose group is attached to no covered interface, or
-//! whose only purpose is traffic that is never logged (Amazon DNS, instance metadata, time sync), are not
-//! evaluable and are not reported.
+//! whose only purpose is traffic that is never logged (Amazon DNS, instance metadata, time sync), and rules that
+//! connections of unknown opener may have used, are not evaluable and are not reported.
 //!
 //! ## When it is wrong
 //! A rule for a yearly job, a failover or an emergency is unused until the day it is needed. Interfaces that

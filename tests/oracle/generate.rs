@@ -59,7 +59,8 @@ fn net(text: &str) -> IpNet {
 }
 
 fn cidr() -> impl Strategy<Value = IpNet> {
-    select(CIDRS.to_vec()).prop_map(net)
+    let wide = || prop_oneof![Just("0.0.0.0/0"), Just("10.0.0.0/8"), Just("::/0")];
+    prop_oneof![1 => wide(), 3 => select(CIDRS.to_vec())].prop_map(net)
 }
 
 fn service() -> impl Strategy<Value = (Option<u8>, Option<(u16, u16)>)> {
@@ -118,7 +119,7 @@ fn config() -> impl Strategy<Value = Config> {
     let timeout = || option::weighted(0.2, select(vec![60_i64, 90, 120, 180]));
     let interface = (
         prop::bool::weighted(0.92),
-        vec(0..4_usize, 0..3),
+        prop_oneof![1 => Just(Vec::new()), 9 => vec(prop_oneof![9 => 0..3_usize, 1 => Just(3)], 1..4)],
         0..2_usize,
         (
             option::weighted(0.2, Just(350_i64)),
@@ -129,7 +130,7 @@ fn config() -> impl Strategy<Value = Config> {
     (
         vec(interface, 1..=3),
         vec(option::weighted(0.6, acl()), 1..=2),
-        vec(vec(rule(), 0..8), 1..=3),
+        vec(vec(rule(), 0..14), 1..=3),
         vec(option::weighted(0.8, vec(select(CIDRS[..8].to_vec()).prop_map(net), 0..3)), 2),
     )
         .prop_map(|(interfaces, acls, groups, lists)| {
@@ -338,8 +339,8 @@ fn records(config: &Config, format: Format, chats: Vec<Chat>) -> Vec<Record> {
         let packet = if v4 && own == 2 { known.addresses[1] } else { shown };
         let ported = protocol == 6 || protocol == 17;
         let (local_port, remote_port) = if ported { (local_port, remote_port) } else { (0, 0) };
-        if shown == remote && local_port == remote_port {
-            // One end only: nobody could tell which way its packets go.
+        if shown == remote && (own != 1 || local_port == remote_port) {
+            // To itself it talks rarely; and with one port, nobody could tell which way packets go.
             continue;
         }
         for m in moves {

@@ -32,14 +32,6 @@ pub struct Row {
 /// Connections, sole connections and bytes of a rule.
 pub type Usage = BTreeMap<String, (u64, u64, u64)>;
 
-/// Which of two records of the same second comes first, when nothing but their addresses tells them apart.
-/// It must not matter.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ties {
-    LowFirst,
-    HighFirst,
-}
-
 /// One end of a tuple. IPv4 is ordered as if mapped into IPv6.
 type End = (u128, u128, u16);
 
@@ -107,14 +99,15 @@ fn low_is_local(
 }
 
 /// Everything the engine should find.
-pub fn judge(config: &Config, records: &[Record], silences: &[Silence], ties: Ties) -> (Vec<Row>, Usage) {
+pub fn judge(config: &Config, records: &[Record], silences: &[Silence]) -> (Vec<Row>, Usage) {
     let mut once: Vec<Record> = Vec::new();
     for record in records {
         if !once.contains(record) {
             once.push(record.clone());
         }
     }
-    // Both directions of a tuple side by side.
+    // Both directions of a tuple side by side, in the order of time. Beyond (start, end, accepted first) the order has
+    // no meaning; it only has to be the engine's.
     let mut tuples: BTreeMap<(usize, End, End, u8), Vec<Record>> = BTreeMap::new();
     for record in &once {
         let (source, destination) = ends(record);
@@ -123,10 +116,9 @@ pub fn judge(config: &Config, records: &[Record], silences: &[Silence], ties: Ti
     }
     for (&(_, low, _, _), list) in &mut tuples {
         list.sort_by_key(|r| {
-            let from_high = (ends(r).0 != low) != (ties == Ties::HighFirst);
+            let from_high = ends(r).0 != low;
             let bpa = !r.accepted && r.blocked_public_access;
             let direction = (r.egress == Some(true), r.egress == Some(false));
-            let direction = if ties == Ties::HighFirst { (direction.1, direction.0) } else { direction };
             (
                 (r.start, r.end, !r.accepted),
                 (bpa, r.flags.is_some(), direction, from_high),

@@ -4,6 +4,8 @@
 //! question. Both get the same generated configurations and logs, and have to say the same: connections with
 //! their openers, the rules that permit them, and the usage of every rule.
 
+#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+
 #[path = "oracle/cut.rs"]
 mod cut;
 #[path = "oracle/engine.rs"]

@@ -260,11 +260,11 @@ fn script() -> impl Strategy<Value = Vec<Move>> {
         any::<bool>(),
         prop::bool::weighted(0.8),
         0..3_usize,
-        select(vec![1_i64, 20, 59, 60, 61, 100]),
+        (select(vec![1_i64, 20, 59, 60, 61, 100]), prop::bool::weighted(0.3)),
         option::of(select(vec![1_i64, 5, 61, 70, 200, 700])),
-        option::of(select(vec![1_i64, 5, 30, 61, 70, 200, 700])),
+        option::of(select(vec![1_i64, 5, 59, 60, 61, 70, 200, 700])),
     )
-        .prop_map(|(forward, short, answered, middle, step, late, again)| {
+        .prop_map(|(forward, short, answered, middle, (step, crashes), late, again)| {
             let one = |at, lasts, forward, flags, accepted| Move {
                 at,
                 lasts,
@@ -278,7 +278,7 @@ fn script() -> impl Strategy<Value = Vec<Move>> {
             let mut moves = Vec::new();
             let mut at = 0;
             let talk = |moves: &mut Vec<Move>, at: &mut i64| {
-                let close = u8::from(short);
+                let close = u8::from(short && !crashes);
                 moves.push(one(*at, 10, forward, 2 | close, true));
                 if answered {
                     moves.push(one(*at, 10, !forward, 18 | close, true));
@@ -291,8 +291,10 @@ fn script() -> impl Strategy<Value = Vec<Move>> {
                         moves.push(one(*at + 1, 1, !forward, 0, true));
                         *at += 2;
                     }
-                    *at += step;
-                    moves.push(one(*at, 0, forward, 1, true));
+                    if !crashes {
+                        *at += step;
+                        moves.push(one(*at, 0, forward, 1, true));
+                    }
                 }
             };
             talk(&mut moves, &mut at);
@@ -318,6 +320,39 @@ fn chat() -> impl Strategy<Value = Chat> {
     ];
     let moves = prop_oneof![2 => vec(any_move(), 1..7), 1 => script()];
     ((0..3_usize, 0..3_usize, 0..11_usize), ports, protocol, 0..1600_i64, moves)
+}
+
+/// Some clients of one service, none of whose handshakes were seen: only the crowd tells who serves.
+fn crowd() -> impl Strategy<Value = Vec<Chat>> {
+    let who = (0..3_usize, 0..2_usize, 0..11_usize);
+    let service = select(vec![5050_u16, 50000, 443]);
+    (who, service, select(vec![6_u8, 17]), 0..1600_i64, any::<bool>(), 1..6_u16, any::<bool>()).prop_map(
+        |(who, service, protocol, start, local_serves, clients, lonely)| {
+            let one = |at, forward| Move {
+                at,
+                lasts: 0,
+                forward,
+                accepted: true,
+                flags: Some(0),
+                packets: 2,
+                twice: false,
+                bpa: false,
+            };
+            let mut chats: Vec<Chat> = (0..clients)
+                .map(|n| {
+                    let client = 40000 + n;
+                    let ports = if local_serves { (service, client) } else { (client, service) };
+                    (who, ports, protocol, start, vec![one(0, true), one(1, false)])
+                })
+                .collect();
+            if lonely {
+                // And one of whom only half was captured.
+                let ports = if local_serves { (service, 39999) } else { (39999, service) };
+                chats.push((who, ports, protocol, start, vec![one(0, !local_serves)]));
+            }
+            chats
+        },
+    )
 }
 
 fn records(config: &Config, format: Format, chats: Vec<Chat>) -> Vec<Record> {
@@ -386,8 +421,9 @@ pub fn case() -> impl Strategy<Value = Case> {
     let format = (prop::bool::weighted(0.75), prop::bool::weighted(0.4), any::<bool>())
         .prop_map(|(flags, direction, packet_addresses)| Format { flags, direction, packet_addresses });
     let silence = (0..3_usize, any::<bool>(), 0..60_i64);
-    (config(), format, vec(chat(), 1..14), vec(silence, 0..3), layout())
-        .prop_map(|(config, format, chats, silences, layout)| {
+    (config(), format, vec(chat(), 1..14), option::weighted(0.3, crowd()), vec(silence, 0..3), layout())
+        .prop_map(|(config, format, mut chats, crowd, silences, layout)| {
+            chats.extend(crowd.unwrap_or_default());
             let records = records(&config, format, chats);
             let silences = silences
                 .into_iter()

@@ -1,0 +1,168 @@
+//! The cost of a judged connection must not grow with the number of rules.
+//!
+//! `cargo bench --bench judge`: one interface whose five groups hold 10, 1,000 and 100,000 rules (AWS allows 1,000
+//! per interface). The same connections are judged against each; the last lines are the cost of one and its ratio.
+
+#![allow(clippy::unwrap_used, reason = "a bench that fails may panic")]
+#![allow(clippy::print_stdout, reason = "the ratio is no figure that criterion knows")]
+
+use std::hint::black_box;
+use std::net::Ipv4Addr;
+use std::time::Instant;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use flowgate::connection::{Connection, Evidence, Part, RejectReason};
+use flowgate::flow::{Direction, Protocol};
+use flowgate::inventory::{
+    AclEntry, Inventory, NetworkAcl, NetworkInterface, Rule, RulePeer, SecurityGroup, Subnet, Timeline,
+};
+use flowgate::policy::{Policy, Verdict};
+
+const CONNECTIONS: usize = 10_000;
+const SIZES: [usize; 3] = [10, 1_000, 100_000];
+const GROUPS: usize = 5;
+
+/// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, the same on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: u64) -> u64 {
+        self.next() % end
+    }
+}
+
+/// What each size has: the first rules let the web in from everywhere and one /8 to ssh, the rest are blocks from
+/// /16 to /32 with ports of their own.
+fn policy(rules: usize) -> Policy {
+    let mut random = Random(11);
+    let mut inventory = Inventory::default();
+    for group in 0..GROUPS {
+        let id = format!("sg-{group}");
+        let mine = (group..rules).step_by(GROUPS).map(|n| {
+            let (net, ports) = match n {
+                0 => ("0.0.0.0/0".parse().unwrap(), (443, 443)),
+                1 => ("10.0.0.0/8".parse().unwrap(), (22, 22)),
+                _ => {
+                    let bits = 0x0a00_0000 | random.below(1 << 24) as u32;
+                    let net = ipnet::Ipv4Net::new(Ipv4Addr::from(bits), 16 + random.below(17) as u8).unwrap();
+                    let port = 1024 + random.below(60_000) as u16;
+                    (ipnet::IpNet::V4(net.trunc()), (port, port.saturating_add(8)))
+                }
+            };
+            Rule {
+                id: format!("sgr-{n:08x}"),
+                synthetic: false,
+                group: id.clone(),
+                direction: Direction::Inbound,
+                protocol: Some(Protocol::TCP),
+                ports: Some(ports),
+                icmp: None,
+                peer: RulePeer::Cidr(net),
+                description: None,
+            }
+        });
+        let group = SecurityGroup { id: id.clone(), rules: mine.collect(), ..SecurityGroup::default() };
+        inventory.security_groups.insert(id, group);
+    }
+    let interface = NetworkInterface {
+        id: "eni-1".into(),
+        subnet: Some("subnet-1".into()),
+        groups: inventory.security_groups.keys().cloned().collect(),
+        addresses: vec!["10.0.0.5".parse().unwrap()],
+        ..NetworkInterface::default()
+    };
+    inventory.interfaces.insert("eni-1".into(), interface);
+    let subnet =
+        Subnet { id: "subnet-1".into(), cidrs: vec!["10.0.0.0/24".parse().unwrap()], ..Subnet::default() };
+    inventory.subnets.insert("subnet-1".into(), subnet);
+    let entry = |direction| AclEntry {
+        number: 100,
+        direction,
+        protocol: None,
+        allow: true,
+        cidr: "0.0.0.0/0".parse().unwrap(),
+        ports: None,
+        icmp: None,
+    };
+    let acl = NetworkAcl {
+        id: "acl-1".into(),
+        subnets: vec!["subnet-1".into()],
+        entries: vec![entry(Direction::Inbound), entry(Direction::Outbound)],
+        ..NetworkAcl::default()
+    };
+    inventory.network_acls.insert("acl-1".into(), acl);
+    Policy::new(&Timeline::new(vec![inventory]), &["eni-1".to_owned()])
+}
+
+/// Accepted inbound connections, half of them from within 10.0.0.0/8, a third to 443.
+fn connections() -> Vec<Connection> {
+    let mut random = Random(5);
+    let part = Part { records: 1, packets: 5, bytes: 400, first: 60, last: 90, syn: true, ..Part::default() };
+    (0..CONNECTIONS)
+        .map(|_| {
+            let bits = random.next() as u32;
+            let remote = if random.below(2) == 0 { 0x0a00_0000 | bits >> 8 } else { bits };
+            let other = 1024 + random.below(60_000) as u16;
+            Connection {
+                interface: 0,
+                local: Ipv4Addr::new(10, 0, 0, 5).to_ipv6_mapped().to_bits(),
+                remote: Ipv4Addr::from(remote).to_ipv6_mapped().to_bits(),
+                local_port: [443, 22, other][random.below(3) as usize],
+                remote_port: 40_000,
+                protocol: Protocol::TCP,
+                opener: Some(Direction::Inbound),
+                evidence: Evidence::TcpFlags,
+                local_known: true,
+                first: 60,
+                last: 90,
+                inward: [part, Part::default()],
+                outward: [Part { syn: false, syn_ack: true, ..part }, Part::default()],
+                late: Part::default(),
+                reason: RejectReason::None,
+            }
+        })
+        .collect()
+}
+
+fn judge_all(policy: &Policy, connections: &[Connection]) -> usize {
+    let permitted = |c: &&Connection| policy.judge(black_box(c), 0).verdict == Verdict::Permitted;
+    connections.iter().filter(permitted).count()
+}
+
+fn judge(c: &mut Criterion) {
+    let connections = connections();
+    let policies: Vec<(usize, Policy)> = SIZES.iter().map(|&n| (n, policy(n))).collect();
+    let mut group = c.benchmark_group("judge");
+    group.sample_size(10).throughput(Throughput::Elements(CONNECTIONS as u64));
+    for (size, policy) in &policies {
+        assert!(
+            judge_all(policy, &connections) > CONNECTIONS / 4,
+            "too little is permitted to be of interest"
+        );
+        group.bench_function(BenchmarkId::new("rules", size), |b| b.iter(|| judge_all(policy, &connections)));
+    }
+    group.finish();
+    let cost = |policy: &Policy| {
+        let once = || {
+            let start = Instant::now();
+            black_box(judge_all(policy, &connections));
+            start.elapsed()
+        };
+        (0..30).map(|_| once()).min().unwrap().as_nanos() as f64 / CONNECTIONS as f64
+    };
+    let costs: Vec<(usize, f64)> = policies.iter().map(|(size, policy)| (*size, cost(policy))).collect();
+    for (size, cost) in &costs {
+        println!("judge: {size:>6} rules: {cost:.0} ns a connection, {:.2} x", cost / costs[0].1);
+    }
+}
+
+criterion_group!(benches, judge);
+criterion_main!(benches);

@@ -71,7 +71,7 @@ impl Reader<'_> {
         (self.byte(at) == b' ').then_some(at + 1)
     }
 
-    /// Offsets beyond the row wrap around, which [`run`] notices at the end.
+    /// Offsets beyond the row wrap around, which `run` notices at the end.
     #[inline(always)]
     fn byte(&self, at: usize) -> u8 {
         self.window[at % ROW]

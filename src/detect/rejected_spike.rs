@@ -36,7 +36,7 @@ use std::net::IpAddr;
 use polars::prelude::PolarsResult;
 
 use super::unexpected_accept::is_public;
-use super::{Detector, Input, Meta, finish, services};
+use super::{Detector, Input, Meta, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, Severity};
 use crate::flow::{Direction, Protocol, address_from_bits};
 use crate::rollup::{Attempt, InterfaceRow, REJECT_BUCKET, Rollups};
@@ -411,10 +411,9 @@ fn describe(rollups: &Rollups, episode: &Episode) -> FindingBuilder {
         .about((start / REJECT_BUCKET).to_string())
         .rated(severity, grade)
         .told(
-            format!("{total} rejected attempts {verb} {who} on {what} {side} {place}"),
+            format!("{} {verb} {who} on {what} {side} {place}", counted(total as u64, "rejected attempt")),
             format!(
-                "{:.0} were to be expected; at most {peak} in 5 minutes. Stopped by {}.",
-                expected,
+                "Expected: {expected:.0}. At most {peak} in 5 minutes. Stopped by {}.",
                 causes.iter().map(|(c, n)| format!("{c} ({n})")).collect::<Vec<_>>().join(", ")
             ),
         )

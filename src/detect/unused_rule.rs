@@ -25,7 +25,7 @@
 //! ## What to do
 //! Ask the owner, then remove the rule; keep the command to bring it back. Start with rules open to everyone.
 
-use super::{Detector, Input, Meta, finish, services};
+use super::{Detector, Input, Meta, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, RuleClass, RuleRow, Severity};
 use crate::flow::Direction;
 use crate::rollup::{Rollups, RuleFacts};
@@ -68,10 +68,9 @@ fn describe(rollups: &Rollups, rule: &RuleFacts, row: &RuleRow) -> FindingBuilde
         .told(
             format!("{} was not used", sentence(rule)),
             format!(
-                "No connection used it in {} on {} interface{}.",
+                "No connection used it in {} on {}.",
                 super::rule_class::span(window),
-                rule.interfaces.len(),
-                if rule.interfaces.len() == 1 { "" } else { "s" }
+                counted(rule.interfaces.len() as u64, "interface")
             ),
         )
         .count("connections", 0)

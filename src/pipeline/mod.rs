@@ -278,7 +278,9 @@ fn load_inventory(
         // taken at his word.
         let named = config.inputs.iter().any(|input| input.as_os_str() == object.name.as_str());
         let compressed = head.starts_with(&[0x1f, 0x8b]) || head.starts_with(&[0x28, 0xb5]);
-        if named || compressed || memchr::memmem::find(&head, b"\"message\"").is_some() {
+        let holds = |text: &[u8]| memchr::memmem::find(&head, text).is_some();
+        // flowgate's own output may lie there, too.
+        if named || compressed || (holds(b"\"message\"") && !holds(b"\"flowgate.")) {
             return true;
         }
         foreign.push(Skipped { name: object.name.clone(), reason: SkipReason::NotALog });

@@ -194,7 +194,11 @@ impl Policy {
                 Judged { verdict, decision, blocked_reply, removed_by }
             }
             Action::Reject => {
-                let verdict = reject(connection, direction, &decision);
+                // A rule for one ICMP type may or may not have meant this packet: types are not logged. That it
+                // was rejected says it did not.
+                let permits =
+                    decision.groups_permit() && (!decision.has_groups || self.any_sure(&decision.rules));
+                let verdict = reject(connection, direction, &decision, permits);
                 Judged { verdict, decision, blocked_reply: None, removed_by: None }
             }
         }
@@ -264,9 +268,9 @@ fn blocked_reply(connection: &Connection, direction: Direction, decision: &Decis
     Some(Cause::acl(direction.reverse()))
 }
 
-fn reject(connection: &Connection, direction: Direction, decision: &Decision) -> Verdict {
+fn reject(connection: &Connection, direction: Direction, decision: &Decision, permits: bool) -> Verdict {
     let acl = Cause::acl(direction);
-    match (decision.groups_permit(), decision.acl_denies()) {
+    match (permits, decision.acl_denies()) {
         (true, true) => Verdict::Rejected(acl),
         (false, true) if decision.unresolved => Verdict::Rejected(acl),
         (false, true) => Verdict::Rejected(Cause::Both),

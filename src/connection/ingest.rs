@@ -7,6 +7,8 @@ use arrow::array::{Array, AsArray};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 
+use super::common::CommonAddress;
+use super::coverage::{COVERAGE_BUCKET, Coverage};
 use super::record::{Body, Endpoint, Narrow, Packed, RejectReason, Wide};
 use crate::flow::{Action, CaptureStatus, Columns, FlowBatch, InterfaceContext, bits_at};
 
@@ -15,9 +17,6 @@ pub(crate) const PARTITIONS: usize = 64;
 
 /// Records per block. Blocks keep growing partitions from copying (and doubling) what they hold.
 const BLOCK: usize = 2048;
-
-/// Seconds per coverage bucket: the longest aggregation interval (domain A.10).
-pub(crate) const COVERAGE_BUCKET: u32 = 600;
 
 const MAPPED: u128 = 0xffff;
 
@@ -96,95 +95,6 @@ fn complete(into: &mut InterfaceContext, from: &InterfaceContext) {
     merge(&mut into.subnet, &from.subnet);
     merge(&mut into.instance, &from.instance);
     merge(&mut into.region, &from.region);
-}
-
-/// The addresses that every record of an interface has had so far, per family: after a few records only
-/// the interface's own is left (domain A.8).
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct CommonAddress {
-    seen: bool,
-    candidates: [Option<u128>; 2],
-}
-
-impl CommonAddress {
-    fn see(&mut self, source: u128, destination: u128) {
-        if !self.seen {
-            *self = Self { seen: true, candidates: [Some(source), Some(destination)] };
-            return;
-        }
-        for candidate in &mut self.candidates {
-            if *candidate != Some(source) && *candidate != Some(destination) {
-                *candidate = None;
-            }
-        }
-    }
-
-    fn merge(&mut self, other: &Self) {
-        if !other.seen {
-            return;
-        }
-        if !self.seen {
-            *self = *other;
-            return;
-        }
-        for candidate in &mut self.candidates {
-            if candidate.is_some() && !other.candidates.contains(candidate) {
-                *candidate = None;
-            }
-        }
-    }
-
-    /// The one address that all records share.
-    pub fn single(&self) -> Option<u128> {
-        match self.candidates {
-            [Some(a), None] | [None, Some(a)] => Some(a),
-            [Some(a), Some(b)] if a == b => Some(a),
-            _ => None,
-        }
-    }
-}
-
-/// What was watched at one interface.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Coverage {
-    /// First second that any record, NODATA or SKIPDATA row speaks of.
-    pub first: Option<u32>,
-    /// Last second.
-    pub last: Option<u32>,
-    /// Flow records read.
-    pub records: u64,
-    /// NODATA rows.
-    pub nodata: u64,
-    /// SKIPDATA rows: capture lost records in these intervals.
-    pub skipdata: u64,
-    /// Records that were accepted, and rejected: which kinds of traffic the log holds.
-    pub accepts: u64,
-    /// Records that were rejected.
-    pub rejects: u64,
-    /// 10-minute buckets with any row, as `seconds / 600`.
-    pub buckets: BTreeSet<u32>,
-    /// 10-minute buckets with a SKIPDATA row.
-    pub skipped: BTreeSet<u32>,
-}
-
-impl Coverage {
-    fn see(&mut self, start: u32, end: u32) {
-        self.first = Some(self.first.map_or(start, |f| f.min(start)));
-        self.last = Some(self.last.map_or(end, |l| l.max(end)));
-    }
-
-    fn merge(&mut self, other: &Self) {
-        if let (Some(first), Some(last)) = (other.first, other.last) {
-            self.see(first, last);
-        }
-        self.records += other.records;
-        self.nodata += other.nodata;
-        self.skipdata += other.skipdata;
-        self.accepts += other.accepts;
-        self.rejects += other.rejects;
-        self.buckets.extend(&other.buckets);
-        self.skipped.extend(&other.skipped);
-    }
 }
 
 /// What one flow log delivered about one interface, to find overlapping flow logs (domain B.2).

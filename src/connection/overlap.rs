@@ -6,7 +6,8 @@
 
 use std::collections::BTreeMap;
 
-use super::ingest::{COVERAGE_BUCKET, StreamFacts};
+use super::coverage::COVERAGE_BUCKET;
+use super::ingest::StreamFacts;
 use super::record::Body;
 use crate::flow::Action;
 

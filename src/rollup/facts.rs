@@ -172,16 +172,12 @@ fn interface_row(facts: InterfaceFacts, latest: &Inventory) -> InterfaceRow {
         inventory.and_then(Clone::clone).or(record)
     };
     let subnet = pick(known.map(|i| &i.subnet), facts.context.subnet);
-    let traffic = match (facts.coverage.accepts > 0, facts.coverage.rejects > 0) {
-        (true, true) => "all",
-        (true, false) => "accept",
-        (false, true) => "reject",
-        (false, false) => "none",
-    };
+    let vpc = pick(known.map(|i| &i.vpc), facts.context.vpc);
+    let traffic = traffic(&facts.id, subnet.as_deref(), vpc.as_deref(), &facts.coverage, latest);
     InterfaceRow {
         account: pick(known.map(|i| &i.account), facts.context.account),
         region: pick(known.map(|i| &i.region), facts.context.region),
-        vpc: pick(known.map(|i| &i.vpc), facts.context.vpc),
+        vpc,
         instance: pick(known.map(|i| &i.instance), facts.context.instance),
         label: known.and_then(|i| {
             let description = Some(&i.description).filter(|d| !d.is_empty());
@@ -194,6 +190,32 @@ fn interface_row(facts: InterfaceFacts, latest: &Inventory) -> InterfaceRow {
         coverage: facts.coverage,
         subnet,
         id: facts.id,
+    }
+}
+
+/// Which traffic the logs of an interface hold: what its flow logs are defined to log, else what was seen.
+fn traffic(
+    id: &str,
+    subnet: Option<&str>,
+    vpc: Option<&str>,
+    seen: &Coverage,
+    latest: &Inventory,
+) -> &'static str {
+    let watches = |resource: &str| resource == id || subnet == Some(resource) || vpc == Some(resource);
+    let types = || {
+        latest.flow_logs.values().filter(|f| watches(&f.resource)).filter_map(|f| f.traffic_type.as_deref())
+    };
+    let logs = |kind: &str| types().any(|t| t == "ALL" || t == kind);
+    let (accepts, rejects) = if types().next().is_some() {
+        (logs("ACCEPT") || seen.accepts > 0, logs("REJECT") || seen.rejects > 0)
+    } else {
+        (seen.accepts > 0, seen.rejects > 0)
+    };
+    match (accepts, rejects) {
+        (true, true) => "all",
+        (true, false) => "accept",
+        (false, true) => "reject",
+        (false, false) => "none",
     }
 }
 

@@ -57,8 +57,10 @@ impl<T: Copy> Blocks<T> {
 /// nothing depends on who came first.
 #[derive(Debug, Default)]
 pub(crate) struct Interner {
-    inner: Mutex<(HashMap<String, u32>, Vec<(String, InterfaceContext)>)>,
+    inner: Mutex<(HashMap<String, u32>, Entries)>,
 }
+
+type Entries = Vec<(String, InterfaceContext)>;
 
 impl Interner {
     /// The number of an interface; its context is completed with what this mention knows.
@@ -75,7 +77,7 @@ impl Interner {
         number
     }
 
-    fn into_entries(self) -> Vec<(String, InterfaceContext)> {
+    fn into_entries(self) -> Entries {
         self.inner.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner).1
     }
 }

@@ -187,10 +187,18 @@ pub(crate) fn decide(
     context: &Context,
     hints: impl FnOnce() -> Hints,
 ) -> (Option<Direction>, Evidence) {
+    if refused_both_ways(segment, context) {
+        // Two attempts on one tuple, counted as one; without a handshake there is no telling them apart.
+        let (direction, evidence) = by_first_packet(segment);
+        return match direction {
+            Some(_) => (direction, evidence),
+            None => (Some(Direction::Inbound), Evidence::FirstPacket),
+        };
+    }
     let told = from_traffic(segment, context.protocol);
     match told {
         Some((direction, Evidence::OneWay)) if may_be_half(segment, context) => {
-            return one_way(direction, &Opinions::new(context, &hints()));
+            return one_way(direction, &Opinions::new(context, &hints()), symmetric(context));
         }
         Some((direction, evidence)) => return (Some(direction), evidence),
         None => {}
@@ -219,6 +227,18 @@ pub(crate) fn decide(
         Some(direction) => (Some(direction), Evidence::FanIn),
         None => (None, Evidence::None),
     }
+}
+
+/// Rejected in both directions and never accepted. Flagged TCP without a SYN is left out: such packets are the
+/// remains of a connection, and a SYN tells the opener.
+fn refused_both_ways(segment: &Segment, context: &Context) -> bool {
+    let [[in_accept, in_reject], [out_accept, out_reject]] = &segment.parts;
+    let flagged = in_reject.flagged || out_reject.flagged;
+    in_reject.any()
+        && out_reject.any()
+        && !in_accept.any()
+        && !out_accept.any()
+        && !(context.protocol == Protocol::TCP && flagged)
 }
 
 /// What the indirect evidence says, each for itself.
@@ -270,9 +290,12 @@ fn may_be_half(segment: &Segment, context: &Context) -> bool {
     accepted_only && context.protocol.has_ports()
 }
 
-fn one_way(direction: Direction, opinions: &Opinions) -> (Option<Direction>, Evidence) {
+fn one_way(direction: Direction, opinions: &Opinions, symmetric: bool) -> (Option<Direction>, Evidence) {
     let reverse = direction.reverse();
-    if opinions.fan == Some(reverse) {
+    if opinions.only == Some(direction) {
+        return (Some(direction), Evidence::OneWay);
+    }
+    if opinions.fan == Some(reverse) && !symmetric {
         // Many were answered by its source before: it is a service, and this is one more answer.
         return (Some(reverse), Evidence::FanIn);
     }

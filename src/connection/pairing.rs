@@ -174,7 +174,7 @@ impl Pairing<'_> {
     }
 
     fn count<T: Packed>(&self, records: &[T]) {
-        for group in records.chunk_by(|a, b| a.same_tuple(b)) {
+        for group in records.chunk_by(T::same_tuple) {
             let body = group[0].body();
             if !Protocol(body.protocol).has_ports() {
                 continue;
@@ -211,7 +211,7 @@ impl Pairing<'_> {
         fit: &mut dyn FnMut(&Connection) -> (super::Fit, super::Fit),
         emit: &mut dyn FnMut(&Connection),
     ) {
-        for group in records.chunk_by(|a, b| a.same_tuple(b)) {
+        for group in records.chunk_by(T::same_tuple) {
             let tuple = self.orient(group);
             let interface = group[0].interface();
             let protocol = Protocol(group[0].body().protocol);

@@ -46,6 +46,12 @@ pub(crate) struct Body {
     meta: u8,
 }
 
+/// Bits of `tcp-flags` (domain A.4). ACK is only ever logged together with SYN.
+pub(super) const FIN: u8 = 1;
+pub(super) const SYN: u8 = 2;
+pub(super) const RST: u8 = 4;
+pub(super) const SYN_ACK: u8 = 18;
+
 const FLIPPED: u8 = 1;
 const REJECT: u8 = 1 << 1;
 const INGRESS: u8 = 1 << 2;
@@ -117,12 +123,21 @@ impl Body {
         }
     }
 
-    /// Time order, accepts before rejects at the same time; total, so that sorting is deterministic.
+    /// Time order; within a second a SYN before the SYN-ACK that answers it, and that before the rest, accepts
+    /// before rejects. Total, so that sorting is deterministic.
     fn order(&self, other: &Self) -> Ordering {
-        let key = |b: &Self| {
-            (b.protocol, b.start, b.end, b.meta & REJECT, b.meta, b.tcp_flags, b.packets, b.bytes, b.stream)
-        };
-        key(self).cmp(&key(other))
+        let first = |b: &Self| (b.protocol, b.start, b.handshake());
+        let rest = |b: &Self| (b.end, b.meta & REJECT, b.meta, b.tcp_flags, b.packets, b.bytes, b.stream);
+        first(self).cmp(&first(other)).then_with(|| rest(self).cmp(&rest(other)))
+    }
+
+    /// 0 for a SYN, 1 for a SYN-ACK, 2 for anything else.
+    fn handshake(&self) -> u8 {
+        match self.flags() {
+            Some(flags) if flags & SYN_ACK == SYN => 0,
+            Some(flags) if flags & SYN_ACK == SYN_ACK => 1,
+            _ => 2,
+        }
     }
 
     /// The same record delivered again: equal in everything but the flow log that delivered it.

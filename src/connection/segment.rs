@@ -3,7 +3,7 @@
 //! A connection lasts until it closes or stays idle beyond its timeout (domain C.2); a new SYN after that
 //! is a new one. Retransmitted SYNs are one attempt, and a late packet is no attempt at all.
 
-use super::record::{Body, RejectReason};
+use super::record::{Body, FIN, RST, RejectReason, SYN, SYN_ACK};
 use crate::flow::{Action, Protocol};
 use crate::inventory::ConnectionTracking;
 
@@ -58,12 +58,6 @@ impl Part {
         self.records > 0
     }
 }
-
-/// Bits of `tcp-flags` (domain A.4). ACK is only ever logged together with SYN.
-const FIN: u8 = 1;
-const SYN: u8 = 2;
-const RST: u8 = 4;
-const SYN_ACK: u8 = 18;
 
 /// Index into [`Segment::parts`] of packets towards the interface.
 pub(crate) const IN: usize = 0;
@@ -176,11 +170,22 @@ impl Segment {
                 && !self.any_accept()
                 && !self.replies_to_reject(body, direction);
         }
-        if gap > self.idle_timeout(terms) {
+        // The first answer was let in by the tracking entry of what it answers, so it came in time: that it seems
+        // late is the error of the timestamps.
+        let first_answer = body.action() == Action::Accept
+            && !self.accepted(direction).any()
+            && self.accepted(1 - direction).any();
+        let allowance = if first_answer { UNCERTAINTY } else { 0 };
+        if gap > self.idle_timeout(terms).saturating_add(allowance) {
             return true;
         }
         if protocol == Protocol::TCP && syn {
             return self.is_left_by_syn(body, direction);
+        }
+        if protocol == Protocol::TCP && syn_ack && body.action() == Action::Accept {
+            // A second SYN-ACK after the close answers a SYN whose record comes later or never.
+            let again = self.accepted(direction).syn_ack && self.closed() && body.start > self.last();
+            return again || (!self.any_accept() && !self.replies_to_reject(body, direction));
         }
         if body.action() == Action::Accept && !self.any_accept() {
             return !self.replies_to_reject(body, direction);

@@ -68,7 +68,10 @@ impl Decoder {
         if matches!(self.mode, Mode::Unknown) {
             self.mode = match input.iter().find(|&&byte| !is_blank(byte)) {
                 None => Mode::Unknown,
-                Some(b'{' | b'[') => Mode::Json(Envelope::new(self.max_message)),
+                Some(b'{' | b'[') => {
+                    self.text.restart();
+                    Mode::Json(Envelope::new(self.max_message))
+                }
                 Some(_) => Mode::Lines,
             };
         }

@@ -201,7 +201,7 @@ impl Read for Capped<'_> {
 }
 
 fn named(compression: Compression, error: io::Error) -> io::Error {
-    let ours = error.get_ref().is_some_and(|inner| inner.is::<DecodeError>());
+    let ours = error.get_ref().is_some_and(<dyn std::error::Error + Send + Sync>::is::<DecodeError>);
     match error.kind() {
         _ if ours => error,
         io::ErrorKind::Interrupted => error,

@@ -25,6 +25,7 @@ mod parquet;
 mod row;
 mod text;
 mod token;
+mod window;
 
 pub use auto::Decoder;
 pub use decompress::{Compression, pump, reader};

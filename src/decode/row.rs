@@ -170,9 +170,14 @@ impl<'a> Row<'a> {
     }
 
     /// Takes a value that is all of `value`. False if it cannot be what `op` asks for.
-    #[inline(never)]
     pub(super) fn read_whole(&mut self, op: Op, value: &'a [u8]) -> bool {
-        self.read(op, value) == Some(value.len())
+        self.read_first(op, value) == Some(value.len())
+    }
+
+    /// As [`Row::read`], not inlined.
+    #[inline(never)]
+    pub(super) fn read_first(&mut self, op: Op, rest: &'a [u8]) -> Option<usize> {
+        self.read(op, rest)
     }
 
     #[inline(always)]

@@ -136,6 +136,11 @@ impl TextDecoder {
         self.partial.clear();
     }
 
+    /// Forgets the blanks seen so far: they turned out to stand before something else than lines.
+    pub(super) fn restart(&mut self) {
+        *self = Self::new(self.options.clone());
+    }
+
     /// Counts a line that was cut off.
     pub(super) fn reject_truncated(&mut self) {
         self.reject("cut off by the end of a truncated object".to_owned());
@@ -174,7 +179,7 @@ impl TextDecoder {
     /// Takes rows the short way for as long as that goes; returns how many bytes they had.
     fn take_simple_rows(&mut self, input: &[u8]) -> usize {
         let State::Ready { rows, .. } = &mut self.state else { return 0 };
-        if self.timed || self.skipping || !self.partial.is_empty() {
+        if rows.layout.is_none() || self.timed || self.skipping || !self.partial.is_empty() {
             return 0;
         }
         let most = self.options.batch_rows.max(1).saturating_sub(rows.buffered());
@@ -394,7 +399,8 @@ fn wide_row(rows: &mut Assembler, line: &[u8]) -> Result<CaptureStatus, Fault> {
             return Err(Fault::COUNT);
         }
         let value = &rest[..token::length(rest)];
-        if op != Op::Skip && !row.read_whole(op, value) {
+        // With what follows it, a value is read faster than alone.
+        if op != Op::Skip && row.read_first(op, rest) != Some(value.len()) {
             return Err(Fault::Value { field: op.field() });
         }
         if let Some(extra) = extra {

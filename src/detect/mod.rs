@@ -82,6 +82,23 @@ fn finish(builder: FindingBuilder) -> Option<Finding> {
     built.ok()
 }
 
+/// `1 peer`, `2 peers`, `1,234 peers`: for sentences.
+fn counted(count: u64, noun: &str) -> String {
+    let digits = count.to_string();
+    let grouped: Vec<&str> = {
+        let first = digits.len() % 3;
+        let (head, tail) = digits.split_at(first);
+        let groups = (0..tail.len() / 3).map(|i| &tail[i * 3..i * 3 + 3]);
+        (!head.is_empty()).then_some(head).into_iter().chain(groups).collect()
+    };
+    let plural = match noun {
+        _ if count == 1 => noun.to_owned(),
+        "address" => "addresses".to_owned(),
+        _ => format!("{noun}s"),
+    };
+    format!("{} {plural}", grouped.join(","))
+}
+
 /// Places a finding at an interface.
 fn at_interface(builder: FindingBuilder, row: &InterfaceRow) -> FindingBuilder {
     builder.with(|f| {
@@ -126,11 +143,19 @@ mod tests {
         for entry in std::fs::read_dir(directory).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let source = std::fs::read_to_string(format!("{directory}/{name}")).unwrap();
-            if source.contains("impl Detector for") {
+            if name != "mod.rs" && source.contains("impl Detector for") {
                 let id = name.trim_end_matches(".rs").replace('_', "-");
                 assert!(ids.contains(&id.as_str()), "{name} is not registered");
             }
         }
+    }
+
+    #[test]
+    fn sentences_count_well() {
+        assert_eq!(counted(1, "peer"), "1 peer");
+        assert_eq!(counted(0, "peer"), "0 peers");
+        assert_eq!(counted(1_234_567, "address"), "1,234,567 addresses");
+        assert_eq!(counted(123_456, "byte"), "123,456 bytes");
     }
 
     #[test]

@@ -27,7 +27,7 @@
 //! for rejects. Rules open to everyone on administration and database ports come first.
 
 use super::unused_rule::{about_rule, sentence};
-use super::{Detector, Input, Meta, finish, rule_class, services};
+use super::{Detector, Input, Meta, counted, finish, rule_class, services};
 use crate::finding::{Finding, FindingBuilder, Kind, RuleClass, RuleRow, Severity};
 use crate::flow::Direction;
 use crate::rollup::RuleFacts;
@@ -80,11 +80,9 @@ fn describe(rule: &RuleFacts, row: &RuleRow) -> Option<FindingBuilder> {
     if let Some((bits, blocks)) = &breadth.peers {
         let listed: Vec<String> = blocks.iter().map(ToString::to_string).collect();
         parts.push(format!(
-            "{} peers in {} block{} used 2^{:.0} permitted addresses",
-            row.distinct_peers,
-            blocks.len(),
-            if blocks.len() == 1 { "" } else { "s" },
-            bits
+            "{} in {} used 2^{bits:.0} permitted addresses",
+            counted(row.distinct_peers, "peer"),
+            counted(blocks.len() as u64, "block"),
         ));
         builder = builder
             .evidence("addresses_permitted_log2", *bits)
@@ -97,7 +95,11 @@ fn describe(rule: &RuleFacts, row: &RuleRow) -> Option<FindingBuilder> {
         builder
             .told(
                 format!("{} is wider than its use", sentence(rule)),
-                format!("Of what it permits, {}, by {} connections.", parts.join("; "), row.connections),
+                format!(
+                    "Of what it permits, {}, by {}.",
+                    parts.join("; "),
+                    counted(row.connections, "connection")
+                ),
             )
             .count("connections", row.connections)
             .count("sole_connections", row.sole_connections)

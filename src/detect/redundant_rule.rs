@@ -25,7 +25,7 @@
 //! remove the wider one instead and look at the `permissive-rule` findings.
 
 use super::unused_rule::{about_rule, sentence};
-use super::{Detector, Input, Meta, finish, rule_class};
+use super::{Detector, Input, Meta, counted, finish, rule_class};
 use crate::finding::{Finding, FindingBuilder, Kind, RuleClass, Severity};
 use crate::rollup::RuleFacts;
 
@@ -66,8 +66,8 @@ impl Detector for RedundantRule {
                     .told(
                         format!("{} is covered by other rules", sentence(rule)),
                         format!(
-                            "All of its {} connections are permitted by {} as well.",
-                            row.connections,
+                            "What it permitted ({}), {} would have permitted as well.",
+                            counted(row.connections, "connection"),
                             names.join(", ")
                         ),
                     )

@@ -14,7 +14,8 @@
 //! without coverage are missing, not zero. A bucket alarms if it holds at least 15 attempts, four times the
 //! median, and lies eight robust standard deviations above it; the deviation is the largest of 1.4826 x MAD
 //! (Hampel 1974), the Poisson deviation of the median, and 1. Adjacent buckets make an episode; episodes with the same
-//! dominant source, or the same dominant port and many sources, that overlap in time become one. `cause` says what
+//! dominant source, or the same dominant port and many sources, that overlap in time become one. A private source
+//! that is refused on one port at five interfaces or more within an hour is an episode, however few its attempts. `cause` says what
 //! it looks like: `port-scan`, `host-sweep`, `brute-force`, `distributed-surge`, `broken-dependency`,
 //! `blocked-egress`, `blocked-reply` or `unclassified`.
 //!
@@ -35,7 +36,7 @@ use std::net::IpAddr;
 use polars::prelude::PolarsResult;
 
 use super::unexpected_accept::is_public;
-use super::{Detector, Input, Meta, finish, services};
+use super::{Detector, Input, Meta, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, Severity};
 use crate::flow::{Direction, Protocol, address_from_bits};
 use crate::rollup::{Attempt, InterfaceRow, REJECT_BUCKET, Rollups};
@@ -60,6 +61,9 @@ const BASELINE_BUCKETS: usize = 36;
 /// Share of an episode's attempts that makes a source or port dominant.
 const DOMINANT: f64 = 0.5;
 const LISTED: usize = 20;
+/// Interfaces at which a private source must have been refused on one port to be called sweeping.
+const SWEEP_TARGETS: usize = 5;
+const SWEEP_SECONDS: u32 = 3600;
 
 /// Interface, direction, cause, inside.
 type SeriesKey = (u32, u8, String, u8);
@@ -92,7 +96,11 @@ impl Detector for RejectedSpike {
         let series = series(rollups).unwrap_or_default();
         let stretches: Vec<Stretch> =
             series.iter().flat_map(|(key, counts)| stretches(rollups, key, counts)).collect();
-        let episodes = merge(with_attempts(rollups, stretches));
+        let mut episodes = with_attempts(rollups, stretches);
+        let swept: Vec<Episode> =
+            sweeps(rollups).into_iter().filter(|sweep| !episodes.iter().any(|e| covers(e, sweep))).collect();
+        episodes.extend(swept);
+        let episodes = merge(episodes);
         episodes.iter().filter_map(|e| finish(describe(rollups, e))).collect()
     }
 }
@@ -165,6 +173,14 @@ fn stretches(rollups: &Rollups, key: &SeriesKey, counts: &[(u32, u32)]) -> Vec<S
     found
 }
 
+/// True if a spike of the same source already tells of the sweep.
+fn covers(episode: &Episode, sweep: &Episode) -> bool {
+    let spiking = dominant(&top(&episode.attempts, |a| a.remote), episode.attempts.len());
+    spiking == Some(sweep.attempts[0].remote)
+        && episode.stretches[0].first <= sweep.stretches.iter().map(|s| s.last).max().unwrap_or(0)
+        && sweep.stretches[0].first <= episode.stretches[0].last
+}
+
 fn median(values: &mut [f64]) -> f64 {
     if values.is_empty() {
         return 0.0;
@@ -186,7 +202,7 @@ fn with_attempts(rollups: &Rollups, stretches: Vec<Stretch>) -> Vec<Episode> {
     }
     for row in 0..rollups.rejects.len() {
         let attempt = rollups.rejects.get(row);
-        let inside = u8::from(crate::rollup::is_private(address_from_bits(attempt.remote)));
+        let inside = u8::from(is_inside(&attempt));
         let key = (attempt.interface, attempt.direction as u8, attempt.cause.to_owned(), inside);
         let Some(places) = by_series.get(&key) else { continue };
         let bucket = attempt.first / REJECT_BUCKET;
@@ -226,10 +242,10 @@ fn scope(episode: &Episode) -> Scope {
     let total = episode.attempts.len();
     let (_, direction, _, inside) = episode.stretches[0].series;
     // The opener is the remote side if inbound; outbound it is the interface, and the scope stays its own.
-    if direction == Direction::Inbound as u8 {
-        if let Some(source) = dominant(&top(&episode.attempts, |a| a.remote), total) {
-            return Scope::Source(source, direction);
-        }
+    if direction == Direction::Inbound as u8
+        && let Some(source) = dominant(&top(&episode.attempts, |a| a.remote), total)
+    {
+        return Scope::Source(source, direction);
     }
     match dominant(&top(&episode.attempts, |a| a.port), total) {
         Some(port) => Scope::Port(port, direction, inside),
@@ -271,30 +287,81 @@ fn classify(episode: &Episode, sources: &[(u128, usize)], inside: bool) -> &'sta
     let attempts = &episode.attempts;
     let total = attempts.len();
     let direction = attempts[0].direction;
-    let count = |f: &dyn Fn(&Attempt) -> bool| attempts.iter().filter(|a| f(a)).count();
     // Packets of the opening's direction are filtered by the ACL of that direction; the other one stops replies.
     let reply_cause = match direction {
         Direction::Inbound => "network-acl-out",
         Direction::Outbound => "network-acl-in",
     };
-    if count(&|a| a.cause == reply_cause) * 2 > total {
+    if attempts.iter().filter(|a| a.cause == reply_cause).count() * 2 > total {
         return "blocked-reply";
     }
     if direction == Direction::Outbound {
         return "blocked-egress";
     }
-    let ports = top(attempts, |a| (a.protocol, a.port)).len();
-    let targets = top(attempts, |a| a.interface).len();
-    let one_source = dominant(sources, total).is_some();
-    match (one_source, ports, targets) {
+    // What the dominant source did tells more than the noise around it.
+    let source = dominant(sources, total);
+    let own: Vec<Attempt> =
+        attempts.iter().filter(|a| source.is_none_or(|s| s == a.remote)).copied().collect();
+    let ports = top(&own, |a| (a.protocol, a.port)).len();
+    let targets = top(&own, |a| a.interface).len();
+    match (source.is_some(), ports, targets) {
         (true, 15.., _) => "port-scan",
         (true, _, 3..) => "host-sweep",
-        (true, ..) if inside => "broken-dependency",
-        (true, 0..=5, _) => "brute-force",
-        (false, ..=5, _) if inside => "broken-dependency",
+        (_, ..=5, _) if inside => "broken-dependency",
+        (true, ..=5, _) => "brute-force",
         (false, ..=5, _) => "distributed-surge",
+        _ if dominant(&top(attempts, |a| a.port), total).is_some() => "distributed-surge",
         _ => "unclassified",
     }
+}
+
+/// Private sources that were refused on one port at several interfaces within an hour: few attempts, but nothing
+/// inside has a reason to knock around. Sources outside do so all the time.
+fn sweeps(rollups: &Rollups) -> Vec<Episode> {
+    let mut knocks: BTreeMap<(u128, u8, u16), Vec<Attempt>> = BTreeMap::new();
+    for row in 0..rollups.rejects.len() {
+        let attempt = rollups.rejects.get(row);
+        if attempt.direction == Direction::Inbound && is_inside(&attempt) {
+            knocks.entry((attempt.remote, attempt.protocol, attempt.port)).or_default().push(attempt);
+        }
+    }
+    let mut episodes = Vec::new();
+    for (_, mut attempts) in knocks {
+        attempts.sort_by_key(|a| (a.first, a.interface));
+        let mut from = 0;
+        while from < attempts.len() {
+            let end = attempts[from].first.saturating_add(SWEEP_SECONDS);
+            let within = attempts[from..].partition_point(|a| a.first <= end);
+            let window = &attempts[from..from + within];
+            if top(window, |a| a.interface).len() >= SWEEP_TARGETS {
+                episodes.push(sweep(rollups, window));
+                from += within;
+            } else {
+                from += 1;
+            }
+        }
+    }
+    episodes
+}
+
+fn sweep(rollups: &Rollups, attempts: &[Attempt]) -> Episode {
+    let one = |interface: u32| {
+        let own = attempts.iter().filter(|a| a.interface == interface);
+        let buckets = own.map(|a| a.first / REJECT_BUCKET);
+        Stretch {
+            series: (interface, Direction::Inbound as u8, attempts[0].cause.to_owned(), 1),
+            first: buckets.clone().min().unwrap_or(0),
+            last: buckets.max().unwrap_or(0),
+            expected: 0.0,
+            baseline_buckets: watched(&rollups.interfaces[interface as usize]).len(),
+        }
+    };
+    let interfaces: BTreeSet<u32> = attempts.iter().map(|a| a.interface).collect();
+    Episode { stretches: interfaces.into_iter().map(one).collect(), attempts: attempts.to_vec() }
+}
+
+fn is_inside(attempt: &Attempt) -> bool {
+    crate::rollup::is_private(address_from_bits(attempt.remote))
 }
 
 fn describe(rollups: &Rollups, episode: &Episode) -> FindingBuilder {
@@ -344,10 +411,9 @@ fn describe(rollups: &Rollups, episode: &Episode) -> FindingBuilder {
         .about((start / REJECT_BUCKET).to_string())
         .rated(severity, grade)
         .told(
-            format!("{total} rejected attempts {verb} {who} on {what} {side} {place}"),
+            format!("{} {verb} {who} on {what} {side} {place}", counted(total as u64, "rejected attempt")),
             format!(
-                "{:.0} were to be expected; at most {peak} in 5 minutes. Stopped by {}.",
-                expected,
+                "Expected: {expected:.0}. At most {peak} in 5 minutes. Stopped by {}.",
                 causes.iter().map(|(c, n)| format!("{c} ({n})")).collect::<Vec<_>>().join(", ")
             ),
         )

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::services;
+use super::{counted, services};
 use crate::finding::{Grade, PortCount, RuleClass, RuleRow};
 use crate::flow::Direction;
 use crate::rollup::{Rollups, RuleFacts};
@@ -135,28 +135,19 @@ fn grade(rollups: &Rollups, rule: &RuleFacts) -> (Grade, Vec<String>) {
     if !rule.existed_throughout {
         lower(Grade::Weak, "it did not exist in every observation of the inventory".to_owned());
     }
-    let unknown = unknown_openers(rollups, rule);
-    if unknown > 0 {
-        lower(Grade::Weak, format!("{unknown} accepted connections of its interfaces have no known opener"));
+    let undecided = rule.usage.undecided;
+    if undecided > 0 {
+        // Without a credited connection these would make the difference between used and unused.
+        let to = if rule.usage.connections == 0 { Grade::NotEvaluable } else { Grade::Weak };
+        lower(
+            to,
+            format!("{} of unknown opener may have used it", counted(undecided, "accepted connection")),
+        );
     }
     if rule.usage.weak_connections > 0 && rule.usage.weak_connections * 2 > rule.usage.connections {
         lower(Grade::Weak, "most of its connections have a weakly known opener or configuration".to_owned());
     }
     (grade, reasons)
-}
-
-fn unknown_openers(rollups: &Rollups, rule: &RuleFacts) -> u64 {
-    use crate::rollup::{EscapeReason, Verdict};
-    rollups
-        .odd
-        .iter()
-        .filter(|(key, _)| key.verdict == Verdict::Escaped(EscapeReason::OpenerUnknown))
-        .filter(|(key, _)| {
-            let id = &rollups.interfaces[key.interface as usize].id;
-            rule.interfaces.binary_search(id).is_ok() && rule.protocol.is_none_or(|p| p == key.protocol)
-        })
-        .map(|(_, cell)| cell.connections)
-        .sum()
 }
 
 /// `3 h`, `2 days`: for sentences.
@@ -168,13 +159,17 @@ pub(super) fn span(seconds: u32) -> String {
     }
 }
 
-/// Rules whose every connection some other rule permits, too, with those others (most shared first). Taken
+/// Rules whose every connection some other rule permits, too, with those others (most shared first); none that a
+/// connection of unknown opener may have needed. Taken
 /// from the narrowest up, and a rule that covers for a redundant one is never called redundant itself.
 #[must_use]
 pub fn redundant(rollups: &Rollups) -> BTreeMap<u32, Vec<(u32, u64)>> {
     let current: BTreeSet<u32> = rollups.rules.iter().map(|r| r.number).collect();
-    let mut candidates: Vec<&RuleFacts> =
-        rollups.rules.iter().filter(|r| r.usage.connections > 0 && r.usage.sole_connections == 0).collect();
+    let mut candidates: Vec<&RuleFacts> = rollups
+        .rules
+        .iter()
+        .filter(|r| r.usage.connections > 0 && r.usage.sole_connections == 0 && r.usage.undecided == 0)
+        .collect();
     candidates.sort_by(|a, b| openness(a).total_cmp(&openness(b)).then_with(|| a.id.cmp(&b.id)));
     let mut sets_of: BTreeMap<u32, Vec<(&Vec<u32>, u64)>> = BTreeMap::new();
     for (set, &count) in &rollups.sets {

@@ -29,7 +29,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Detector, Input, Meta, at_interface, finish, services};
+use super::{Detector, Input, Meta, at_interface, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, Severity};
 use crate::flow::{Direction, Protocol};
 use crate::rollup::{EscapeReason, OddCell, OddKey, Peers, Rollups, Verdict};
@@ -174,12 +174,10 @@ fn describe(
         .told(
             format!("{direction} {where_to} {preposition} {who} was accepted at {}, but {why}", row.id),
             format!(
-                "{} connection{} with {} address{}, {} bytes.",
-                sum.connections,
-                if sum.connections == 1 { "" } else { "s" },
-                sum.remotes.distinct(),
-                if sum.remotes.distinct() == 1 { "" } else { "es" },
-                sum.bytes
+                "{} with {}, {}.",
+                counted(sum.connections, "connection"),
+                counted(sum.remotes.distinct(), "address"),
+                counted(sum.bytes, "byte")
             ),
         )
         .service(

@@ -12,8 +12,8 @@
 //! a single credit is unused, as far as the logs carry: the grade is `reliable` only if the window spans at
 //! least 7 days, every interface of the group is covered for at least 95 % of it, no capture was skipped
 //! (SKIPDATA), and the rule existed throughout. Rules whose group is attached to no covered interface, or
-//! whose only purpose is traffic that is never logged (Amazon DNS, instance metadata, time sync), are not
-//! evaluable and are not reported.
+//! whose only purpose is traffic that is never logged (Amazon DNS, instance metadata, time sync), and rules that
+//! connections of unknown opener may have used, are not evaluable and are not reported.
 //!
 //! ## When it is wrong
 //! A rule for a yearly job, a failover or an emergency is unused until the day it is needed. Interfaces that
@@ -25,7 +25,7 @@
 //! ## What to do
 //! Ask the owner, then remove the rule; keep the command to bring it back. Start with rules open to everyone.
 
-use super::{Detector, Input, Meta, finish, services};
+use super::{Detector, Input, Meta, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, RuleClass, RuleRow, Severity};
 use crate::flow::Direction;
 use crate::rollup::{Rollups, RuleFacts};
@@ -68,10 +68,9 @@ fn describe(rollups: &Rollups, rule: &RuleFacts, row: &RuleRow) -> FindingBuilde
         .told(
             format!("{} was not used", sentence(rule)),
             format!(
-                "No connection used it in {} on {} interface{}.",
+                "No connection used it in {} on {}.",
                 super::rule_class::span(window),
-                rule.interfaces.len(),
-                if rule.interfaces.len() == 1 { "" } else { "s" }
+                counted(rule.interfaces.len() as u64, "interface")
             ),
         )
         .count("connections", 0)

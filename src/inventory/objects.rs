@@ -225,7 +225,9 @@ fn blocks(node: &Node<'_>) -> Result<Vec<IpNet>> {
 pub(super) fn prefix_list(node: &Node<'_>) -> Result<PrefixList> {
     let mut entries = None;
     if node.get("Cidrs").is_some() {
-        entries = Some(node.each("Cidrs", |block| block.cidr())?);
+        #[expect(clippy::redundant_closure_for_method_calls, reason = "the method is not general enough")]
+        let blocks = node.each("Cidrs", |block| block.cidr())?;
+        entries = Some(blocks);
     }
     if node.get("Entries").is_some() {
         entries.get_or_insert_default().extend(node.each("Entries", prefix_list_entry)?);

@@ -30,7 +30,7 @@ pub(super) struct Material<'a> {
 /// How many objects a limitation names before it only counts.
 const NAMED: usize = 5;
 
-pub(super) fn conclude(material: Material<'_>) -> Conclusions {
+pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
     let rollups = &material.rollups;
     let rules = rule_class::classify(rollups);
     let input = Input { rollups, rules: &rules };
@@ -54,8 +54,8 @@ pub(super) fn conclude(material: Material<'_>) -> Conclusions {
         verdicts: verdicts(rollups),
         openers: openers(rollups),
         coverage: coverage(rollups),
-        limitations: limitations(&material),
-        assumptions: assumptions(&material),
+        limitations: limitations(material),
+        assumptions: assumptions(material),
         tally,
     };
     Conclusions { findings, rules, summary }

@@ -21,7 +21,7 @@ use crate::decode::{DecodeOptions, FormatError, LogFormat};
 use crate::detect;
 use crate::finding::Conclusions;
 use crate::inventory::{self, InventoryError, LoadOptions, Timeline};
-use crate::source::{ContentHint, Listing, LocalSource, Selection, Source};
+use crate::source::{ContentHint, Listing, LocalSource, Selection, SkipReason, Skipped, Source};
 
 /// What to analyse and how. No field left to interpret.
 #[derive(Clone, Debug)]
@@ -197,13 +197,14 @@ pub fn analyze(
     if let Some(stdin) = stdin {
         source = source.with_stdin(stdin);
     }
-    run(config, Arc::new(source), options, &detectors, progress)
+    let source: Arc<dyn Source> = Arc::new(source);
+    run(config, &source, &options, &detectors, progress)
 }
 
 fn run(
     config: &AnalyzeConfig,
-    source: Arc<dyn Source>,
-    options: DecodeOptions,
+    source: &Arc<dyn Source>,
+    options: &DecodeOptions,
     detectors: &[&'static dyn detect::Detector],
     progress: &dyn Progress,
 ) -> Result<Conclusions, AnalyzeError> {
@@ -220,10 +221,10 @@ fn run(
     }
     progress.event(&Event::Phase("reading"));
     let read = read::read(&read::Reading {
-        source: &source,
+        source,
         listing: &listing,
         runtime: &runtime,
-        options: &options,
+        options,
         selection: &config.selection,
         threads: config.threads.max(1),
         progress,
@@ -233,7 +234,7 @@ fn run(
     progress.event(&Event::Phase("judging"));
     let judged = judge::judge(read.collected, &timeline, &listing, config)?;
     progress.event(&Event::Phase("detecting"));
-    let concluded = conclude::conclude(conclude::Material {
+    let concluded = conclude::conclude(&conclude::Material {
         config,
         listing: &listing,
         timeline: &timeline,
@@ -263,15 +264,30 @@ fn load_inventory(
     listing: &mut Listing,
 ) -> Result<(Timeline, InventoryOutcome), AnalyzeError> {
     let mut found = Vec::new();
+    let mut foreign = Vec::new();
     listing.objects.retain(|object| {
-        let json = matches!(object.content, ContentHint::Json) && object.name != crate::source::STDIN;
-        let dump =
-            json && read::head(&object.name).is_some_and(|head| inventory::looks_like_inventory(&head));
-        if dump {
-            found.push(object.name.clone());
+        if !matches!(object.content, ContentHint::Json) || object.name == crate::source::STDIN {
+            return true;
         }
-        !dump
+        let Some(head) = read::head(&object.name) else { return true };
+        if inventory::looks_like_inventory(&head) {
+            found.push(object.name.clone());
+            return false;
+        }
+        // JSON that lies about in a directory is a log only if it wraps messages; a file named by the user is
+        // taken at his word.
+        let named = config.inputs.iter().any(|input| input.as_os_str() == object.name.as_str());
+        let compressed = head.starts_with(&[0x1f, 0x8b]) || head.starts_with(&[0x28, 0xb5]);
+        let holds = |text: &[u8]| memchr::memmem::find(&head, text).is_some();
+        // flowgate's own output may lie there, too.
+        if named || compressed || (holds(b"\"message\"") && !holds(b"\"flowgate.")) {
+            return true;
+        }
+        foreign.push(Skipped { name: object.name.clone(), reason: SkipReason::NotALog });
+        false
     });
+    listing.skipped.append(&mut foreign);
+    listing.skipped.sort();
     let mut outcome = InventoryOutcome::default();
     let paths: Vec<PathBuf> = if config.inventories.is_empty() {
         outcome.paths = common_directories(&found);

@@ -257,8 +257,8 @@ fn decode_text(
     sink: &mut dyn FnMut(FlowBatch) -> Result<(), DecodeError>,
 ) -> Decoded {
     let mut decoder = Decoder::new(options.clone());
-    let outcome = reader(input, options.max_object_bytes)
-        .and_then(|(_, plain)| pump(plain, &mut decoder, |batch| sink(batch)));
+    let outcome =
+        reader(input, options.max_object_bytes).and_then(|(_, plain)| pump(plain, &mut decoder, sink));
     (outcome, decoder.tally().clone(), decoder.rejected_schema().cloned())
 }
 

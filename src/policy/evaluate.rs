@@ -90,6 +90,11 @@ impl Policy {
         self.book.find(id)
     }
 
+    /// True if one of these rules certainly permits what it matched, whatever its ICMP type.
+    pub(crate) fn any_sure(&self, rules: &[u32]) -> bool {
+        rules.iter().any(|&r| self.rule(r).is_some_and(|rule| rule.icmp.is_none_or(|(kind, _)| kind < 0)))
+    }
+
     /// True when any observation has the interface.
     #[must_use]
     pub fn knows(&self, interface: u32) -> bool {

@@ -2,7 +2,7 @@
 
 use super::acl::AclVerdict;
 use super::evaluate::{Decision, Policy};
-use crate::connection::{Connection, RejectReason};
+use crate::connection::{Connection, Part, RejectReason};
 use crate::flow::{Action, Direction, Protocol};
 
 /// Why an accepted connection is not explained.
@@ -48,6 +48,8 @@ pub enum NotEvaluable {
     LocalSideUnknown,
     /// It was rejected, and a fact that decides by whom is missing.
     InventoryGap,
+    /// The interface talks to itself: both directions of a rule would apply at once.
+    SelfTraffic,
 }
 
 /// What a connection deserves.
@@ -126,6 +128,7 @@ impl Verdict {
             Self::NotEvaluable(NotEvaluable::InterfaceUnknown) => "interface-unknown",
             Self::NotEvaluable(NotEvaluable::LocalSideUnknown) => "local-side-unknown",
             Self::NotEvaluable(NotEvaluable::InventoryGap) => "inventory-gap",
+            Self::NotEvaluable(NotEvaluable::SelfTraffic) => "self-traffic",
         }
     }
 }
@@ -141,6 +144,20 @@ pub struct Judged {
     pub blocked_reply: Option<Cause>,
     /// For rule-removed escapes: by when the rule was gone, Unix seconds.
     pub removed_by: Option<i64>,
+    /// Where the opener is unknown: the rules that permit one of the two openings.
+    pub possible: Vec<u32>,
+}
+
+impl Judged {
+    fn plain(verdict: Verdict) -> Self {
+        Self {
+            verdict,
+            decision: Decision::default(),
+            blocked_reply: None,
+            removed_by: None,
+            possible: Vec::new(),
+        }
+    }
 }
 
 impl Policy {
@@ -148,16 +165,14 @@ impl Policy {
     /// a connection that was there from the beginning may be older than the log.
     #[must_use]
     pub fn judge(&self, connection: &Connection, watched_since: u32) -> Judged {
-        let plain = |verdict| Judged {
-            verdict,
-            decision: Decision::default(),
-            blocked_reply: None,
-            removed_by: None,
-        };
+        let plain = Judged::plain;
+        if connection.local == connection.remote {
+            return plain(Verdict::NotEvaluable(NotEvaluable::SelfTraffic));
+        }
         if !connection.local_known {
             return plain(Verdict::NotEvaluable(NotEvaluable::LocalSideUnknown));
         }
-        let only_late = !connection.inward.iter().chain(&connection.outward).any(|p| p.any());
+        let only_late = !connection.inward.iter().chain(&connection.outward).any(Part::any);
         if only_late {
             return plain(Verdict::Rejected(Cause::LatePacket));
         }
@@ -185,11 +200,15 @@ impl Policy {
                 } else {
                     self.escape(connection, direction, &decision, watched_since)
                 };
-                Judged { verdict, decision, blocked_reply, removed_by }
+                Judged { decision, blocked_reply, removed_by, ..plain(verdict) }
             }
             Action::Reject => {
-                let verdict = reject(connection, direction, &decision);
-                Judged { verdict, decision, blocked_reply: None, removed_by: None }
+                // A rule for one ICMP type may or may not have meant this packet: types are not logged. That it
+                // was rejected says it did not.
+                let permits =
+                    decision.groups_permit() && (!decision.has_groups || self.any_sure(&decision.rules));
+                let verdict = reject(connection, direction, &decision, permits);
+                Judged { decision, ..plain(verdict) }
             }
         }
     }
@@ -219,32 +238,27 @@ impl Policy {
     fn judge_unopened(&self, connection: &Connection, watched_since: u32) -> Judged {
         if connection.action() == Action::Reject {
             // Rejected both ways without any handshake: the remains of a connection from before the log.
-            return Judged {
-                verdict: Verdict::Rejected(Cause::LatePacket),
-                decision: Decision::default(),
-                blocked_reply: None,
-                removed_by: None,
-            };
+            return Judged::plain(Verdict::Rejected(Cause::LatePacket));
         }
-        let inbound = self.decide(connection, Direction::Inbound);
-        let outbound = self.decide(connection, Direction::Outbound);
-        let judged =
-            |verdict, decision, removed_by| Judged { verdict, decision, blocked_reply: None, removed_by };
+        let mut inbound = self.decide(connection, Direction::Inbound);
+        let mut outbound = self.decide(connection, Direction::Outbound);
         if !inbound.known {
-            return judged(Verdict::NotEvaluable(NotEvaluable::InterfaceUnknown), inbound, None);
+            let verdict = Verdict::NotEvaluable(NotEvaluable::InterfaceUnknown);
+            return Judged { decision: inbound, ..Judged::plain(verdict) };
         }
-        // Whoever opened it, it was explained; but no rule may be credited.
-        let uncredited = |d: Decision| Decision { rules: Vec::new(), ..d };
-        match (inbound.permits(), outbound.permits()) {
-            (true, true) => judged(Verdict::Permitted, uncredited(inbound), None),
+        let (verdict, removed_by) = match (inbound.permits(), outbound.permits()) {
+            // Whoever opened it, it was explained.
+            (true, true) => (Verdict::Permitted, None),
             (false, false) if !inbound.unresolved && !outbound.unresolved => {
-                let (verdict, removed_by) =
-                    self.escape(connection, Direction::Inbound, &inbound, watched_since);
-                judged(verdict, inbound, removed_by)
+                self.escape(connection, Direction::Inbound, &inbound, watched_since)
             }
-            (true, false) => judged(Verdict::Escaped(EscapeReason::OpenerUnknown), uncredited(inbound), None),
-            _ => judged(Verdict::Escaped(EscapeReason::OpenerUnknown), uncredited(outbound), None),
-        }
+            _ => (Verdict::Escaped(EscapeReason::OpenerUnknown), None),
+        };
+        // No rule may be credited, but each of these may have been the one.
+        let mut possible = std::mem::take(&mut inbound.rules);
+        possible.append(&mut outbound.rules);
+        let decision = if outbound.permits() { outbound } else { inbound };
+        Judged { decision, removed_by, possible, ..Judged::plain(verdict) }
     }
 }
 
@@ -258,9 +272,9 @@ fn blocked_reply(connection: &Connection, direction: Direction, decision: &Decis
     Some(Cause::acl(direction.reverse()))
 }
 
-fn reject(connection: &Connection, direction: Direction, decision: &Decision) -> Verdict {
+fn reject(connection: &Connection, direction: Direction, decision: &Decision, permits: bool) -> Verdict {
     let acl = Cause::acl(direction);
-    match (decision.groups_permit(), decision.acl_denies()) {
+    match (permits, decision.acl_denies()) {
         (true, true) => Verdict::Rejected(acl),
         (false, true) if decision.unresolved => Verdict::Rejected(acl),
         (false, true) => Verdict::Rejected(Cause::Both),

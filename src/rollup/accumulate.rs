@@ -21,6 +21,8 @@ pub struct RuleUse {
     pub sole_connections: u64,
     /// Those whose opener is weakly known, or whose decision rests on one of two disagreeing observations.
     pub weak_connections: u64,
+    /// Accepted connections of unknown opener that it may have permitted. Not credited.
+    pub undecided: u64,
     /// Accepted bytes, both directions.
     pub bytes: u64,
     /// First use, Unix seconds.
@@ -51,6 +53,7 @@ impl RuleUse {
         self.connections += other.connections;
         self.sole_connections += other.sole_connections;
         self.weak_connections += other.weak_connections;
+        self.undecided += other.undecided;
         self.bytes += other.bytes;
         self.first = [self.first, other.first].into_iter().flatten().min();
         self.last = self.last.max(other.last);
@@ -128,6 +131,9 @@ impl Rollup {
         }
         self.connections += 1;
         *self.openers.entry(connection.evidence).or_default() += 1;
+        for &rule in &judged.possible {
+            self.rules.entry(rule).or_default().undecided += 1;
+        }
         let weak_opener = connection.evidence.strength() >= Strength::Weak;
         match judged.verdict {
             Verdict::Permitted => self.credit(connection, judged, weak_opener),

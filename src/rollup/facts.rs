@@ -247,7 +247,7 @@ fn rule_facts(
                 port_text: rule.port_text(),
                 peer_text: rule.peer_text(group.account.as_deref()),
                 ports: rule.ports,
-                invisible: invisible(rule.direction, rule.ports, blocks.as_deref()),
+                invisible: invisible(rule.direction, rule.ports, blocks.as_deref(), latest),
                 blocks,
                 references_group: matches!(rule.peer, RulePeer::Group { .. }),
                 interfaces: attached.get(group.id.as_str()).cloned().unwrap_or_default(),
@@ -261,24 +261,33 @@ fn rule_facts(
     facts
 }
 
-/// Traffic to these link-local services is never logged, and security groups do not filter it (domain C.1).
+/// Traffic to these services is never logged, and security groups do not filter it (domain C.1; VPC user guide,
+/// "flow log limitations"). The Amazon DNS server is at 169.254.169.253 and at each VPC's base address plus two.
 fn invisible(
     direction: Direction,
     ports: Option<(u16, u16)>,
     blocks: Option<&[IpNet]>,
+    inventory: &Inventory,
 ) -> Option<&'static str> {
     if direction == Direction::Inbound {
         return None;
     }
-    let only = |text: &str| {
-        blocks.is_some_and(|b| {
-            !b.is_empty() && b.iter().all(|net| net.prefix_len() == 32 && net.addr().to_string() == text)
-        })
+    let resolvers = inventory.vpcs.values().flat_map(|v| &v.cidrs).filter_map(|block| match block {
+        IpNet::V4(net) => u32::from(net.network()).checked_add(2).map(std::net::Ipv4Addr::from),
+        IpNet::V6(_) => None,
+    });
+    let resolvers: Vec<std::net::IpAddr> = resolvers.map(std::net::IpAddr::V4).collect();
+    let only = |known: &dyn Fn(std::net::IpAddr) -> bool| {
+        blocks
+            .is_some_and(|b| !b.is_empty() && b.iter().all(|net| net.prefix_len() == 32 && known(net.addr())))
     };
+    let is = |text: &'static str| move |a: std::net::IpAddr| a.to_string() == text;
     match ports {
-        Some((80, 80)) if only("169.254.169.254") => Some("instance metadata traffic is never logged"),
-        Some((123, 123)) if only("169.254.169.123") => Some("Amazon Time Sync traffic is never logged"),
-        Some((53, 53)) if only("169.254.169.253") => Some("Amazon DNS traffic is never logged"),
+        Some((80, 80)) if only(&is("169.254.169.254")) => Some("instance metadata traffic is never logged"),
+        Some((123, 123)) if only(&is("169.254.169.123")) => Some("Amazon Time Sync traffic is never logged"),
+        Some((53, 53)) if only(&|a| is("169.254.169.253")(a) || resolvers.contains(&a)) => {
+            Some("Amazon DNS traffic is never logged")
+        }
         _ => None,
     }
 }

@@ -75,3 +75,12 @@ fn a_cut_document_is_truncated() {
     assert_eq!((decoder.tally().lines, decoder.tally().truncated), (2, 1));
     assert!(decoder.tally().is_conserved());
 }
+
+/// Found by fuzzing: blanks that came in a chunk of their own were counted as lines.
+#[test]
+fn blanks_before_a_document_are_no_lines() {
+    let options = DecodeOptions { max_line_bytes: 20, ..engine() };
+    let outcome = decode(format!("\0\n{}\n  [\0", " ".repeat(30)), &options);
+    assert_eq!(outcome.reasons(), [(1, "JSON document ends early")]);
+    assert_eq!(outcome.tally.lines, 1);
+}

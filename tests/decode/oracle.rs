@@ -212,7 +212,7 @@ fn value(field: &str, dice: u64, other: u64, odd: bool) -> String {
         // Now and then longer than the short way takes.
         _ if odd => "x".repeat(if dice.is_multiple_of(5) { 500 } else { dice as usize % 70 + 1 }),
         // Mostly the same as in the row before, as in real logs.
-        _ if dice % 8 > 0 => "vpc-0461a0610".to_owned(),
+        _ if !dice.is_multiple_of(8) => "vpc-0461a0610".to_owned(),
         _ => ["-", "a", "vpc-0461a0611", "us-east-1"][other as usize % 4].to_owned(),
     }
 }

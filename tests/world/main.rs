@@ -6,6 +6,16 @@
 //! world --bench N --out DIR [--format v2|v3|v5] [--seed N]
 //! ```
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "test code fails by panicking and talks to whoever runs it"
+)]
+
 #[path = "mod.rs"]
 mod world;
 

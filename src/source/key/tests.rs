@@ -1,3 +1,5 @@
+//! Keys as AWS delivers them, and names that only look like them.
+
 use super::{KeyParts, identity};
 
 const FILE: &str = "123456789012_vpcflowlogs_us-east-1_fl-1234abcd_20180620T1620Z_fe123456";

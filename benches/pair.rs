@@ -20,6 +20,7 @@ use flowgate::source::Selection;
     missing_docs,
     unused_imports,
     clippy::expect_used,
+    clippy::needless_pass_by_value,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "its tests are not built without a harness"

@@ -10,7 +10,15 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use flowgate::pipeline::{AnalyzeConfig, Silent, analyze};
 use flowgate::source::Selection;
 
-#[allow(missing_docs, dead_code, unused_imports, reason = "its tests are not built without a harness")]
+#[allow(
+    missing_docs,
+    unused_imports,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "its tests are not built without a harness"
+)]
 #[path = "../tests/world/mod.rs"]
 mod world;
 

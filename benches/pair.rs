@@ -16,7 +16,15 @@ use flowgate::decode::{DecodeError, DecodeOptions, Decoder, pump, reader};
 use flowgate::pipeline::{AnalyzeConfig, Silent, analyze};
 use flowgate::source::Selection;
 
-#[allow(missing_docs, dead_code, unused_imports, reason = "its tests are not built without a harness")]
+#[allow(
+    missing_docs,
+    unused_imports,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "its tests are not built without a harness"
+)]
 #[path = "../tests/world/mod.rs"]
 mod world;
 

@@ -68,7 +68,7 @@ fn output(place: &Place, threads: usize, name: &str) -> Vec<String> {
 
 /// Evidence, verdicts with reasons, blocked replies, numbers of permitting rules. What is not here needs
 /// dated inventories, or encryption controls.
-const EVERYTHING: [&str; 32] = [
+const EVERYTHING: [&str; 33] = [
     "tcp-flags",
     "one-way",
     "order",
@@ -91,6 +91,7 @@ const EVERYTHING: [&str; 32] = [
     "misdropped",
     "not-evaluable interface-unknown",
     "not-evaluable local-side-unknown",
+    "not-evaluable self-traffic",
     "not-evaluable inventory-gap",
     "network-acl-in",
     "network-acl-out",

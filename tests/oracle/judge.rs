@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
 
-use super::cut::{Connection, Seen, Terms, cut};
+use super::cut::{Connection, Seen, Terms, answers, cut, opens};
 use super::model::{Config, Record, Silence};
 use super::opener::{Around, opener};
 use super::rules::{Decision, Opening, decide};
@@ -106,7 +106,7 @@ pub fn judge(config: &Config, records: &[Record], silences: &[Silence]) -> (Vec<
             once.push(record.clone());
         }
     }
-    // Both directions of a tuple side by side, in the order of time. Beyond (start, end, accepted first) the order has
+    // Both directions of a tuple side by side, in the order of time. Beyond (start, handshake, end, accepted first) the order has
     // no meaning; it only has to be the engine's.
     let mut tuples: BTreeMap<(usize, End, End, u8), Vec<Record>> = BTreeMap::new();
     for record in &once {
@@ -116,11 +116,19 @@ pub fn judge(config: &Config, records: &[Record], silences: &[Silence]) -> (Vec<
     }
     for (&(_, low, _, _), list) in &mut tuples {
         list.sort_by_key(|r| {
+            // A SYN goes before the SYN-ACK of the same second, and that before the rest.
+            let handshake = if opens(r) {
+                0
+            } else if answers(r) {
+                1
+            } else {
+                2
+            };
             let from_high = ends(r).0 != low;
             let bpa = !r.accepted && r.blocked_public_access;
             let direction = (r.egress == Some(true), r.egress == Some(false));
             (
-                (r.start, r.end, !r.accepted),
+                (r.start, handshake, r.end, !r.accepted),
                 (bpa, r.flags.is_some(), direction, from_high),
                 (r.flags, r.packets, r.bytes),
             )
@@ -175,7 +183,14 @@ pub fn judge(config: &Config, records: &[Record], silences: &[Silence]) -> (Vec<
             };
             let (direction, evidence) =
                 if told.is_some() { opener(&connection, &around) } else { (None, "none") };
-            let verdict = verdict(&connection, protocol, told.is_some(), direction, &inbound, &outbound);
+            let to_itself = local.1 == remote.0;
+            let mut verdict = verdict(&connection, protocol, told.is_some(), direction, &inbound, &outbound);
+            if to_itself {
+                // Both directions of a rule would apply at once.
+                let rules = BTreeSet::new();
+                verdict =
+                    Verdict { word: "not-evaluable", reason: "self-traffic", rules, blocked_reply: None };
+            }
             let accepted: Vec<&Record> =
                 connection.seen.iter().map(|s| &s.record).filter(|r| r.accepted).collect();
             let bytes = accepted.iter().map(|r| r.bytes).sum();
@@ -258,9 +273,7 @@ fn verdict(
         return match (inbound.permits(), outbound.permits()) {
             // Explained either way, but no rule can be credited.
             (true, true) => plain("permitted", ""),
-            (false, false) if !inbound.unresolved && !outbound.unresolved => {
-                Verdict { rules: inbound.rules.clone(), ..plain("escaped", "no-rule") }
-            }
+            (false, false) if !inbound.unresolved && !outbound.unresolved => plain("escaped", "no-rule"),
             _ => plain("escaped", "opener-unknown"),
         };
     };

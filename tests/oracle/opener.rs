@@ -138,6 +138,17 @@ impl Opinions {
 pub fn opener(connection: &Connection, around: &Around<'_>) -> Told {
     let ported = around.protocol == 6 || around.protocol == 17;
     let same_port = ported && around.local_port == around.remote_port;
+    let first =
+        |inward: bool| connection.seen.iter().filter(|s| s.inward == inward).map(|s| s.record.start).min();
+    if !connection.any_accepted()
+        && let (Some(i), Some(o)) = (first(true), first(false))
+    {
+        // Refused both ways: two attempts counted as one, unless TCP flags tell more.
+        let flagged = |inward| connection.pick(inward, false).iter().all(|r| r.flags.is_some());
+        if around.protocol != 6 || !flagged(true) && !flagged(false) {
+            return (Some(i <= o), "first-packet");
+        }
+    }
     let opinions = Opinions::of(around);
     if let Some((inbound, evidence)) = from_traffic(connection, around.protocol) {
         let rejected = connection.seen.iter().any(|s| !s.record.accepted);
@@ -145,7 +156,10 @@ pub fn opener(connection: &Connection, around: &Around<'_>) -> Told {
             return (Some(inbound), evidence);
         }
         // Accepted one way: the request, or the answers to requests that were not captured.
-        if opinions.fan == Some(!inbound) {
+        if opinions.only == Some(inbound) {
+            return (Some(inbound), "one-way");
+        }
+        if opinions.fan == Some(!inbound) && !same_port {
             return (Some(!inbound), "fan-in");
         }
         if opinions.only != Some(!inbound) {
@@ -169,9 +183,6 @@ pub fn opener(connection: &Connection, around: &Around<'_>) -> Told {
         return (None, "none");
     }
     if same_port {
-        let first = |inward: bool| {
-            connection.seen.iter().filter(|s| s.inward == inward).map(|s| s.record.start).min()
-        };
         return match (first(true), first(false)) {
             (Some(i), Some(o)) if i != o => (Some(i < o), "first-packet"),
             _ => (None, "none"),

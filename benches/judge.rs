@@ -1,7 +1,9 @@
 //! The cost of a judged connection must not grow with the number of rules.
 //!
-//! `cargo bench --bench judge`: one interface whose five groups hold 10, 1,000 and 100,000 rules (AWS allows 1,000
-//! per interface). The same connections are judged against each; the last lines are the cost of one and its ratio.
+//! `cargo bench --bench judge`: inventories of 10, 1,000 and 100,000 rules in groups of at most 60 (the quota), five
+//! groups to an interface, on up to 15,000 interfaces; connections come in the order of interfaces and addresses, as
+//! pairing hands them over. `one interface` puts all 100,000 rules on a single one, a hundred times what AWS allows. The last lines
+//! are the cost of one connection and its ratio to that with 10 rules.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails may panic")]
 #![allow(clippy::print_stdout, reason = "the ratio is no figure that criterion knows")]
@@ -18,9 +20,19 @@ use flowgate::inventory::{
 };
 use flowgate::policy::{Policy, Verdict};
 
-const CONNECTIONS: usize = 10_000;
-const SIZES: [usize; 3] = [10, 1_000, 100_000];
+/// In all; the largest case has a hundred for each interface, which is a quiet quarter of an hour.
+const CONNECTIONS: usize = 1_500_000;
+const TEMPLATES: usize = 1_000;
 const GROUPS: usize = 5;
+const QUOTA: usize = 60;
+
+/// Name, rules, rules per group, interfaces.
+const CASES: [(&str, usize, usize, usize); 4] = [
+    ("10 rules", 10, 2, 1),
+    ("1,000 rules", 1_000, QUOTA, 150),
+    ("100,000 rules", 100_000, QUOTA, 15_000),
+    ("100,000 on one interface", 100_000, 20_000, 1),
+];
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, the same on every machine.
 struct Random(u64);
@@ -41,13 +53,15 @@ impl Random {
 
 /// What each size has: the first rules let the web in from everywhere and one /8 to ssh, the rest are blocks from
 /// /16 to /32 with ports of their own.
-fn policy(rules: usize) -> Policy {
+fn policy(rules: usize, per_group: usize, interfaces: usize) -> Policy {
     let mut random = Random(11);
     let mut inventory = Inventory::default();
-    for group in 0..GROUPS {
-        let id = format!("sg-{group}");
-        let mine = (group..rules).step_by(GROUPS).map(|n| {
-            let (net, ports) = match n {
+    let groups = rules.div_ceil(per_group);
+    for group in 0..groups {
+        let id = format!("sg-{group:05}");
+        let mine = (group..rules).step_by(groups).map(|n| {
+            // Every group has the two broad rules, so that as much is permitted whatever the size.
+            let (net, ports) = match n / groups {
                 0 => ("0.0.0.0/0".parse().unwrap(), (443, 443)),
                 1 => ("10.0.0.0/8".parse().unwrap(), (22, 22)),
                 _ => {
@@ -72,14 +86,21 @@ fn policy(rules: usize) -> Policy {
         let group = SecurityGroup { id: id.clone(), rules: mine.collect(), ..SecurityGroup::default() };
         inventory.security_groups.insert(id, group);
     }
-    let interface = NetworkInterface {
-        id: "eni-1".into(),
-        subnet: Some("subnet-1".into()),
-        groups: inventory.security_groups.keys().cloned().collect(),
-        addresses: vec!["10.0.0.5".parse().unwrap()],
-        ..NetworkInterface::default()
-    };
-    inventory.interfaces.insert("eni-1".into(), interface);
+    let names: Vec<String> = (0..interfaces).map(|i| format!("eni-{i:05}")).collect();
+    for (i, id) in names.iter().enumerate() {
+        let member = |g: usize| format!("sg-{:05}", (i + g) % groups);
+        let mut own: Vec<String> = (0..GROUPS).map(member).collect();
+        own.sort();
+        own.dedup();
+        let interface = NetworkInterface {
+            id: id.clone(),
+            subnet: Some("subnet-1".into()),
+            groups: own,
+            addresses: vec!["10.0.0.5".parse().unwrap()],
+            ..NetworkInterface::default()
+        };
+        inventory.interfaces.insert(id.clone(), interface);
+    }
     let subnet =
         Subnet { id: "subnet-1".into(), cidrs: vec!["10.0.0.0/24".parse().unwrap()], ..Subnet::default() };
     inventory.subnets.insert("subnet-1".into(), subnet);
@@ -99,14 +120,14 @@ fn policy(rules: usize) -> Policy {
         ..NetworkAcl::default()
     };
     inventory.network_acls.insert("acl-1".into(), acl);
-    Policy::new(&Timeline::new(vec![inventory]), &["eni-1".to_owned()])
+    Policy::new(&Timeline::new(vec![inventory]), &names)
 }
 
 /// Accepted inbound connections, half of them from within 10.0.0.0/8, a third to 443.
 fn connections() -> Vec<Connection> {
     let mut random = Random(5);
     let part = Part { records: 1, packets: 5, bytes: 400, first: 60, last: 90, syn: true, ..Part::default() };
-    (0..CONNECTIONS)
+    (0..TEMPLATES)
         .map(|_| {
             let bits = random.next() as u32;
             let remote = if random.below(2) == 0 { 0x0a00_0000 | bits >> 8 } else { bits };
@@ -132,35 +153,44 @@ fn connections() -> Vec<Connection> {
         .collect()
 }
 
-fn judge_all(policy: &Policy, connections: &[Connection]) -> usize {
-    let permitted = |c: &&Connection| policy.judge(black_box(c), 0).verdict == Verdict::Permitted;
-    connections.iter().filter(permitted).count()
+/// Judges interface after interface, in runs of a hundred connections in the order of their remote addresses: pairing
+/// sorts by tuple.
+fn judge_all(policy: &Policy, templates: &[Connection], interfaces: usize) -> usize {
+    let permitted = |n: &usize| {
+        let (run, place) = (n / 100, n % 100);
+        let mut connection = templates[place * (TEMPLATES / 100) + run % (TEMPLATES / 100)];
+        connection.interface = (n * interfaces / CONNECTIONS) as u32;
+        policy.judge(black_box(&connection), 0).verdict == Verdict::Permitted
+    };
+    (0..CONNECTIONS).filter(permitted).count()
 }
 
 fn judge(c: &mut Criterion) {
-    let connections = connections();
-    let policies: Vec<(usize, Policy)> = SIZES.iter().map(|&n| (n, policy(n))).collect();
+    let mut templates = connections();
+    templates.sort_by_key(|c| c.remote);
+    let cases: Vec<(&str, Policy, usize)> =
+        CASES.iter().map(|&(name, rules, per_group, n)| (name, policy(rules, per_group, n), n)).collect();
     let mut group = c.benchmark_group("judge");
     group.sample_size(10).throughput(Throughput::Elements(CONNECTIONS as u64));
-    for (size, policy) in &policies {
-        assert!(
-            judge_all(policy, &connections) > CONNECTIONS / 4,
-            "too little is permitted to be of interest"
-        );
-        group.bench_function(BenchmarkId::new("rules", size), |b| b.iter(|| judge_all(policy, &connections)));
+    for (name, policy, interfaces) in &cases {
+        let permitted = judge_all(policy, &templates, *interfaces);
+        assert!(permitted > CONNECTIONS / 4, "too little is permitted to be of interest");
+        group.bench_function(BenchmarkId::from_parameter(name), |b| {
+            b.iter(|| judge_all(policy, &templates, *interfaces));
+        });
     }
     group.finish();
-    let cost = |policy: &Policy| {
+    let cost = |policy: &Policy, interfaces: usize| {
         let once = || {
             let start = Instant::now();
-            black_box(judge_all(policy, &connections));
+            black_box(judge_all(policy, &templates, interfaces));
             start.elapsed()
         };
-        (0..30).map(|_| once()).min().unwrap().as_nanos() as f64 / CONNECTIONS as f64
+        (0..10).map(|_| once()).min().unwrap().as_nanos() as f64 / CONNECTIONS as f64
     };
-    let costs: Vec<(usize, f64)> = policies.iter().map(|(size, policy)| (*size, cost(policy))).collect();
-    for (size, cost) in &costs {
-        println!("judge: {size:>6} rules: {cost:.0} ns a connection, {:.2} x", cost / costs[0].1);
+    let costs: Vec<(&str, f64)> = cases.iter().map(|(name, p, n)| (*name, cost(p, *n))).collect();
+    for (name, ns) in &costs {
+        println!("judge: {name}: {ns:.0} ns a connection, {:.2} x", ns / costs[0].1);
     }
 }
 

@@ -70,7 +70,8 @@ struct CompiledInterface {
     /// `None` for interfaces without security groups, which are judged by network ACL only.
     set: Option<usize>,
     acl: Option<usize>,
-    subnet: Vec<IpNet>,
+    /// Index into [`Compiled::subnets`], which interfaces share.
+    subnet: usize,
 }
 
 /// One observation, compiled.
@@ -81,6 +82,8 @@ pub(crate) struct Compiled {
     interfaces: Vec<Option<CompiledInterface>>,
     sets: Vec<GroupSet>,
     acls: Vec<CompiledAcl>,
+    /// Blocks of each subnet; the first is for interfaces whose subnet is unknown.
+    subnets: Vec<Vec<IpNet>>,
 }
 
 /// What the security groups say to one opening.
@@ -108,6 +111,10 @@ impl Compiled {
             }
             acls.push(CompiledAcl::new(acl));
         }
+        let subnet_numbers: BTreeMap<&str, usize> =
+            inventory.subnets.keys().enumerate().map(|(at, id)| (id.as_str(), at + 1)).collect();
+        let subnets =
+            std::iter::once(Vec::new()).chain(inventory.subnets.values().map(|s| s.cidrs.clone())).collect();
         let mut set_numbers: HashMap<&[String], usize> = HashMap::new();
         let mut sets = Vec::new();
         let interfaces = run
@@ -124,14 +131,11 @@ impl Compiled {
                 Some(CompiledInterface {
                     set,
                     acl: subnet.and_then(|s| acl_numbers.get(s).copied()),
-                    subnet: subnet
-                        .and_then(|s| inventory.subnets.get(s))
-                        .map(|s| s.cidrs.clone())
-                        .unwrap_or_default(),
+                    subnet: subnet.and_then(|s| subnet_numbers.get(s).copied()).unwrap_or(0),
                 })
             })
             .collect();
-        Self { observed_at: inventory.observed_at, interfaces, sets, acls }
+        Self { observed_at: inventory.observed_at, interfaces, sets, acls, subnets }
     }
 
     /// True when the inventory has this interface.
@@ -184,7 +188,7 @@ impl Compiled {
         let Some(compiled) = &self.interfaces[interface as usize] else { return AclVerdict::Unknown };
         let Some(acl) = compiled.acl else { return AclVerdict::Unknown };
         let address = address_from_bits(remote);
-        if compiled.subnet.iter().any(|net| net.contains(&address)) {
+        if self.subnets[compiled.subnet].iter().any(|net| net.contains(&address)) {
             return AclVerdict::NotAsked;
         }
         self.acls[acl].ask(direction, remote, protocol, port)

@@ -34,11 +34,22 @@ fn has_ports(protocol: u8) -> bool {
 /// Blocks with more claims than this get elementary port intervals instead of a scan.
 const SCAN: usize = 8;
 
-/// The claims on one block.
+/// A block: its parent, and where its claims are. Few claims lie side by side in [`RangeIndex::claims`], which keeps
+/// a lookup within a few cache lines; many have tables of their own.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    parent: u32,
+    /// Index of the first claim, or of the tables if `count` is [`NONE`].
+    first: u32,
+    count: u32,
+}
+
+/// The claims on a block that has many.
 #[derive(Debug)]
-enum Claims {
-    Few(Vec<Claim>),
-    Many { tcp: PortTable, udp: PortTable, other: Vec<Claim> },
+struct Tables {
+    tcp: PortTable,
+    udp: PortTable,
+    other: Vec<Claim>,
 }
 
 /// Elementary port intervals: `rules[i]` hold from `starts[i]` up to the next start.
@@ -80,27 +91,17 @@ impl PortTable {
     }
 }
 
-impl Claims {
-    fn new(claims: Vec<Claim>) -> Self {
-        if claims.len() <= SCAN {
-            return Self::Few(claims);
-        }
-        let tcp = PortTable::new(&claims, 6);
-        let udp = PortTable::new(&claims, 17);
-        let other = claims.into_iter().filter(|c| c.protocol.is_none_or(|p| !has_ports(p))).collect();
-        Self::Many { tcp, udp, other }
+impl Tables {
+    fn new(claims: &[Claim]) -> Self {
+        let other = claims.iter().filter(|c| c.protocol.is_none_or(|p| !has_ports(p))).copied().collect();
+        Self { tcp: PortTable::new(claims, 6), udp: PortTable::new(claims, 17), other }
     }
 
     fn collect(&self, protocol: u8, port: u16, out: &mut Vec<u32>) {
-        match self {
-            Self::Few(claims) => {
-                out.extend(claims.iter().filter(|c| c.holds(protocol, port)).map(|c| c.rule));
-            }
-            Self::Many { tcp, .. } if protocol == 6 => out.extend(tcp.at(port)),
-            Self::Many { udp, .. } if protocol == 17 => out.extend(udp.at(port)),
-            Self::Many { other, .. } => {
-                out.extend(other.iter().filter(|c| c.holds(protocol, port)).map(|c| c.rule));
-            }
+        match protocol {
+            6 => out.extend(self.tcp.at(port)),
+            17 => out.extend(self.udp.at(port)),
+            _ => out.extend(self.other.iter().filter(|c| c.holds(protocol, port)).map(|c| c.rule)),
         }
     }
 }
@@ -140,7 +141,9 @@ pub(crate) struct RangeIndex<K> {
     starts: Vec<K>,
     /// Innermost block of each elementary interval.
     blocks: Vec<u32>,
-    nodes: Vec<(u32, Claims)>,
+    nodes: Vec<Block>,
+    claims: Vec<Claim>,
+    tables: Vec<Tables>,
     /// `top[t]` is the number of starts whose top 16 bits are below `t`.
     top: Vec<u32>,
 }
@@ -148,7 +151,14 @@ pub(crate) struct RangeIndex<K> {
 impl<K: Key> RangeIndex<K> {
     /// `blocks` maps CIDR ranges to the claims on them. Ranges must be nested or disjoint.
     pub fn new(blocks: BTreeMap<(K, std::cmp::Reverse<K>), Vec<Claim>>) -> Self {
-        let mut index = Self { starts: Vec::new(), blocks: Vec::new(), nodes: Vec::new(), top: Vec::new() };
+        let mut index = Self {
+            starts: Vec::new(),
+            blocks: Vec::new(),
+            nodes: Vec::new(),
+            claims: Vec::new(),
+            tables: Vec::new(),
+            top: Vec::new(),
+        };
         let mut open: Vec<(K, u32)> = Vec::new();
         for ((low, std::cmp::Reverse(high)), mut claims) in blocks {
             index.close(&mut open, Some(low));
@@ -156,7 +166,15 @@ impl<K: Key> RangeIndex<K> {
             claims.dedup();
             let number = u32::try_from(index.nodes.len()).unwrap_or(NONE);
             let parent = open.last().map_or(NONE, |&(_, node)| node);
-            index.nodes.push((parent, Claims::new(claims)));
+            let place = |len: usize| u32::try_from(len).unwrap_or(NONE);
+            let (first, count) = if claims.len() > SCAN {
+                index.tables.push(Tables::new(&claims));
+                (place(index.tables.len() - 1), NONE)
+            } else {
+                index.claims.extend_from_slice(&claims);
+                (place(index.claims.len() - claims.len()), place(claims.len()))
+            };
+            index.nodes.push(Block { parent, first, count });
             index.begin(low, number);
             open.push((high, number));
         }
@@ -211,9 +229,14 @@ impl<K: Key> RangeIndex<K> {
         let Some(at) = after.checked_sub(1) else { return };
         let mut block = self.blocks[at];
         while block != NONE {
-            let (parent, claims) = &self.nodes[block as usize];
-            claims.collect(protocol, port, out);
-            block = *parent;
+            let Block { parent, first, count } = self.nodes[block as usize];
+            if count == NONE {
+                self.tables[first as usize].collect(protocol, port, out);
+            } else {
+                let claims = &self.claims[first as usize..][..count as usize];
+                out.extend(claims.iter().filter(|c| c.holds(protocol, port)).map(|c| c.rule));
+            }
+            block = parent;
         }
     }
 }

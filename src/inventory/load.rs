@@ -104,6 +104,9 @@ pub enum SkipReason {
     OtherShape,
     /// The recorded reply of a call that failed.
     ErrorReply,
+    /// Entries of a prefix list that neither a member nor the name of the file or its directory names. Which rules
+    /// they belong to must not be guessed.
+    UnnamedPrefixList,
 }
 
 /// Loads inventory from files and directories (recursively) of AWS CLI or API output in JSON.
@@ -270,7 +273,10 @@ fn extract(path: &Path, named: bool, hints: &Hints, options: &LoadOptions) -> Re
             }
             Err(error) => return Err(not_json(&error)),
         };
-        extract.document(&Node::root(&document), hints)?;
+        match extract.document(&Node::root(&document), hints) {
+            Err(Problem::UnnamedPrefixList) => return Ok(Found::Nothing(SkipReason::UnnamedPrefixList)),
+            other => other?,
+        }
     }
     Ok(if !extract.seen.is_empty() {
         Found::Facts(extract)

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use flowgate::inventory::{InventoryError, Kind, LoadOptions, RulePeer, SkipReason, load};
+use flowgate::inventory::{InventoryError, Kind, LoadOptions, RulePeer, SkipReason, check, load};
 use serde_json::{Value, json};
 
 use super::World;
@@ -169,8 +169,12 @@ fn entries_of_prefix_lists_find_their_list() {
     let list = &latest.prefix_lists["pl-0000000a"];
     assert_eq!((list.account.as_deref(), list.max_entries), (Some("AWS"), Some(7)));
 
-    let unnamed = World::new().with("entries.json", entries("10.0.0.0/8")).failure();
-    assert!(unnamed.starts_with("bad inventory file: entries.json: holds prefix list entries"), "{unnamed}");
+    // Whose entries these are must not be guessed, and their being there must not be hidden.
+    let unnamed = World::new().with("entries.json", entries("10.0.0.0/8")).load();
+    assert_eq!(unnamed.report.skipped[0].reason, SkipReason::UnnamedPrefixList);
+    let gaps = check(&unnamed).gaps;
+    let gap = gaps.iter().find(|g| g.code == "unnamed-prefix-list-entries").unwrap();
+    assert!(gap.message.contains("without saying of which") && gap.next.contains("Rename"), "{gap:?}");
 }
 
 #[test]

@@ -104,6 +104,11 @@ pub(super) fn find(report: &LoadReport, observations: &[(&ObservationReport, &In
     gaps.about("not-json-files", Info, None, skipped(SkipReason::NotJson), message, keep);
     let message = "file(s) hold the reply of an API call that failed; what it asked for is missing.";
     gaps.about("error-replies", Low, None, skipped(SkipReason::ErrorReply), message, "Repeat the calls.");
+    let message =
+        "file(s) hold entries of a prefix list without saying of which; rules that use it can't be resolved.";
+    let rename = "Rename each file (or its directory) after its list, e.g. pl-0123456789abcdef0.json.";
+    let unnamed = skipped(SkipReason::UnnamedPrefixList);
+    gaps.about("unnamed-prefix-list-entries", Medium, None, unnamed, message, rename);
     let message = "bad file(s) were left out; what they hold is missing.";
     let bad = report.bad.iter().map(ToString::to_string);
     gaps.about("bad-files", High, None, bad, message, "Repair or replace the files.");

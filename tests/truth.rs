@@ -94,3 +94,54 @@ fn parquet_says_the_same_as_text() {
     assert_eq!(text.connections, parquet.connections);
     assert_eq!(text.rules, parquet.rules);
 }
+
+/// A second flow log over the same interfaces writes the same traffic into objects of its own.
+#[test]
+fn overlapping_flow_logs_count_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = options(directory.path(), Format::V5, 9);
+    options.hours = 1.0;
+    world::generate(&options).unwrap();
+    let once = run(directory.path());
+    let mut copied = 0;
+    let mut folders = vec![directory.path().join("AWSLogs")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let flow_log = name.split('_').nth(3).unwrap();
+            assert!(flow_log.starts_with("fl-"), "{name}");
+            let other = name.replace(flow_log, "fl-0ffffffffffffffff");
+            std::fs::copy(&path, path.with_file_name(other)).unwrap();
+            copied += 1;
+        }
+    }
+    assert!(copied > 10);
+    let twice = run(directory.path());
+    assert_eq!(once.connections, twice.connections);
+    assert_eq!(once.rules, twice.rules);
+    let tally = &twice.conclusions.summary.tally;
+    assert_eq!(tally.duplicate, once.conclusions.summary.tally.records);
+    assert_eq!(tally.records, once.conclusions.summary.tally.records);
+}
+
+#[test]
+fn a_time_range_keeps_what_starts_in_it() {
+    let directory = tempfile::tempdir().unwrap();
+    world::generate(&options(directory.path(), Format::V5, 10)).unwrap();
+    let all = run(directory.path());
+    let window = all.conclusions.summary.window.unwrap();
+    let middle = window.start + 3600;
+    let mut config = compare::config(directory.path(), None);
+    config.selection.from = Some(middle);
+    config.selection.to = Some(middle + 600);
+    let part = flowgate::analyze(&config, None, &flowgate::Silent).unwrap().summary;
+    let seen = part.window.unwrap();
+    assert!(seen.start >= middle && seen.start < middle + 600, "{seen:?}");
+    assert!(part.tally.is_conserved() && part.tally.out_of_range > 0, "{:?}", part.tally);
+    assert!(part.tally.records > 0 && part.tally.records < all.conclusions.summary.tally.records / 6);
+}

@@ -20,7 +20,7 @@ pub enum Evidence {
     ConfiguredService,
     /// A well-known service port against an ephemeral one.
     ServicePort,
-    /// The same port at both ends, and one side's first packet came first.
+    /// Refused both ways, and one side's first packet came first.
     FirstPacket,
     /// Nothing decided.
     None,
@@ -200,6 +200,13 @@ pub(crate) fn decide(
         Some((direction, Evidence::OneWay)) if may_be_half(segment, context) => {
             return one_way(direction, &Opinions::new(context, &hints()), symmetric(context));
         }
+        Some((direction, Evidence::Order)) => {
+            // A lost record makes the other direction seem first: order alone must not accuse.
+            if Opinions::new(context, &hints()).only == Some(direction.reverse()) {
+                return (None, Evidence::None);
+            }
+            return (Some(direction), Evidence::Order);
+        }
         Some((direction, evidence)) => return (Some(direction), evidence),
         None => {}
     }
@@ -209,7 +216,7 @@ pub(crate) fn decide(
     }
     if symmetric(context) {
         // The same port at both ends: rules, ports and counts say the same of either side.
-        return by_first_packet(segment);
+        return (None, Evidence::None);
     }
     if let Some(direction) = opinions.fan {
         // Fan-in and a rule made for the other end: the rule was written by somebody who knew.
@@ -283,11 +290,11 @@ impl Opinions {
     }
 }
 
-/// Accepted traffic one way without a handshake: an opening that nobody answered, or the half of an exchange
-/// whose other half was not captured (the log's edge, SKIPDATA, a missing file).
+/// Accepted traffic one way without a handshake: an opening that nobody answered (or whose answers were rejected), or
+/// the half of an exchange whose other half was not captured (the log's edge, SKIPDATA, a missing file).
 fn may_be_half(segment: &Segment, context: &Context) -> bool {
-    let accepted_only = !segment.parts[IN][1].any() && !segment.parts[OUT][1].any();
-    accepted_only && context.protocol.has_ports()
+    let any_accept = segment.parts[IN][0].any() || segment.parts[OUT][0].any();
+    any_accept && context.protocol.has_ports()
 }
 
 fn one_way(direction: Direction, opinions: &Opinions, symmetric: bool) -> (Option<Direction>, Evidence) {

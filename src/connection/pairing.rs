@@ -74,14 +74,11 @@ impl Connection {
         }
     }
 
-    /// What happened to the opening: accepted if any packet in its direction was, or if it was answered (the
-    /// opening itself may not have been captured).
+    /// What happened to the opening: accepted if any packet was, whichever way. What is rejected is not answered, so
+    /// an accepted answer tells of an accepted opening, captured or not.
     #[must_use]
     pub fn action(&self) -> Action {
-        let accepted = match self.opener {
-            Some(_) => self.forward()[0].any() || (self.backward()[0].any() && !self.forward()[1].any()),
-            None => self.inward[0].any() || self.outward[0].any(),
-        };
+        let accepted = self.inward[0].any() || self.outward[0].any();
         if accepted { Action::Accept } else { Action::Reject }
     }
 

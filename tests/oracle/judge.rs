@@ -213,7 +213,7 @@ pub fn judge(config: &Config, records: &[Record], silences: &[Silence]) -> (Vec<
                 end: connection.end(),
                 direction: direction.map(|d| if d { "inbound" } else { "outbound" }.to_owned()),
                 evidence: evidence.to_owned(),
-                action: if accepts(&connection, direction) { "accept" } else { "reject" }.to_owned(),
+                action: if connection.any_accepted() { "accept" } else { "reject" }.to_owned(),
                 verdict: verdict.word.to_owned(),
                 reason: verdict.reason.to_owned(),
                 rules: verdict.rules,
@@ -224,17 +224,6 @@ pub fn judge(config: &Config, records: &[Record], silences: &[Silence]) -> (Vec<
     }
     rows.sort();
     (rows, usage)
-}
-
-/// What became of the opening: accepted if it was, or if it was answered.
-fn accepts(connection: &Connection, direction: Option<bool>) -> bool {
-    match direction {
-        None => connection.any_accepted(),
-        Some(inbound) => {
-            !connection.pick(inbound, true).is_empty()
-                || (!connection.pick(!inbound, true).is_empty() && connection.pick(inbound, false).is_empty())
-        }
-    }
 }
 
 struct Verdict {
@@ -259,7 +248,7 @@ fn verdict(
     if connection.seen.is_empty() {
         return plain("rejected", "late-packet");
     }
-    let accepted = accepts(connection, direction);
+    let accepted = connection.any_accepted();
     if !accepted && connection.blocked_public_access {
         return plain("rejected", "block-public-access");
     }

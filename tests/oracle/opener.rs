@@ -151,8 +151,10 @@ pub fn opener(connection: &Connection, around: &Around<'_>) -> Told {
     }
     let opinions = Opinions::of(around);
     if let Some((inbound, evidence)) = from_traffic(connection, around.protocol) {
-        let rejected = connection.seen.iter().any(|s| !s.record.accepted);
-        if evidence != "one-way" || rejected || !ported {
+        if evidence == "order" && opinions.only == Some(!inbound) {
+            return (None, "none");
+        }
+        if evidence != "one-way" || !connection.any_accepted() || !ported {
             return (Some(inbound), evidence);
         }
         // Accepted one way: the request, or the answers to requests that were not captured.
@@ -183,10 +185,7 @@ pub fn opener(connection: &Connection, around: &Around<'_>) -> Told {
         return (None, "none");
     }
     if same_port {
-        return match (first(true), first(false)) {
-            (Some(i), Some(o)) if i != o => (Some(i < o), "first-packet"),
-            _ => (None, "none"),
-        };
+        return (None, "none");
     }
     if let Some(inbound) = opinions.fan
         && (opinions.specific != Some(!inbound) || opinions.ports == Some(inbound))

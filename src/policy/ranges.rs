@@ -132,8 +132,9 @@ impl Key for u128 {
 }
 
 const NONE: u32 = u32::MAX;
-/// Sets with more intervals than this get a table on the top 16 bits.
-const TABLE: usize = 512;
+/// Sets with more intervals than this get a table on the top 16 bits. The table takes 256 KiB: it has to be small
+/// beside the set, and the sets of ordinary interfaces, of which there are thousands, must not have one.
+const TABLE: usize = 16_384;
 
 /// See the module's description.
 #[derive(Debug)]
@@ -328,15 +329,15 @@ mod tests {
     #[test]
     fn large_sets_use_the_table_and_still_agree() {
         let mut blocks = Blocks::default();
-        for i in 0..2000_u32 {
+        for i in 0..20_000_u32 {
             let net = ipnet::Ipv4Net::new((0x0a00_0000 + i * 256).into(), 24).unwrap();
             blocks.add(&ipnet::IpNet::V4(net), claim(Some(6), 443, 443, i));
         }
-        blocks.add(&"0.0.0.0/0".parse().unwrap(), claim(None, 0, 0, 9999));
+        blocks.add(&"0.0.0.0/0".parse().unwrap(), claim(None, 0, 0, 99_999));
         let (index, v6) = blocks.index();
         assert!(!index.top.is_empty());
         for (address, expect) in
-            [(0x0a00_0105, vec![1, 9999]), (0x0900_0000, vec![9999]), (u32::MAX, vec![9999])]
+            [(0x0a00_0105, vec![1, 99_999]), (0x0900_0000, vec![99_999]), (u32::MAX, vec![99_999])]
         {
             let mut found = Vec::new();
             index.collect(address, 6, 443, &mut found);

@@ -84,6 +84,7 @@
 //! # Ok::<(), flowgate::AnalyzeError>(())
 //! ```
 
+pub mod aws;
 pub mod cli;
 pub mod connection;
 pub mod decode;

@@ -121,6 +121,7 @@ impl Check {
             accounts: arguments.accounts.clone(),
             regions: arguments.regions.clone(),
             flow_logs: arguments.flow_logs.clone(),
+            interfaces: Vec::new(),
         }
     }
 

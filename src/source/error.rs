@@ -3,6 +3,7 @@
 use std::io;
 
 use super::{Pruned, Selection};
+use crate::aws::{ConnectError, Failure};
 
 /// A failure to find or read an object. Every text names the object and the next step.
 #[derive(Debug, thiserror::Error)]
@@ -78,6 +79,45 @@ pub enum SourceError {
         expected: u64,
         /// Bytes that arrived.
         got: u64,
+    },
+    /// An object is not the one that was listed: it was replaced while it was read.
+    #[error("{name}: was replaced while it was read; run again when nothing rewrites logs")]
+    Replaced {
+        /// The object.
+        name: String,
+    },
+    /// All bytes arrived, and they are not those that were stored.
+    #[error(
+        "{name}: its {algorithm} checksum is wrong; run again, and if that does not help, deliver it anew"
+    )]
+    Checksum {
+        /// The object.
+        name: String,
+        /// Which checksum.
+        algorithm: &'static str,
+    },
+    /// An AWS service, or the way to it, said no.
+    #[error("{name}: {failure}; {next}")]
+    Aws {
+        /// The object, bucket or log group.
+        name: String,
+        /// What was said.
+        failure: Box<Failure>,
+        /// What to do.
+        next: String,
+    },
+    /// AWS can't even be tried.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A part of a log group, bucket or listing can't be made sense of.
+    #[error("{name}: {problem}; {next}")]
+    Unusable {
+        /// What was read or listed.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+        /// What to do.
+        next: String,
     },
     /// Standard input was asked for a second time.
     #[error("-: standard input can be read only once; save it to a file to read it again")]

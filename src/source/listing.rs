@@ -1,6 +1,6 @@
 //! What a source found, what it passed over and why.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 
 use super::name::LOOKED_FOR;
@@ -13,6 +13,8 @@ pub struct Listing {
     pub objects: Vec<Object>,
     /// What was seen and will not be fetched, sorted by name.
     pub skipped: Vec<Skipped>,
+    /// How many more were passed over than [`skipped`](Self::skipped) names.
+    pub more_skipped: u64,
     /// How many objects the selection left out.
     pub pruned: Pruned,
     /// What could not be listed. Not empty means that the run can't be complete.
@@ -82,44 +84,105 @@ impl Listing {
     /// object, sorts, and turns an empty result into an error. `looked_in` names the place for it.
     #[must_use]
     pub fn build(
-        found: Vec<Object>,
+        mut found: Vec<Object>,
         skipped: Vec<Skipped>,
-        mut errors: Vec<SourceError>,
+        errors: Vec<SourceError>,
         selection: &Selection,
         looked_in: &str,
     ) -> Self {
-        let mut pruned = Pruned::default();
-        let mut by_name = BTreeMap::new();
-        for object in found {
-            match selection.prunes(object.key.as_ref()) {
-                Some(reason) => pruned.add(reason),
-                None => {
-                    by_name.entry(object.name.clone()).or_insert(object);
-                }
-            }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        let mut sieve = Sieve::new(selection);
+        let objects: Vec<Object> = found.into_iter().filter_map(|object| sieve.offer(object)).collect();
+        let names: BTreeSet<&str> = objects.iter().map(|object| object.name.as_str()).collect();
+        sieve.skipped.extend(skipped.into_iter().filter(|skipped| !names.contains(skipped.name.as_str())));
+        sieve.errors = errors;
+        Self { objects, ..sieve.finish(looked_in) }
+    }
+}
+
+/// Chooses among objects as they are found, in the order of their names.
+#[derive(Debug)]
+pub(super) struct Sieve<'a> {
+    selection: &'a Selection,
+    last: String,
+    taken: u64,
+    /// By what is the same in every copy of a delivered object: the name of the first.
+    copies: HashMap<Box<str>, Box<str>>,
+    skipped: BTreeSet<Skipped>,
+    more_skipped: u64,
+    pruned: Pruned,
+    errors: Vec<SourceError>,
+}
+
+impl<'a> Sieve<'a> {
+    pub fn new(selection: &'a Selection) -> Self {
+        Self {
+            selection,
+            last: String::new(),
+            taken: 0,
+            copies: HashMap::new(),
+            skipped: BTreeSet::new(),
+            more_skipped: 0,
+            pruned: Pruned::default(),
+            errors: Vec::new(),
         }
-        let mut skipped: BTreeSet<Skipped> =
-            skipped.into_iter().filter(|skipped| !by_name.contains_key(&skipped.name)).collect();
-        let mut copies: BTreeMap<String, String> = BTreeMap::new();
-        let mut objects = Vec::with_capacity(by_name.len());
-        for (name, object) in by_name {
-            if let Some(identity) = key::identity(&name) {
-                if let Some(first) = copies.get(identity) {
-                    skipped.insert(Skipped { name, reason: SkipReason::SameObject { first: first.clone() } });
-                    continue;
-                }
-                copies.insert(identity.to_owned(), name);
-            }
-            objects.push(object);
+    }
+
+    /// The object, if it is of the selection and not found before.
+    pub fn offer(&mut self, object: Object) -> Option<Object> {
+        // Names come in order, so that a repetition follows its first.
+        if self.taken > 0 && object.name == self.last {
+            return None;
         }
-        if objects.is_empty() && errors.is_empty() {
+        if let Some(reason) = self.selection.prunes(object.key.as_ref()) {
+            self.pruned.add(reason);
+            return None;
+        }
+        if let Some(identity) = key::identity(&object.name) {
+            if let Some(first) = self.copies.get(identity) {
+                let reason = SkipReason::SameObject { first: first.to_string() };
+                self.skipped.insert(Skipped { name: object.name, reason });
+                return None;
+            }
+            self.copies.insert(identity.into(), object.name.as_str().into());
+        }
+        self.taken += 1;
+        self.last.clone_from(&object.name);
+        Some(object)
+    }
+
+    /// Notes something passed over; beyond `most` it is only counted.
+    pub fn skip(&mut self, skipped: Skipped, most: usize) {
+        if self.skipped.len() < most {
+            self.skipped.insert(skipped);
+        } else {
+            self.more_skipped += 1;
+        }
+    }
+
+    /// Notes what could not be listed.
+    pub fn error(&mut self, error: SourceError) {
+        self.errors.push(error);
+    }
+
+    /// The listing but for the objects, which were handed out. `looked_in` names the place, should it be empty.
+    pub fn finish(mut self, looked_in: &str) -> Listing {
+        if self.taken == 0 && self.errors.is_empty() {
             let looked_in = looked_in.to_owned();
-            errors.push(if pruned.total() > 0 {
-                SourceError::NothingSelected { looked_in, selection: Box::new(selection.clone()), pruned }
+            self.errors.push(if self.pruned.total() > 0 {
+                let selection = Box::new(self.selection.clone());
+                SourceError::NothingSelected { looked_in, selection, pruned: self.pruned }
             } else {
-                SourceError::NothingFound { looked_in, looked_for: LOOKED_FOR, skipped: skipped.len() }
+                let skipped = self.skipped.len() + usize::try_from(self.more_skipped).unwrap_or(usize::MAX);
+                SourceError::NothingFound { looked_in, looked_for: LOOKED_FOR, skipped }
             });
         }
-        Self { objects, skipped: skipped.into_iter().collect(), pruned, errors }
+        Listing {
+            objects: Vec::new(),
+            skipped: self.skipped.into_iter().collect(),
+            more_skipped: self.more_skipped,
+            pruned: self.pruned,
+            errors: self.errors,
+        }
     }
 }

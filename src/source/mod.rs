@@ -17,9 +17,11 @@ mod listing;
 pub mod local;
 pub mod memory;
 mod name;
+pub mod s3;
 mod selection;
 
 use std::future::Future;
+use std::ops::Range;
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -30,6 +32,7 @@ pub use key::KeyParts;
 pub use listing::{Listing, SkipReason, Skipped};
 pub use local::LocalSource;
 pub use memory::MemorySource;
+pub use s3::{S3Options, S3Source, S3Url};
 pub use selection::{PADDING_AFTER, PADDING_BEFORE, Pruned, Selection};
 
 /// What the methods of [`Source`] return: boxed, so that the trait can be used as `dyn Source`.
@@ -52,6 +55,41 @@ pub trait Source: Send + Sync {
     /// result.
     fn list<'a>(&'a self, selection: &'a Selection) -> BoxFuture<'a, Listing>;
 
+    /// Finds the same objects as [`list`](Self::list), in the same order, and sends each as soon as it is
+    /// known; the listing that is returned has none. A dropped receiver ends the search.
+    fn walk<'a>(&'a self, selection: &'a Selection, to: Sender<Object>) -> BoxFuture<'a, Listing> {
+        Box::pin(async move {
+            let mut listing = self.list(selection).await;
+            for object in std::mem::take(&mut listing.objects) {
+                if to.send(object).await.is_err() {
+                    break;
+                }
+            }
+            listing
+        })
+    }
+
+    /// Whether [`fetch_range`](Self::fetch_range) works for this object: its size is known, and any part
+    /// of it can be asked for.
+    fn has_ranges(&self, object: &Object) -> bool {
+        let _ = object;
+        false
+    }
+
+    /// Returns these bytes of an object that [`has_ranges`](Self::has_ranges): all of them.
+    ///
+    /// # Errors
+    ///
+    /// As [`fetch`](Self::fetch), and if the range reaches beyond the end.
+    fn fetch_range<'a>(
+        &'a self,
+        object: &'a Object,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<Bytes, SourceError>> {
+        let _ = range;
+        Box::pin(async move { Err(SourceError::UnknownObject { name: object.name.clone() }) })
+    }
+
     /// Sends the bytes of one object in order and returns how many were sent.
     ///
     /// The channel is bounded, so a slow receiver holds the reading back. A dropped receiver is no
@@ -64,15 +102,17 @@ pub trait Source: Send + Sync {
     fn fetch<'a>(&'a self, object: &'a Object, to: Sender<Bytes>) -> BoxFuture<'a, Result<u64, SourceError>>;
 }
 
-/// Something with bytes in it: a file, standard input, later an S3 object or a log stream.
+/// Something with bytes in it: a file, standard input, an S3 object, a slice of a log group.
 ///
 /// Sorts by name, and the name is unique within a [`Listing`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Object {
-    /// How the user sees it: the path, or [`STDIN`].
+    /// How the user sees it: the path, [`STDIN`], `s3://bucket/key`, or `cloudwatch:group` with a time.
     pub name: String,
     /// Bytes as stored (compressed), where known before reading.
     pub size: Option<u64>,
+    /// Which version of it was listed (the ETag of S3), so that parts of two versions are never mixed.
+    pub version: Option<String>,
     /// What the name says about its origin, if it is laid out the way AWS delivers flow logs.
     pub key: Option<KeyParts>,
     /// What the name says about its content. A hint: decoders look at the first bytes.
@@ -86,7 +126,7 @@ impl Object {
         let name = name.into();
         let key = KeyParts::parse(&name);
         let content = name::content_hint(&name);
-        Self { name, size, key, content }
+        Self { name, size, version: None, key, content }
     }
 }
 

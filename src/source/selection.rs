@@ -37,6 +37,9 @@ pub struct Selection {
     pub regions: Vec<String>,
     /// Flow log ids (`fl-…`); empty means all.
     pub flow_logs: Vec<String>,
+    /// Interfaces (`eni-…`); empty means all. Files hold those of a whole flow log, so that only sources
+    /// with a stream per interface can leave any out; records are chosen after decoding.
+    pub interfaces: Vec<String>,
 }
 
 /// Why a selection leaves an object out.

@@ -1,0 +1,217 @@
+//! Requests to S3: one at a time per permit, tried again as long as that can help.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::Region;
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
+use aws_sdk_s3::types::{ChecksumMode, RequestPayer};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::S3Options;
+use crate::aws::{Backoff, Connect, Failure, FailureKind};
+use crate::source::SourceError;
+
+/// A bucket may be named as elsewhere this often before that is taken for a loop.
+const MOVES: u32 = 3;
+
+/// The clients of one run: one per region that a bucket turned out to be in.
+#[derive(Debug)]
+pub(super) struct Requests {
+    config: SdkConfig,
+    options: S3Options,
+    pub backoff: Backoff,
+    clients: Mutex<BTreeMap<String, Client>>,
+    homes: Mutex<BTreeMap<String, String>>,
+    permits: Semaphore,
+}
+
+/// One page of a listing.
+pub(super) struct Page<'a> {
+    pub bucket: &'a str,
+    pub prefix: &'a str,
+    pub folders: bool,
+    pub token: Option<&'a str>,
+}
+
+impl Requests {
+    pub async fn new(options: &S3Options, connect: &Connect) -> Result<Self, SourceError> {
+        Ok(Self {
+            config: connect.load().await?,
+            options: options.clone(),
+            backoff: connect.backoff,
+            clients: Mutex::default(),
+            homes: Mutex::default(),
+            permits: Semaphore::new(options.max_requests.max(1)),
+        })
+    }
+
+    /// Waits until another request may be made; held until its answer has been read.
+    pub async fn permit(&self) -> Option<SemaphorePermit<'_>> {
+        // Never closed, so that `None` does not occur.
+        self.permits.acquire().await.ok()
+    }
+
+    /// One page of keys, tried again while that can help.
+    pub async fn list(&self, page: &Page<'_>) -> Result<ListObjectsV2Output, Failure> {
+        let name = format!("s3://{}/{}{}", page.bucket, page.prefix, page.token.unwrap_or_default());
+        let mut failed = 0;
+        loop {
+            let answer = {
+                let _permit = self.permit().await;
+                self.at_home(page.bucket, |client| {
+                    client
+                        .list_objects_v2()
+                        .bucket(page.bucket)
+                        .set_prefix((!page.prefix.is_empty()).then(|| page.prefix.to_owned()))
+                        .set_delimiter(page.folders.then(|| "/".to_owned()))
+                        .set_continuation_token(page.token.map(str::to_owned))
+                        .set_request_payer(self.payer())
+                        .send()
+                })
+                .await
+            };
+            match answer {
+                Ok(page) => return Ok(page),
+                Err(failure) => self.pause(&failure, &mut failed, &name).await?,
+            }
+        }
+    }
+
+    /// One attempt to open an object, or a part of it (`bytes=…`).
+    pub async fn open(
+        &self,
+        bucket: &str,
+        key: &str,
+        range: Option<String>,
+        version: Option<&str>,
+    ) -> Result<GetObjectOutput, Failure> {
+        // The stored checksum is of the whole object.
+        let whole = range.is_none();
+        self.at_home(bucket, |client| {
+            client
+                .get_object()
+                .bucket(bucket)
+                .key(key)
+                .set_range(range.clone())
+                .set_if_match(version.map(str::to_owned))
+                .set_checksum_mode(whole.then_some(ChecksumMode::Enabled))
+                .set_request_payer(self.payer())
+                .send()
+        })
+        .await
+    }
+
+    /// Waits before the next attempt, or hands the failure back if there should be none.
+    pub async fn pause(&self, failure: &Failure, failed: &mut u32, name: &str) -> Result<(), Failure> {
+        *failed += 1;
+        let wait = self.backoff.after(*failed, name).filter(|_| failure.is_transient());
+        match wait {
+            Some(wait) => {
+                tokio::time::sleep(wait).await;
+                Ok(())
+            }
+            None => Err(failure.clone()),
+        }
+    }
+
+    fn payer(&self) -> Option<RequestPayer> {
+        self.options.requester_pays.then_some(RequestPayer::Requester)
+    }
+
+    /// Makes a request in the region of the bucket, which S3 names when it is asked in another.
+    async fn at_home<T, E, F>(&self, bucket: &str, request: impl Fn(Client) -> F) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, aws_sdk_s3::error::SdkError<E, aws_sdk_s3::config::http::HttpResponse>>>,
+        E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let mut moves = 0;
+        loop {
+            let failure = match request(self.client(bucket)).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => Failure::of(&error),
+            };
+            match &failure.region {
+                Some(region) if failure.kind == FailureKind::Elsewhere && moves < MOVES => {
+                    moves += 1;
+                    lock(&self.homes).insert(bucket.to_owned(), region.clone());
+                }
+                _ => return Err(failure),
+            }
+        }
+    }
+
+    fn client(&self, bucket: &str) -> Client {
+        let region = lock(&self.homes).get(bucket).cloned();
+        let region = region.unwrap_or_else(|| Connect::region_of(&self.config));
+        let mut clients = lock(&self.clients);
+        let client = clients.entry(region.clone()).or_insert_with(|| {
+            let config = aws_sdk_s3::config::Builder::from(&self.config)
+                .region(Region::new(region))
+                .force_path_style(self.options.path_style)
+                .build();
+            Client::from_conf(config)
+        });
+        client.clone()
+    }
+}
+
+/// Only whole assignments happen under these locks, so that a poisoned one is as good as new.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a refused listing means to the user.
+pub(super) fn listing_failed(bucket: &str, prefix: &str, failure: Failure) -> SourceError {
+    let next = match failure.kind {
+        FailureKind::Denied => format!(
+            "allow s3:ListBucket on arn:aws:s3:::{bucket}; if the requester pays for this bucket, add --requester-pays"
+        ),
+        FailureKind::Missing => "check the bucket's name".to_owned(),
+        _ => common(failure.kind),
+    };
+    SourceError::Aws { name: format!("s3://{bucket}/{prefix}"), failure: Box::new(failure), next }
+}
+
+/// What a refused object means to the user.
+pub(super) fn reading_failed(name: &str, bucket: &str, key: &str, failure: Failure) -> SourceError {
+    let code = failure.code.as_deref().unwrap_or_default();
+    let next = match failure.kind {
+        FailureKind::Missing if code != "NoSuchBucket" => {
+            return SourceError::Vanished { name: name.to_owned() };
+        }
+        FailureKind::Changed => return SourceError::Replaced { name: name.to_owned() },
+        _ if failure.is_about_kms() => {
+            "allow kms:Decrypt on the key that the object is encrypted with, in the key's policy, too, if it is of \
+             another account"
+                .to_owned()
+        }
+        FailureKind::Denied => {
+            let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
+            let slash = if folder.is_empty() { "" } else { "/" };
+            format!("allow s3:GetObject on arn:aws:s3:::{bucket}/{folder}{slash}*")
+        }
+        FailureKind::Other if code == "InvalidObjectState" => {
+            "it is archived: restore it (`aws s3api restore-object`) or leave its time out".to_owned()
+        }
+        kind => common(kind),
+    };
+    SourceError::Aws { name: name.to_owned(), failure: Box::new(failure), next }
+}
+
+fn common(kind: FailureKind) -> String {
+    match kind {
+        FailureKind::Throttled => "run again with a lower --max-requests",
+        FailureKind::Transient => "check the network and the service's status, then run again",
+        FailureKind::Credentials => {
+            "name a profile with --profile, log in (`aws sso login`), or set AWS_PROFILE; \
+             `aws sts get-caller-identity` must work; a public bucket needs --no-sign-request"
+        }
+        FailureKind::Elsewhere => "the bucket is in another region: set AWS_REGION to it",
+        _ => "check the bucket, the key and the endpoint",
+    }
+    .to_owned()
+}

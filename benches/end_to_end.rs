@@ -7,8 +7,7 @@
 use std::path::Path;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use flowgate::pipeline::{AnalyzeConfig, Silent, analyze};
-use flowgate::source::Selection;
+use flowgate::pipeline::{AnalyzeConfig, Input, Silent, analyze};
 
 #[allow(
     missing_docs,
@@ -27,15 +26,10 @@ const RECORDS: u64 = 400_000;
 
 fn config(dir: &Path, threads: usize) -> AnalyzeConfig {
     AnalyzeConfig {
-        inputs: vec![dir.join("AWSLogs")],
+        inputs: vec![Input::Local(dir.join("AWSLogs"))],
         inventories: vec![dir.join("inventory")],
-        selection: Selection::default(),
-        log_format: None,
         threads,
-        max_object_bytes: 1 << 30,
-        connections_out: None,
-        only: Vec::new(),
-        skip: Vec::new(),
+        ..AnalyzeConfig::default()
     }
 }
 

@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use flowgate::decode::{DecodeError, DecodeOptions, Decoder, pump, reader};
-use flowgate::pipeline::{AnalyzeConfig, Silent, analyze};
-use flowgate::source::Selection;
+use flowgate::pipeline::{AnalyzeConfig, Input, Silent, analyze};
 
 #[allow(
     missing_docs,
@@ -32,15 +31,9 @@ const RECORDS: u64 = 200_000;
 
 fn config(input: &Path) -> AnalyzeConfig {
     AnalyzeConfig {
-        inputs: vec![input.to_owned()],
-        inventories: Vec::new(),
-        selection: Selection::default(),
-        log_format: None,
-        threads: 1,
-        max_object_bytes: 1 << 30,
-        connections_out: None,
-        only: Vec::new(),
+        inputs: vec![Input::Local(input.to_owned())],
         skip: flowgate::detect::registry().iter().map(|m| m.id.to_owned()).collect(),
+        ..AnalyzeConfig::default()
     }
 }
 

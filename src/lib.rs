@@ -24,8 +24,9 @@
 //!
 //! - [`flow`]: *What is a flow record?* The columns of a batch, checked once when it is made, the words for actions,
 //!   directions and protocols, and the tally of what was read but not used. It knows no other room.
+//! - [`aws`]: *How do we reach AWS?* Credentials, endpoints, patience; and what an AWS service means when it says no.
 //! - [`source`]: *Where do bytes come from?* Listing, selection, and the bytes of each object through a bounded
-//!   channel. The only async room. It never looks into the bytes.
+//!   channel. It never looks into the bytes.
 //! - [`decode`]: *How do bytes become columns?* Text and Parquet, compressed and wrapped as people and services do it.
 //!   One table holds every field of the log format. It never learns where the bytes came from.
 //! - [`inventory`]: *What was configured, and when?* AWS CLI output becomes a timeline of observations, and a check
@@ -59,19 +60,14 @@
 //! # Use as a library
 //!
 //! ```
-//! use flowgate::{AnalyzeConfig, Silent, analyze};
+//! use flowgate::{AnalyzeConfig, Input, Silent, analyze};
 //! use flowgate::finding::Severity;
 //!
 //! let config = AnalyzeConfig {
-//!     inputs: vec!["sample-logs/".into()],
+//!     inputs: vec![Input::parse("sample-logs/".as_ref())?], // or s3://bucket/prefix
 //!     inventories: vec![], // found among the inputs
-//!     selection: Default::default(),
-//!     log_format: None,
-//!     threads: 2,
-//!     max_object_bytes: 1 << 30,
-//!     connections_out: None,
 //!     only: vec!["unexpected-accept".into()],
-//!     skip: vec![],
+//!     ..AnalyzeConfig::default()
 //! };
 //! let conclusions = analyze(&config, None, &Silent)?;
 //!
@@ -81,7 +77,7 @@
 //!     println!("{}: {}", finding.id, finding.title);
 //! }
 //! # assert_eq!(conclusions.findings.len(), 2);
-//! # Ok::<(), flowgate::AnalyzeError>(())
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
 pub mod aws;
@@ -99,4 +95,4 @@ pub mod rollup;
 pub mod source;
 
 pub use finding::Conclusions;
-pub use pipeline::{AnalyzeConfig, AnalyzeError, Event, Progress, Silent, analyze};
+pub use pipeline::{AnalyzeConfig, AnalyzeError, Event, Input, Progress, Silent, analyze};

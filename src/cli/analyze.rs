@@ -5,14 +5,16 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
+use super::aws::AwsArguments;
 use super::failure::{Failure, Problem, written};
 use super::progress::Meter;
-use super::{Environment, Exit, Stdin, config};
+use super::{Environment, Exit, Stdin, config, interrupt};
 use crate::detect::Meta;
 use crate::finding::{Conclusions, Severity};
 use crate::pipeline::{self, ErrorKind};
 use crate::report::{FILES, Look, Page, Span, TerminalOptions, Tone, write_dir, write_terminal};
 use crate::source::STDIN;
+use crate::source::s3::MAX_REQUESTS;
 
 /// Findings shown of a kind unless all are asked for.
 const PER_KIND: usize = 20;
@@ -20,7 +22,7 @@ const PER_KIND: usize = 20;
 const EXAMPLES: &str = "\
 Examples:
   flowgate analyze logs/ --inventory inventory/
-  flowgate analyze 'logs/**/*.log.gz' --from 2026-03-01 --to 2026-03-08 --out report/
+  flowgate analyze s3://bucket/AWSLogs/ --from 2026-03-01 --to 2026-03-08 --inventory inventory/ --out report/
   zcat flow.log.gz | flowgate analyze - --inventory inventory/ --fail-on medium";
 
 /// Analyze flow logs: what is odd, and which rules can be tightened
@@ -31,7 +33,7 @@ Examples:
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{}", Exit::table()))]
 pub(super) struct Arguments {
-    /// Files, directories or patterns (quoted) with flow logs; `-` is standard input
+    /// Files, directories or patterns (quoted) with flow logs, or `s3://bucket/prefix`; `-` is standard input
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
 
@@ -60,6 +62,25 @@ pub(super) struct Arguments {
     /// Only objects of this flow log; may be repeated
     #[arg(long = "flow-log-id", value_name = "ID", value_delimiter = ',', help_heading = "Selection")]
     pub flow_logs: Vec<String>,
+
+    /// Only records of this interface; may be repeated
+    #[arg(long = "interface", value_name = "ID", value_delimiter = ',', help_heading = "Selection")]
+    pub interfaces: Vec<String>,
+
+    #[command(flatten)]
+    pub aws: AwsArguments,
+    /// Name the bucket in the path of an URL, not in its host
+    #[arg(long, help_heading = "AWS")]
+    pub path_style: bool,
+    /// Pay for requests to buckets whose requester pays
+    #[arg(long, help_heading = "AWS")]
+    pub requester_pays: bool,
+    /// Objects to fetch at the same time
+    #[arg(long, value_name = "N", default_value_t = MAX_REQUESTS, help_heading = "AWS")]
+    pub max_requests: usize,
+    /// Bytes to fetch ahead of decoding
+    #[arg(long, value_name = "SIZE", default_value = "128M", help_heading = "AWS")]
+    pub max_inflight_bytes: String,
 
     /// Run only this detector; may be repeated
     #[arg(long, value_name = "DETECTOR", value_delimiter = ',', help_heading = "Detectors")]
@@ -147,8 +168,11 @@ impl Run<'_> {
         stdout: &mut dyn Write,
         stderr: &mut (dyn Write + Send),
     ) -> Result<Exit, Failure> {
-        let config = config::validate(arguments, self.registry, self.environment.threads)?;
-        let stdin = stdin.filter(|_| config.inputs.iter().any(|input| input.as_os_str() == STDIN));
+        let config = config::validate(arguments, self.registry, self.environment)?;
+        let stdin = stdin.filter(|_| arguments.inputs.iter().any(|input| input.as_os_str() == STDIN));
+        if self.environment.owns_process {
+            interrupt::watch(&config.cancel);
+        }
         let conclusions = {
             let animated = self.environment.can_animate() && !arguments.no_progress && !arguments.quiet;
             let warnings: Option<&mut (dyn Write + Send)> =
@@ -160,6 +184,7 @@ impl Run<'_> {
                 match error.kind() {
                     ErrorKind::Configuration => Failure::usage(problems),
                     ErrorKind::Failed => Failure { exit: Exit::Failed, problems },
+                    ErrorKind::Interrupted => Failure { exit: Exit::Interrupted, problems },
                 }
             })?
         };

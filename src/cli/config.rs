@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::analyze::Arguments;
 use super::failure::{Failure, Problem};
-use super::{suggest, values};
+use super::{Environment, suggest, values};
 use crate::detect::Meta;
-use crate::pipeline::AnalyzeConfig;
+use crate::pipeline::{AnalyzeConfig, Cancel, Input, Remote};
 use crate::report::prepare_dir;
-use crate::source::{STDIN, Selection};
+use crate::source::{S3Options, STDIN, Selection};
 
 /// Checks the arguments and makes the output directory.
 ///
@@ -17,17 +17,22 @@ use crate::source::{STDIN, Selection};
 pub(super) fn validate(
     arguments: &Arguments,
     registry: &[&'static Meta],
-    threads: usize,
+    environment: &Environment,
 ) -> Result<AnalyzeConfig, Failure> {
     let mut check = Check(Vec::new());
-    check.inputs(&arguments.inputs);
+    let inputs = check.inputs(&arguments.inputs);
     check.inventories(&arguments.inventories);
     let selection = check.selection(arguments);
     check.detectors(arguments, registry);
     if arguments.threads == Some(0) {
         check.add(Problem::new("--threads 0: nothing would run").help("leave it out to use all processors"));
     }
-    let max_object_bytes = check.size(&arguments.max_object_bytes);
+    let max_object_bytes = check.size("--max-object-bytes", &arguments.max_object_bytes);
+    let max_inflight_bytes = check.size("--max-inflight-bytes", &arguments.max_inflight_bytes);
+    if arguments.max_requests == 0 {
+        check.add(Problem::new("--max-requests 0: nothing would be fetched").help("32 is usual"));
+    }
+    check.0.extend(arguments.aws.problems());
     if let Some(path) = &arguments.connections {
         check.parent("--connections", path);
     }
@@ -41,15 +46,26 @@ pub(super) fn validate(
         return Err(Failure::usage(check.0));
     }
     Ok(AnalyzeConfig {
-        inputs: arguments.inputs.clone(),
+        inputs,
+        remote: Remote {
+            connect: arguments.aws.connect(environment),
+            s3: S3Options {
+                requester_pays: arguments.requester_pays,
+                path_style: arguments.path_style,
+                ..S3Options::default()
+            },
+            max_requests: arguments.max_requests,
+            max_inflight_bytes,
+        },
         inventories: arguments.inventories.clone(),
         selection,
         log_format: arguments.log_format.clone(),
-        threads: arguments.threads.unwrap_or(threads).max(1),
+        threads: arguments.threads.unwrap_or(environment.threads).max(1),
         max_object_bytes,
         connections_out: arguments.connections.clone(),
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
+        cancel: Cancel::default(),
     })
 }
 
@@ -61,25 +77,34 @@ impl Check {
         self.0.push(problem);
     }
 
-    fn inputs(&mut self, inputs: &[PathBuf]) {
+    fn inputs(&mut self, inputs: &[PathBuf]) -> Vec<Input> {
         if inputs.is_empty() {
             self.add(Problem::new("nothing to analyze").help(
-                "name files, directories or patterns with flow logs, or `-` for standard input: \
-                 `flowgate analyze logs/ --inventory inventory/`",
+                "name files, directories or patterns with flow logs, `s3://bucket/prefix`, or `-` for standard \
+                 input: `flowgate analyze logs/ --inventory inventory/`",
             ));
         }
         if inputs.iter().filter(|input| input.as_os_str() == STDIN).count() > 1 {
             self.add(Problem::new("standard input (`-`) is named twice").help("it can be read only once"));
         }
-        for input in inputs.iter().filter(|input| input.as_os_str() != STDIN) {
+        let mut parsed = Vec::with_capacity(inputs.len());
+        for input in inputs {
             let text = input.to_string_lossy();
-            if text.starts_with("s3://") {
-                let copy = format!("copy it first: `aws s3 sync {text} logs/`");
-                self.add(Problem::new(format!("{text}: S3 can't be read directly")).help(copy));
-            } else if !text.contains(['*', '?', '[', '{']) && !input.exists() {
-                self.missing("", input);
+            match Input::parse(input.as_os_str()) {
+                Ok(Input::Local(path)) if path.as_os_str() != STDIN => {
+                    if !text.contains(['*', '?', '[', '{']) && !path.exists() {
+                        self.missing("", &path);
+                    }
+                    parsed.push(Input::Local(path));
+                }
+                Ok(input) => parsed.push(input),
+                Err(reason) => self.add(
+                    Problem::new(format!("{text}: {reason}"))
+                        .help("write it like s3://bucket/AWSLogs/; patterns are for local files"),
+                ),
             }
         }
+        parsed
     }
 
     fn inventories(&mut self, paths: &[PathBuf]) {
@@ -115,13 +140,18 @@ impl Check {
             let help = "write it like fl-0123456789abcdef0; `aws ec2 describe-flow-logs` lists them";
             self.add(Problem::new(format!("--flow-log-id {id}: not a flow log")).help(help));
         }
+        for id in arguments.interfaces.iter().filter(|id| !id.starts_with("eni-") && !id.starts_with("nat-"))
+        {
+            let help = "write it like eni-0123456789abcdef0";
+            self.add(Problem::new(format!("--interface {id}: not an interface")).help(help));
+        }
         Selection {
             from,
             to,
             accounts: arguments.accounts.clone(),
             regions: arguments.regions.clone(),
             flow_logs: arguments.flow_logs.clone(),
-            interfaces: Vec::new(),
+            interfaces: arguments.interfaces.clone(),
         }
     }
 
@@ -135,9 +165,9 @@ impl Check {
         time
     }
 
-    fn size(&mut self, text: &str) -> u64 {
+    fn size(&mut self, flag: &str, text: &str) -> u64 {
         values::size(text).unwrap_or_else(|| {
-            let message = format!("--max-object-bytes {text}: not a size");
+            let message = format!("{flag} {text}: not a size");
             self.add(Problem::new(message).help("write it like 512M or 4G"));
             0
         })

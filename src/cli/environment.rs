@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
 use std::thread::available_parallelism;
 
 use crate::report::Look;
@@ -50,6 +51,10 @@ pub struct Environment {
     pub stderr_is_terminal: bool,
     /// Processors.
     pub threads: usize,
+    /// `AWS_CA_BUNDLE`: which certificate authorities to trust, as the AWS CLI takes it.
+    pub ca_bundle: Option<PathBuf>,
+    /// Signals may be taken over: this is the program itself, not a test of it.
+    pub owns_process: bool,
 }
 
 impl Environment {
@@ -73,6 +78,8 @@ impl Environment {
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
             threads: available_parallelism().map_or(1, usize::from),
+            ca_bundle: set("AWS_CA_BUNDLE").map(PathBuf::from),
+            owns_process: true,
         }
     }
 

@@ -15,11 +15,14 @@ pub enum Exit {
     Failed,
     /// There is a result that something not read could change.
     Incomplete,
+    /// A signal stopped it: nothing was concluded.
+    Interrupted,
 }
 
 impl Exit {
     /// Every exit code, in order.
-    pub const ALL: [Self; 5] = [Self::Clean, Self::Findings, Self::Usage, Self::Failed, Self::Incomplete];
+    pub const ALL: [Self; 6] =
+        [Self::Clean, Self::Findings, Self::Usage, Self::Failed, Self::Incomplete, Self::Interrupted];
 
     /// The number.
     #[must_use]
@@ -30,6 +33,8 @@ impl Exit {
             Self::Usage => 2,
             Self::Failed => 3,
             Self::Incomplete => 4,
+            // 128 and the number of SIGINT, as shells have it.
+            Self::Interrupted => 130,
         }
     }
 
@@ -40,13 +45,14 @@ impl Exit {
             Self::Usage => "usage or configuration error",
             Self::Failed => "failed, no result",
             Self::Incomplete => "finished but incomplete (wins over 0 and 1)",
+            Self::Interrupted => "stopped by Ctrl-C, nothing concluded",
         }
     }
 
     /// The table of the help.
     pub(super) fn table() -> String {
         let rows: Vec<String> =
-            Self::ALL.iter().map(|exit| format!("  {}  {}", exit.code(), exit.meaning())).collect();
+            Self::ALL.iter().map(|exit| format!("  {:<3}  {}", exit.code(), exit.meaning())).collect();
         format!("Exit codes:\n{}", rows.join("\n"))
     }
 }

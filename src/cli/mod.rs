@@ -5,11 +5,13 @@
 //! call it like `main` does.
 
 mod analyze;
+mod aws;
 mod config;
 mod environment;
 mod exit;
 mod explain;
 mod failure;
+mod interrupt;
 mod inventory;
 mod progress;
 mod suggest;

@@ -11,6 +11,7 @@ use super::analyze::{FailOn, Run, verdict};
 use super::*;
 use crate::detect::Meta;
 use crate::finding::{Conclusions, Kind, Severity};
+use crate::pipeline::Input;
 use crate::report::{FILES, Look};
 
 const LOOK: Look = Look { width: 80, color: false, unicode: true };
@@ -119,9 +120,9 @@ fn exit_4_incomplete_wins() {
 fn help_lists_every_exit_code() {
     let table = Exit::table();
     assert_eq!(table.lines().count(), 1 + Exit::ALL.len());
-    for (at, exit) in Exit::ALL.into_iter().enumerate() {
-        assert_eq!(usize::from(exit.code()), at);
-        assert!(table.contains(&format!("\n  {at}  ")));
+    for (exit, code) in Exit::ALL.into_iter().zip([0, 1, 2, 3, 4, 130]) {
+        assert_eq!(exit.code(), code);
+        assert!(table.contains(&format!("\n  {code:<3}  ")));
     }
 }
 
@@ -169,14 +170,19 @@ fn all_shows_all() {
     assert!(!shown(&["x", "--all"]).contains("More findings"));
 }
 
+/// A machine of eight processors.
+fn eight() -> Environment {
+    Environment { threads: 8, ..Environment::default() }
+}
+
 #[test]
 fn arguments_become_a_configuration() {
     let line = "Cargo.toml - --inventory src --inventory tests --from 2026-03-01 --to 2026-03-02T01:00:00+01:00 \
                 --account 123456789012,210987654321 --region us-gov-east-1 --flow-log-id fl-1 --only unused-rule \
                 --threads 3 --max-object-bytes 1K --connections c.parquet";
     let line: Vec<&str> = line.split_whitespace().collect();
-    let config = config::validate(&arguments(&line), &REGISTRY, 8).unwrap();
-    assert_eq!(config.inputs, ["Cargo.toml", "-"].map(PathBuf::from));
+    let config = config::validate(&arguments(&line), &REGISTRY, &eight()).unwrap();
+    assert_eq!(config.inputs, ["Cargo.toml", "-"].map(|path| Input::Local(PathBuf::from(path))));
     assert_eq!(config.inventories, ["src", "tests"].map(PathBuf::from));
     assert_eq!((config.selection.from, config.selection.to), (Some(1_772_323_200), Some(1_772_409_600)));
     assert_eq!(config.selection.accounts, ["123456789012", "210987654321"]);
@@ -185,8 +191,45 @@ fn arguments_become_a_configuration() {
     assert_eq!((config.threads, config.max_object_bytes), (3, 1024));
     assert_eq!(config.only, ["unused-rule"]);
     assert_eq!(config.connections_out.as_deref(), Some(Path::new("c.parquet")));
-    let default = config::validate(&arguments(&["-"]), &REGISTRY, 8).unwrap();
+    let default = config::validate(&arguments(&["-"]), &REGISTRY, &eight()).unwrap();
     assert_eq!((default.threads, default.max_object_bytes), (8, 4 << 30));
+}
+
+#[test]
+fn what_is_said_of_aws_reaches_the_connection() {
+    let line = "s3://logs/AWSLogs/ --profile audit --assume-role arn:aws:iam::123456789012:role/Reader --external-id e \
+                --endpoint-url http://127.0.0.1:9000 --no-sign-request --path-style --requester-pays \
+                --max-requests 7 --max-inflight-bytes 8M --interface eni-1,eni-2";
+    let line: Vec<&str> = line.split_whitespace().collect();
+    let config = config::validate(&arguments(&line), &REGISTRY, &eight()).unwrap();
+    assert_eq!(config.inputs.len(), 1);
+    assert_eq!(config.inputs[0].to_string(), "s3://logs/AWSLogs/");
+    assert!(matches!(config.inputs[0], Input::S3(_)));
+    let connect = &config.remote.connect;
+    assert_eq!(connect.profile.as_deref(), Some("audit"));
+    let role = connect.role.as_ref().unwrap();
+    assert_eq!(
+        (role.arn.as_str(), role.external_id.as_deref()),
+        ("arn:aws:iam::123456789012:role/Reader", Some("e"))
+    );
+    assert_eq!(connect.endpoint_url.as_deref(), Some("http://127.0.0.1:9000"));
+    assert!(connect.anonymous && config.remote.s3.path_style && config.remote.s3.requester_pays);
+    assert_eq!((config.remote.max_requests, config.remote.max_inflight_bytes), (7, 8 << 20));
+    assert_eq!(config.selection.interfaces, ["eni-1", "eni-2"]);
+    let wrong = "s3://b s3://logs/x --assume-role Reader --endpoint-url s3.local --max-requests 0 \
+                 --max-inflight-bytes 1X --interface i-1";
+    let wrong: Vec<&str> = wrong.split_whitespace().collect();
+    let failure = config::validate(&arguments(&wrong), &REGISTRY, &eight()).unwrap_err();
+    let messages: Vec<&str> = failure.problems.iter().map(|p| p.message.as_str()).collect();
+    let expected = [
+        "s3://b: `b` is no bucket name",
+        "--interface i-1: not an interface",
+        "--max-inflight-bytes 1X: not a size",
+        "--max-requests 0: nothing would be fetched",
+        "--assume-role Reader: not the ARN of a role",
+        "--endpoint-url s3.local: not an URL",
+    ];
+    assert_eq!(messages, expected);
 }
 
 #[test]
@@ -213,7 +256,7 @@ fn every_problem_is_told_at_once_and_nothing_is_made() {
         "--out",
         dir,
     ];
-    let failure = config::validate(&arguments(&line), &REGISTRY, 8).unwrap_err();
+    let failure = config::validate(&arguments(&line), &REGISTRY, &eight()).unwrap_err();
     assert_eq!(failure.exit, Exit::Usage);
     let messages: Vec<&str> = failure.problems.iter().map(|p| p.message.as_str()).collect();
     let expected = [

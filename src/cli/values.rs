@@ -30,6 +30,19 @@ pub(super) fn size(text: &str) -> Option<u64> {
     number.checked_mul(1 << shift).filter(|bytes| *bytes > 0)
 }
 
+/// `arn:aws:iam::123456789012:role/path/name`, of any partition.
+pub(super) fn is_role(text: &str) -> bool {
+    let parts: Vec<&str> = text.splitn(6, ':').collect();
+    let [arn, partition, service, region, account, resource] = parts[..] else { return false };
+    arn == "arn"
+        && partition.starts_with("aws")
+        && service == "iam"
+        && region.is_empty()
+        && account.len() == 12
+        && account.bytes().all(|b| b.is_ascii_digit())
+        && resource.strip_prefix("role/").is_some_and(|name| !name.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +54,15 @@ mod tests {
         assert_eq!(time("2026-03-01T00:00:00.5Z"), Some(1_772_323_200));
         for wrong in ["", "yesterday", "2026-3-1", "2026-02-30", "2026-03-01T00:00:00", "+202603-01"] {
             assert_eq!(time(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn roles() {
+        assert!(is_role("arn:aws:iam::123456789012:role/Reader"));
+        assert!(is_role("arn:aws-us-gov:iam::123456789012:role/a/b/Reader"));
+        for wrong in ["", "Reader", "arn:aws:iam::1234:role/R", "arn:aws:iam::123456789012:user/R"] {
+            assert!(!is_role(wrong), "{wrong}");
         }
     }
 

@@ -107,17 +107,19 @@ pub(crate) struct StreamFacts {
     pub buckets: BTreeSet<u32>,
 }
 
-/// Options of [`Ingest`].
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct TimeRange {
+/// Which records are wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
     /// Records that start before are left out. Unix seconds.
     pub from: Option<i64>,
     /// Records that start at or after are left out.
     pub to: Option<i64>,
+    /// Records of other interfaces are left out; empty means none are.
+    pub interfaces: BTreeSet<String>,
 }
 
-impl TimeRange {
-    fn contains(self, start: i64) -> bool {
+impl Wanted {
+    fn contains(&self, start: i64) -> bool {
         self.from.is_none_or(|from| start >= from) && self.to.is_none_or(|to| start < to)
     }
 }
@@ -125,15 +127,12 @@ impl TimeRange {
 /// One worker's share of the records.
 pub(crate) struct Ingest<'a> {
     interner: &'a Interner,
-    range: TimeRange,
-    /// Whether several flow logs deliver, so that overlaps must be looked for.
-    streams: bool,
+    wanted: Wanted,
     numbers: HashMap<String, u32>,
     narrow: Vec<Blocks<Narrow>>,
     wide: Vec<Blocks<Wide>>,
     interfaces: Vec<PerInterface>,
-    stream_facts: BTreeMap<(u32, u16), StreamFacts>,
-    /// Records and coverage rows left out because of the time range.
+    /// Records left out because of their time or interface.
     pub out_of_range: u64,
 }
 
@@ -142,24 +141,46 @@ struct PerInterface {
     common: [CommonAddress; 2],
     coverage: Coverage,
     last_bucket: Option<u32>,
+    /// By flow log; most interfaces have one.
+    streams: Vec<PerStream>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct PerStream {
+    stream: u16,
+    facts: StreamFacts,
+    /// Already among the buckets.
+    last: Option<(u32, u32)>,
+}
+
+impl PerInterface {
+    fn stream(&mut self, stream: u16) -> &mut PerStream {
+        let at = self.streams.iter().position(|per| per.stream == stream).unwrap_or_else(|| {
+            self.streams.push(PerStream { stream, ..PerStream::default() });
+            self.streams.len() - 1
+        });
+        &mut self.streams[at]
+    }
 }
 
 impl<'a> Ingest<'a> {
-    pub fn new(interner: &'a Interner, range: TimeRange, streams: bool) -> Self {
+    pub fn new(interner: &'a Interner, wanted: Wanted) -> Self {
         Self {
             interner,
-            range,
-            streams,
+            wanted,
             numbers: HashMap::new(),
             narrow: (0..PARTITIONS).map(|_| Blocks::new()).collect(),
             wide: (0..PARTITIONS).map(|_| Blocks::new()).collect(),
             interfaces: Vec::new(),
-            stream_facts: BTreeMap::new(),
             out_of_range: 0,
         }
     }
 
-    fn number(&mut self, name: &str, context: &InterfaceContext) -> u32 {
+    /// The interface's number, or `None` if it is not wanted.
+    fn number(&mut self, name: &str, context: &InterfaceContext) -> Option<u32> {
+        if !self.wanted.interfaces.is_empty() && !self.wanted.interfaces.contains(name) {
+            return None;
+        }
         let number = match self.numbers.get(name) {
             Some(&number) => number,
             None => {
@@ -171,7 +192,7 @@ impl<'a> Ingest<'a> {
         if self.interfaces.len() <= number as usize {
             self.interfaces.resize_with(number as usize + 1, PerInterface::default);
         }
-        number
+        Some(number)
     }
 
     /// Takes a batch in. `stream` is the index of the flow log that delivered it, 0 if unknown.
@@ -186,7 +207,8 @@ impl<'a> Ingest<'a> {
         let columns = batch.columns()?;
         let names = columns.interface.values().as_string::<i32>();
         let contexts = batch.contexts();
-        let numbers: Vec<u32> = (0..names.len()).map(|i| self.number(names.value(i), &contexts[i])).collect();
+        let numbers: Vec<Option<u32>> =
+            (0..names.len()).map(|i| self.number(names.value(i), &contexts[i])).collect();
         let reasons: Vec<RejectReason> = columns.reject_reason.map_or_else(Vec::new, |dictionary| {
             dictionary.values().as_string::<i32>().iter().map(reject_reason).collect()
         });
@@ -194,7 +216,10 @@ impl<'a> Ingest<'a> {
             + u8::from(columns.flow_direction.is_some())
             + u8::from(columns.pkt_srcaddr.is_some());
         for row in 0..batch.len() {
-            let interface = numbers[columns.interface.keys().value(row) as usize];
+            let Some(interface) = numbers[columns.interface.keys().value(row) as usize] else {
+                self.out_of_range += 1;
+                continue;
+            };
             self.push_row(&columns, row, interface, stream, richness, &reasons);
         }
         Ok(())
@@ -210,7 +235,7 @@ impl<'a> Ingest<'a> {
         reasons: &[RejectReason],
     ) {
         let start = columns.start.value(row);
-        if !self.range.contains(start) {
+        if !self.wanted.contains(start) {
             self.out_of_range += 1;
             return;
         }
@@ -236,15 +261,16 @@ impl<'a> Ingest<'a> {
             per.last_bucket = Some(bucket);
             per.coverage.buckets.insert(bucket);
         }
-        if self.streams {
-            let facts = self.stream_facts.entry((interface, stream)).or_default();
-            match action {
-                Action::Accept => facts.accepts += 1,
-                Action::Reject => facts.rejects += 1,
-            }
-            facts.richness = facts.richness.max(richness);
-            facts.buckets.insert(bucket);
-            facts.buckets.insert(end / COVERAGE_BUCKET);
+        let per = per.stream(stream);
+        match action {
+            Action::Accept => per.facts.accepts += 1,
+            Action::Reject => per.facts.rejects += 1,
+        }
+        per.facts.richness = per.facts.richness.max(richness);
+        let buckets = (bucket, end / COVERAGE_BUCKET);
+        if per.last != Some(buckets) {
+            per.last = Some(buckets);
+            per.facts.buckets.extend([buckets.0, buckets.1]);
         }
 
         let optional = |array: Option<&arrow::array::UInt64Array>| {
@@ -290,11 +316,12 @@ impl<'a> Ingest<'a> {
 
     fn push_coverage(&mut self, batch: &FlowBatch, stream: u16) {
         for row in batch.coverage() {
-            let number = self.number(&row.interface, &InterfaceContext::default());
+            let Some(number) = self.number(&row.interface, &InterfaceContext::default()) else { continue };
             let start = u32::try_from(row.start).unwrap_or(0);
             let end = u32::try_from(row.end).unwrap_or(0).max(start);
-            let coverage = &mut self.interfaces[number as usize].coverage;
-            if !self.range.contains(row.start) {
+            let per = &mut self.interfaces[number as usize];
+            let coverage = &mut per.coverage;
+            if !self.wanted.contains(row.start) {
                 // Tallied as NODATA or SKIPDATA already; it only must not widen the window.
                 continue;
             }
@@ -307,10 +334,7 @@ impl<'a> Ingest<'a> {
                 }
                 CaptureStatus::NoData | CaptureStatus::Ok => coverage.nodata += 1,
             }
-            if self.streams {
-                let facts = self.stream_facts.entry((number, stream)).or_default();
-                facts.buckets.insert(start / COVERAGE_BUCKET);
-            }
+            per.stream(stream).facts.buckets.insert(start / COVERAGE_BUCKET);
         }
     }
 }
@@ -380,18 +404,12 @@ pub(crate) struct Share {
     narrow: Vec<Blocks<Narrow>>,
     wide: Vec<Blocks<Wide>>,
     interfaces: Vec<PerInterface>,
-    stream_facts: BTreeMap<(u32, u16), StreamFacts>,
 }
 
 impl Ingest<'_> {
     /// Ends the worker's part.
     pub fn finish(self) -> Share {
-        Share {
-            narrow: self.narrow,
-            wide: self.wide,
-            interfaces: self.interfaces,
-            stream_facts: self.stream_facts,
-        }
+        Share { narrow: self.narrow, wide: self.wide, interfaces: self.interfaces }
     }
 }
 
@@ -416,19 +434,19 @@ pub(crate) fn collect(interner: Interner, shares: Vec<Share>) -> (Collected, Vec
     let mut partitions: Vec<PartitionRecords> =
         (0..PARTITIONS).map(|_| PartitionRecords { narrow: Vec::new(), wide: Vec::new() }).collect();
     for share in shares {
-        for (old, per) in share.interfaces.iter().enumerate() {
+        for (old, per) in share.interfaces.into_iter().enumerate() {
             let facts = &mut interfaces[renumber[old] as usize];
             facts.coverage.merge(&per.coverage);
             for (into, from) in facts.common.iter_mut().zip(&per.common) {
                 into.merge(from);
             }
-        }
-        for ((old, stream), facts) in share.stream_facts {
-            let into = stream_facts.entry((renumber[old as usize], stream)).or_default();
-            into.accepts += facts.accepts;
-            into.rejects += facts.rejects;
-            into.richness = into.richness.max(facts.richness);
-            into.buckets.extend(facts.buckets);
+            for PerStream { stream, facts, .. } in per.streams {
+                let into = stream_facts.entry((renumber[old], stream)).or_default();
+                into.accepts += facts.accepts;
+                into.rejects += facts.rejects;
+                into.richness = into.richness.max(facts.richness);
+                into.buckets.extend(facts.buckets);
+            }
         }
         for (partition, blocks) in partitions.iter_mut().zip(share.narrow) {
             partition.narrow.push(blocks);

@@ -24,7 +24,7 @@ pub use segment::Part;
 
 pub(crate) use coverage::COVERAGE_BUCKET;
 pub(crate) use fanin::FanIn;
-pub(crate) use ingest::{Collected, Ingest, Interner, PartitionRecords, Share, TimeRange, collect};
+pub(crate) use ingest::{Collected, Ingest, Interner, PartitionRecords, Share, Wanted, collect};
 pub(crate) use local::{LocalSide, is_private};
 pub(crate) use overlap::{Election, StreamInfo};
 pub(crate) use pairing::{Pairing, SortedPartition};

@@ -18,6 +18,8 @@ pub(crate) struct StreamInfo {
     pub logs: Option<(bool, bool)>,
     /// `MaxAggregationInterval`, seconds.
     pub interval: Option<u32>,
+    /// Place among the ids in order: streams are numbered as they are found.
+    pub rank: usize,
 }
 
 /// Decides record by record. Empty where no interface has more than one flow log.
@@ -54,7 +56,7 @@ impl Election {
                 streams.sort_by_key(|(fact, stream)| {
                     let (accepts, rejects) = logs(fact, *stream);
                     let interval = info(*stream).interval.unwrap_or(COVERAGE_BUCKET);
-                    (!(accepts && rejects), u8::MAX - fact.richness, interval, *stream)
+                    (!(accepts && rejects), u8::MAX - fact.richness, interval, info(*stream).rank, *stream)
                 });
                 let candidates = streams
                     .into_iter()

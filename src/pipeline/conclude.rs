@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::AnalyzeConfig;
+use super::inputs::InventoryOutcome;
 use super::read::{ObjectProblem, Outcome};
-use super::{AnalyzeConfig, InventoryOutcome};
 use crate::connection::Evidence;
 use crate::detect::{Detector, Input, rule_class};
 use crate::finding::{
@@ -44,7 +45,7 @@ pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
     tally.records -= material.duplicates;
     debug_assert!(tally.is_conserved(), "{tally:?}");
     let summary = Summary {
-        inputs: material.config.inputs.iter().map(|p| p.display().to_string()).collect(),
+        inputs: material.config.inputs.iter().map(ToString::to_string).collect(),
         inventories: material.inventory.paths.clone(),
         objects: material.reading.objects,
         bytes: material.reading.bytes,
@@ -147,6 +148,10 @@ fn limitations(material: &Material<'_>) -> Vec<Limitation> {
     }
     for (code, names) in skipped {
         list.push(note(false, code, "", listed(&names)));
+    }
+    if material.listing.more_skipped > 0 {
+        let more = material.listing.more_skipped;
+        list.push(note(false, "not-a-log", "", format!("{more} more objects that are no flow logs by name")));
     }
     inventory_limitations(material, &mut list);
     list.sort();

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::export::Exporter;
-use super::read::streams;
 use super::{AnalyzeConfig, AnalyzeError};
 use crate::connection::{
     Collected, Connection, Election, FanIn, InterfaceFacts, LocalSide, Pairing, PartitionRecords,
@@ -15,7 +14,6 @@ use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::Policy;
 use crate::rollup::{Rollup, Rollups};
-use crate::source::Listing;
 
 /// What judging comes to.
 pub(super) struct Outcome {
@@ -29,13 +27,13 @@ pub(super) struct Outcome {
 pub(super) fn judge(
     (collected, renumber): (Collected, Vec<u32>),
     timeline: &Timeline,
-    listing: &Listing,
+    streams: &[String],
     config: &AnalyzeConfig,
 ) -> Result<Outcome, AnalyzeError> {
     let Collected { interfaces, stream_facts, partitions } = collected;
     let ids: Vec<String> = interfaces.iter().map(|i| i.id.clone()).collect();
     let policy = Policy::new(timeline, &ids);
-    let election = Election::hold(stream_facts, &stream_infos(listing, timeline));
+    let election = Election::hold(stream_facts, &stream_infos(streams, timeline));
     let local = LocalSide::new(&interfaces, timeline);
     let records: usize = partitions.iter().map(PartitionRecords::len).sum();
     let fan = FanIn::for_records(records);
@@ -51,7 +49,7 @@ pub(super) fn judge(
     let waiting: Vec<Mutex<Option<PartitionRecords>>> =
         partitions.into_iter().map(|p| Mutex::new(Some(p))).collect();
     let sorted: Vec<Mutex<Option<SortedPartition>>> = waiting.iter().map(|_| Mutex::new(None)).collect();
-    each(waiting.len(), config.threads, |at| {
+    each(waiting.len(), config, |at| {
         let Some(records) = take(&waiting[at]) else { return };
         let partition = SortedPartition::new(records, &renumber, &election);
         duplicates.fetch_add(partition.duplicates, Ordering::Relaxed);
@@ -62,7 +60,7 @@ pub(super) fn judge(
     let exporter = config.connections_out.as_deref().map(Exporter::create).transpose()?;
     let in_order =
         Mutex::new(InOrder { next: 0, ready: BTreeMap::new(), total: Rollup::default(), exporter });
-    each(sorted.len(), config.threads, |at| {
+    each(sorted.len(), config, |at| {
         let Some(partition) = take(&sorted[at]) else { return };
         let mut rollup = Rollup::default();
         let mut rows =
@@ -121,16 +119,16 @@ fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
     slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
-/// Calls `work` for 0..count on so many threads.
-fn each(count: usize, threads: usize, work: impl Fn(usize) + Sync) -> Result<(), AnalyzeError> {
+/// Calls `work` for 0..count on all threads, until the run is cancelled.
+fn each(count: usize, config: &AnalyzeConfig, work: impl Fn(usize) + Sync) -> Result<(), AnalyzeError> {
     let next = AtomicUsize::new(0);
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads.clamp(1, count.max(1)))
+        let workers: Vec<_> = (0..config.threads.clamp(1, count.max(1)))
             .map(|_| {
                 scope.spawn(|| {
                     loop {
                         let at = next.fetch_add(1, Ordering::Relaxed);
-                        if at >= count {
+                        if at >= count || config.cancel.is_cancelled() {
                             break;
                         }
                         work(at);
@@ -144,14 +142,20 @@ fn each(count: usize, threads: usize, work: impl Fn(usize) + Sync) -> Result<(),
     })
 }
 
-fn stream_infos(listing: &Listing, timeline: &Timeline) -> Vec<StreamInfo> {
+/// What is known of the flow logs; a stream's number is its index + 1, 0 is unknown.
+fn stream_infos(streams: &[String], timeline: &Timeline) -> Vec<StreamInfo> {
+    let mut sorted: Vec<&String> = streams.iter().collect();
+    sorted.sort();
     let mut infos = vec![StreamInfo::default()];
-    for id in streams(listing) {
-        let definition = timeline.observations().iter().rev().find_map(|o| o.flow_logs.get(&id));
-        infos.push(definition.map_or_else(StreamInfo::default, |d| StreamInfo {
-            logs: d.traffic_type.as_deref().map(|t| (t != "REJECT", t != "ACCEPT")),
-            interval: d.max_aggregation,
-        }));
+    for id in streams {
+        let definition = timeline.observations().iter().rev().find_map(|o| o.flow_logs.get(id));
+        infos.push(StreamInfo {
+            logs: definition
+                .and_then(|d| d.traffic_type.as_deref())
+                .map(|traffic| (traffic != "REJECT", traffic != "ACCEPT")),
+            interval: definition.and_then(|d| d.max_aggregation),
+            rank: sorted.partition_point(|other| *other < id) + 1,
+        });
     }
     infos
 }

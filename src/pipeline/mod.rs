@@ -1,33 +1,40 @@
 //! The only place that knows the order of the rooms.
 //!
 //! ```text
-//! list ─▶ fetch ─▶ decompress, decode ─▶ pack      one worker per thread, bounded channels between
+//! list ─▶ fetch ─▶ decompress, decode ─▶ pack      listing and fetching go ahead of one worker per thread
 //!                                         │
 //!        sort, count fan-in ◀─────────────┘        per partition, in parallel
 //!        cut, decide, judge ─▶ roll up             per partition, merged in partition order
 //!        detect ─▶ conclude
 //! ```
 
+mod cancel;
 mod conclude;
 mod export;
+mod inputs;
 mod judge;
+mod prefetch;
 mod read;
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::decode::{DecodeOptions, FormatError, LogFormat};
 use crate::detect;
 use crate::finding::Conclusions;
-use crate::inventory::{self, InventoryError, LoadOptions, Timeline};
-use crate::source::{ContentHint, Listing, LocalSource, Selection, SkipReason, Skipped, Source};
+use crate::inventory::InventoryError;
+use crate::source::Selection;
+
+pub use cancel::Cancel;
+pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
 
 /// What to analyse and how. No field left to interpret.
 #[derive(Clone, Debug)]
 pub struct AnalyzeConfig {
-    /// Files, directories, patterns; `-` is standard input.
-    pub inputs: Vec<PathBuf>,
+    /// What to read.
+    pub inputs: Vec<Input>,
+    /// How to reach AWS, where an input is there.
+    pub remote: Remote,
     /// Inventory files and directories. Empty: dumps found among the inputs are used.
     pub inventories: Vec<PathBuf>,
     /// Which objects and times.
@@ -44,12 +51,33 @@ pub struct AnalyzeConfig {
     pub only: Vec<String>,
     /// Detectors not to run.
     pub skip: Vec<String>,
+    /// Stops the run.
+    pub cancel: Cancel,
+}
+
+/// Nothing to read, one thread, every detector.
+impl Default for AnalyzeConfig {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            remote: Remote::default(),
+            inventories: Vec::new(),
+            selection: Selection::default(),
+            log_format: None,
+            threads: 1,
+            max_object_bytes: DecodeOptions::MAX_OBJECT_BYTES,
+            connections_out: None,
+            only: Vec::new(),
+            skip: Vec::new(),
+            cancel: Cancel::default(),
+        }
+    }
 }
 
 /// What happens while a run goes on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// The objects are known.
+    /// More objects are known: how many so far.
     Listed {
         /// How many.
         objects: u64,
@@ -92,6 +120,8 @@ pub enum ErrorKind {
     Configuration,
     /// The run itself.
     Failed,
+    /// Nobody's: the user stopped it.
+    Interrupted,
 }
 
 /// Why there is no result.
@@ -131,6 +161,16 @@ pub enum AnalyzeError {
         /// What went wrong.
         message: String,
     },
+    /// The user stopped it.
+    #[error("stopped after {}", read_so_far(*.objects, *.bytes, *.records))]
+    Interrupted {
+        /// Objects that were read to their end.
+        objects: u64,
+        /// Bytes read, as stored.
+        bytes: u64,
+        /// Records read.
+        records: u64,
+    },
     /// The runtime could not be started, or a worker died.
     #[error("internal failure: {0}")]
     Internal(String),
@@ -145,6 +185,7 @@ impl AnalyzeError {
                 ErrorKind::Configuration
             }
             Self::NothingFound { .. } | Self::NothingUsable { .. } => ErrorKind::Failed,
+            Self::Interrupted { .. } => ErrorKind::Interrupted,
             Self::Connections { .. } | Self::Internal(_) => ErrorKind::Failed,
         }
     }
@@ -174,9 +215,17 @@ impl AnalyzeError {
                  header-less logs in another order need --log-format"
                     .to_owned(),
             ),
+            Self::Interrupted { .. } => Some(
+                "nothing was concluded; --from, --to and the other selections make a run shorter".to_owned(),
+            ),
             Self::Connections { .. } | Self::Internal(_) => None,
         }
     }
+}
+
+/// `3 objects, 12 MB, 40,000 records`.
+fn read_so_far(objects: u64, bytes: u64, records: u64) -> String {
+    format!("{objects} objects, {} MB and {records} records were read", bytes / 1_000_000)
 }
 
 /// Reads, judges and concludes.
@@ -193,147 +242,39 @@ pub fn analyze(
     let log_format = config.log_format.as_deref().map(LogFormat::parse).transpose()?;
     let options =
         DecodeOptions { log_format, max_object_bytes: config.max_object_bytes, ..DecodeOptions::default() };
-    let mut source = LocalSource::new(config.inputs.clone());
-    if let Some(stdin) = stdin {
-        source = source.with_stdin(stdin);
-    }
-    let source: Arc<dyn Source> = Arc::new(source);
-    run(config, &source, &options, &detectors, progress)
-}
-
-fn run(
-    config: &AnalyzeConfig,
-    source: &Arc<dyn Source>,
-    options: &DecodeOptions,
-    detectors: &[&'static dyn detect::Detector],
-    progress: &dyn Progress,
-) -> Result<Conclusions, AnalyzeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        // One moves bytes faster than all cores together inflate them.
         .worker_threads(1)
+        .enable_all()
         .build()
         .map_err(|e| AnalyzeError::Internal(e.to_string()))?;
     progress.event(&Event::Phase("listing"));
-    let mut listing = runtime.block_on(source.list(&config.selection));
-    let (timeline, inventory) = load_inventory(config, &mut listing)?;
-    if listing.objects.is_empty() {
-        let reasons = listing.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        return Err(AnalyzeError::NothingFound { reasons });
-    }
+    let mut local = inputs::local(config, stdin, &runtime);
+    let (timeline, inventory) = inputs::load_inventory(config, &mut local.listing)?;
     progress.event(&Event::Phase("reading"));
-    let read = read::read(&read::Reading {
-        source,
-        listing: &listing,
+    let read = read::read(read::Reading {
+        feeds: inputs::feeds(config, local),
         runtime: &runtime,
-        options,
-        selection: &config.selection,
-        threads: config.threads.max(1),
+        options: &options,
+        config,
         progress,
-    })?;
+    });
     // A blocked read of standard input cannot be cancelled; it must not hold the run up.
     runtime.shutdown_background();
+    let read = read?;
     progress.event(&Event::Phase("judging"));
-    let judged = judge::judge(read.collected, &timeline, &listing, config)?;
+    let judged = judge::judge(read.collected, &timeline, &read.streams, config)?;
     progress.event(&Event::Phase("detecting"));
     let concluded = conclude::conclude(&conclude::Material {
         config,
-        listing: &listing,
+        listing: &read.listing,
         timeline: &timeline,
         inventory: &inventory,
         reading: read.outcome,
         duplicates: judged.duplicates,
         overlapped: judged.overlapped,
         rollups: judged.rollups,
-        detectors,
+        detectors: &detectors,
     });
     Ok(concluded)
-}
-
-/// Where the inventory came from and what was odd about it.
-#[derive(Debug, Default)]
-struct InventoryOutcome {
-    paths: Vec<String>,
-    /// Dumps among the inputs that were left out because `--inventory` names others.
-    ignored: Vec<String>,
-    gaps: Vec<inventory::Gap>,
-    counts: std::collections::BTreeMap<String, u64>,
-}
-
-/// Takes the inventory dumps out of the listing and loads what is to be used.
-fn load_inventory(
-    config: &AnalyzeConfig,
-    listing: &mut Listing,
-) -> Result<(Timeline, InventoryOutcome), AnalyzeError> {
-    let mut found = Vec::new();
-    let mut foreign = Vec::new();
-    listing.objects.retain(|object| {
-        if !matches!(object.content, ContentHint::Json) || object.name == crate::source::STDIN {
-            return true;
-        }
-        let Some(head) = read::head(&object.name) else { return true };
-        if inventory::looks_like_inventory(&head) {
-            found.push(object.name.clone());
-            return false;
-        }
-        // JSON that lies about in a directory is a log only if it wraps messages; a file named by the user is
-        // taken at his word.
-        let named = config.inputs.iter().any(|input| input.as_os_str() == object.name.as_str());
-        let compressed = head.starts_with(&[0x1f, 0x8b]) || head.starts_with(&[0x28, 0xb5]);
-        let holds = |text: &[u8]| memchr::memmem::find(&head, text).is_some();
-        // flowgate's own output may lie there, too.
-        if named || compressed || (holds(b"\"message\"") && !holds(b"\"flowgate.")) {
-            return true;
-        }
-        foreign.push(Skipped { name: object.name.clone(), reason: SkipReason::NotALog });
-        false
-    });
-    listing.skipped.append(&mut foreign);
-    listing.skipped.sort();
-    let mut outcome = InventoryOutcome::default();
-    let paths: Vec<PathBuf> = if config.inventories.is_empty() {
-        outcome.paths = common_directories(&found);
-        found.iter().map(PathBuf::from).collect()
-    } else {
-        let named =
-            |name: &String| config.inventories.iter().any(|p| std::path::Path::new(name).starts_with(p));
-        outcome.ignored = found.into_iter().filter(|name| !named(name)).collect();
-        outcome.paths = config.inventories.iter().map(|p| p.display().to_string()).collect();
-        config.inventories.clone()
-    };
-    if paths.is_empty() {
-        return Ok((Timeline::default(), outcome));
-    }
-    let loaded = inventory::load(&paths, &LoadOptions::default())?;
-    outcome.gaps = inventory::check(&loaded).gaps;
-    if let Some(latest) = loaded.timeline.latest() {
-        let rules: usize = latest.security_groups.values().map(|g| g.rules.len()).sum();
-        for (name, count) in [
-            ("security-groups", latest.security_groups.len()),
-            ("rules", rules),
-            ("interfaces", latest.interfaces.len()),
-            ("network-acls", latest.network_acls.len()),
-            ("subnets", latest.subnets.len()),
-            ("vpcs", latest.vpcs.len()),
-            ("prefix-lists", latest.prefix_lists.len()),
-            ("observations", loaded.timeline.observations().len()),
-        ] {
-            outcome.counts.insert(name.to_owned(), count as u64);
-        }
-    }
-    Ok((loaded.timeline, outcome))
-}
-
-/// The directories that the found dumps lie in, each once, in order.
-fn common_directories(found: &[String]) -> Vec<String> {
-    let mut directories: Vec<String> = found
-        .iter()
-        .map(|name| {
-            let parent = std::path::Path::new(name).parent();
-            parent
-                .filter(|p| !p.as_os_str().is_empty())
-                .map_or_else(|| name.clone(), |p| p.display().to_string())
-        })
-        .collect();
-    directories.sort();
-    directories.dedup();
-    directories
 }

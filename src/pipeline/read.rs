@@ -1,31 +1,27 @@
-//! Objects become packed records: fetch, decompress, decode, pack; one object per worker at a time.
+//! Objects become packed records: decompress, decode, pack; one object per worker at a time.
 
-use std::fs::File;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::runtime::Runtime;
-use tokio::sync::mpsc::{Receiver, channel};
+use tokio::sync::mpsc::Receiver;
 
-use super::{AnalyzeError, Event, Progress};
-use crate::connection::{Collected, Ingest, Interner, Share, TimeRange, collect};
+use super::inputs::Feed;
+use super::prefetch::{Fed, Feeder, Limits, Ready, waiting_line};
+use super::{AnalyzeConfig, AnalyzeError, Cancel, Event, Progress};
+use crate::connection::{Collected, Ingest, Interner, Share, Wanted, collect};
 use crate::decode::{DecodeError, DecodeOptions, Decoder, ParquetDecoder, is_parquet, pump, reader};
 use crate::flow::{FlowBatch, Tally};
-use crate::source::{Listing, Object, Selection, Source};
-
-/// Chunks in flight per worker: enough to read while the worker inflates.
-const IN_FLIGHT: usize = 4;
+use crate::source::{Listing, SourceError};
 
 /// Everything reading needs.
 pub(super) struct Reading<'a> {
-    pub source: &'a Arc<dyn Source>,
-    pub listing: &'a Listing,
+    pub feeds: Vec<Feed>,
     pub runtime: &'a Runtime,
     pub options: &'a DecodeOptions,
-    pub selection: &'a Selection,
-    pub threads: usize,
+    pub config: &'a AnalyzeConfig,
     pub progress: &'a dyn Progress,
 }
 
@@ -48,76 +44,87 @@ pub(super) struct Outcome {
     pub problems: Vec<ObjectProblem>,
 }
 
-/// The flow logs of a listing, sorted; a stream's number is its index + 1, 0 is unknown.
-pub(super) fn streams(listing: &Listing) -> Vec<String> {
-    let mut ids: Vec<String> =
-        listing.objects.iter().filter_map(|o| o.key.as_ref()?.flow_log.clone()).collect();
-    ids.sort();
-    ids.dedup();
-    ids
-}
-
 /// The records, and what became of the rest.
 pub(super) struct Records {
     pub collected: (Collected, Vec<u32>),
     pub outcome: Outcome,
+    /// Without the objects.
+    pub listing: Listing,
+    /// Flow log ids by their number - 1.
+    pub streams: Vec<String>,
 }
 
-/// The first bytes of a local file, to see what it holds. `None` if it cannot be read: reading it for real
-/// will say why.
-pub(super) fn head(path: &str) -> Option<Vec<u8>> {
-    const HEAD: u64 = 64 * 1024;
-    let mut head = Vec::new();
-    File::open(path).ok()?.take(HEAD).read_to_end(&mut head).ok()?;
-    Some(head)
+/// What all workers share.
+struct Shared<'a> {
+    runtime: &'a Runtime,
+    options: &'a DecodeOptions,
+    progress: &'a dyn Progress,
+    cancel: &'a Cancel,
+    outcome: Mutex<Outcome>,
+    /// A defect of the program.
+    fault: Mutex<Option<String>>,
 }
 
-/// Reads all objects of the listing.
-pub(super) fn read(reading: &Reading<'_>) -> Result<Records, AnalyzeError> {
-    let objects = &reading.listing.objects;
-    let sizes: Option<u64> = objects.iter().map(|o| o.size).sum();
-    reading.progress.event(&Event::Listed { objects: objects.len() as u64, bytes: sizes });
-    let streams = streams(reading.listing);
-    let range = TimeRange { from: reading.selection.from, to: reading.selection.to };
+/// Finds and reads all objects.
+pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
+    let Reading { feeds, runtime, options, config, progress } = reading;
+    let (out, ready) = waiting_line();
+    let ready = Mutex::new(ready);
+    let feeder = Feeder {
+        selection: &config.selection,
+        limits: Limits {
+            requests: config.remote.max_requests,
+            bytes: config.remote.max_inflight_bytes,
+            local: config.threads + 1,
+        },
+        runtime: runtime.handle().clone(),
+        progress,
+        cancel: &config.cancel,
+        out,
+    };
+    let wanted = Wanted {
+        from: config.selection.from,
+        to: config.selection.to,
+        interfaces: config.selection.interfaces.iter().cloned().collect(),
+    };
     let interner = Interner::default();
-    let next = AtomicUsize::new(0);
-    let outcome = Mutex::new(Outcome::default());
-    let fault: Mutex<Option<String>> = Mutex::new(None);
-    let shares: Vec<Share> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..reading.threads.min(objects.len()))
-            .map(|_| {
-                scope.spawn(|| {
-                    let mut ingest = Ingest::new(&interner, range, streams.len() > 1);
-                    while let Some(object) = objects.get(next.fetch_add(1, Ordering::Relaxed)) {
-                        let stream = object
-                            .key
-                            .as_ref()
-                            .and_then(|k| k.flow_log.as_ref())
-                            .and_then(|id| streams.binary_search(id).ok())
-                            .and_then(|at| u16::try_from(at + 1).ok())
-                            .unwrap_or(0);
-                        match read_object(reading, object, stream, &mut ingest) {
-                            Ok(done) => note(&outcome, done),
-                            Err(error) => {
-                                *fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                            }
-                        }
-                        reading.progress.event(&Event::ObjectDone);
-                    }
-                    note_range(&outcome, ingest.out_of_range);
-                    ingest.finish()
-                })
-            })
+    let shared = Shared {
+        runtime,
+        options,
+        progress,
+        cancel: &config.cancel,
+        outcome: Mutex::default(),
+        fault: Mutex::default(),
+    };
+    let (fed, shares) = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..config.threads)
+            .map(|_| scope.spawn(|| work(&shared, &ready, Ingest::new(&interner, wanted.clone()))))
             .collect();
-        workers
+        let fed = runtime.block_on(async {
+            tokio::select! {
+                fed = feeder.run(feeds) => fed,
+                () = config.cancel.cancelled() => Fed::default(),
+            }
+        });
+        let shares: Result<Vec<Share>, AnalyzeError> = workers
             .into_iter()
             .map(|w| w.join().map_err(|_| AnalyzeError::Internal("a reader panicked".into())))
-            .collect::<Result<_, _>>()
-    })?;
-    if let Some(message) = fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            .collect();
+        (fed, shares)
+    });
+    let shares = shares?;
+    if let Some(message) = shared.fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(AnalyzeError::Internal(message));
     }
-    let mut outcome = outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let mut outcome = shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if config.cancel.is_cancelled() {
+        let Outcome { objects, bytes, tally, .. } = outcome;
+        return Err(AnalyzeError::Interrupted { objects, bytes, records: tally.records });
+    }
+    if fed.objects == 0 {
+        let reasons = fed.listing.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        return Err(AnalyzeError::NothingFound { reasons });
+    }
     outcome.problems.sort();
     if outcome.tally.records + outcome.tally.nodata + outcome.tally.skipdata + outcome.tally.out_of_range == 0
     {
@@ -130,7 +137,25 @@ pub(super) fn read(reading: &Reading<'_>) -> Result<Records, AnalyzeError> {
             .collect();
         return Err(AnalyzeError::NothingUsable { objects: outcome.objects, reasons: reasons.join("\n") });
     }
-    Ok(Records { collected: collect(interner, shares), outcome })
+    Ok(Records { collected: collect(interner, shares), outcome, listing: fed.listing, streams: fed.streams })
+}
+
+/// One worker: takes objects in their order until there are no more.
+fn work(shared: &Shared<'_>, ready: &Mutex<Receiver<Ready>>, mut ingest: Ingest<'_>) -> Share {
+    loop {
+        let next = ready.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
+        let Some(next) = next else { break };
+        if shared.cancel.is_cancelled() {
+            continue;
+        }
+        match read_object(shared, next, &mut ingest) {
+            Ok(done) => note(&shared.outcome, done),
+            Err(error) => *shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
+        }
+        shared.progress.event(&Event::ObjectDone);
+    }
+    note_range(&shared.outcome, ingest.out_of_range);
+    ingest.finish()
 }
 
 fn note_range(outcome: &Mutex<Outcome>, out_of_range: u64) {
@@ -159,17 +184,18 @@ struct ChannelReader<'a> {
     chunks: Receiver<Bytes>,
     current: Bytes,
     read: &'a AtomicU64,
+    cancel: &'a Cancel,
 }
 
 impl ChannelReader<'_> {
     fn refill(&mut self) -> bool {
         while !self.current.has_remaining() {
             match self.chunks.blocking_recv() {
-                Some(chunk) => {
+                Some(chunk) if !self.cancel.is_cancelled() => {
                     self.read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
                     self.current = chunk;
                 }
-                None => return false,
+                _ => return false,
             }
         }
         true
@@ -188,17 +214,10 @@ impl Read for ChannelReader<'_> {
 }
 
 /// Reads one object. What is wrong with it is in the result; an `Err` is a defect of the program.
-fn read_object(
-    reading: &Reading<'_>,
-    object: &Object,
-    stream: u16,
-    ingest: &mut Ingest<'_>,
-) -> Result<Done, String> {
-    let (sender, chunks) = channel(IN_FLIGHT);
-    let (source, wanted) = (Arc::clone(reading.source), object.clone());
-    let fetch = reading.runtime.spawn(async move { source.fetch(&wanted, sender).await });
+fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Result<Done, String> {
+    let Ready { object, stream, chunks, fetch, .. } = ready;
     let read = AtomicU64::new(0);
-    let mut input = ChannelReader { chunks, current: Bytes::new(), read: &read };
+    let mut input = ChannelReader { chunks, current: Bytes::new(), read: &read, cancel: shared.cancel };
     let mut problems = Vec::new();
     let mut problem = |code: &'static str, message: String| {
         problems.push(ObjectProblem { code, message, object: object.name.clone() });
@@ -207,15 +226,15 @@ fn read_object(
     let mut sink = |batch: FlowBatch| -> Result<(), DecodeError> {
         ingest.push(&batch, stream)?;
         let bytes = read.load(Ordering::Relaxed);
-        reading.progress.event(&Event::Read { bytes: bytes - told, records: batch.len() as u64 });
+        shared.progress.event(&Event::Read { bytes: bytes - told, records: batch.len() as u64 });
         told = bytes;
         Ok(())
     };
     input.refill();
     let (outcome, mut tally, schema) = if is_parquet(&input.current) {
-        decode_parquet(&mut input, reading.options, &mut sink)
+        decode_parquet(&mut input, shared.options, &mut sink)
     } else {
-        decode_text(input, reading.options, &mut sink)
+        decode_text(input, shared.options, &mut sink)
     };
     if let Err(error) = outcome {
         match error {
@@ -228,17 +247,34 @@ fn read_object(
     if let Some(schema) = schema {
         problem(schema_code(&schema), schema.to_string());
     }
-    match reading.runtime.block_on(fetch) {
+    if shared.cancel.is_cancelled() {
+        fetch.abort();
+        return Ok(Done {
+            tally: Tally::default(),
+            bytes: read.load(Ordering::Relaxed),
+            problems: Vec::new(),
+        });
+    }
+    match shared.runtime.block_on(fetch) {
         Ok(Ok(_)) => {}
-        Ok(Err(error)) => problem("unreadable-object", error.to_string()),
+        Ok(Err(error)) => problem(source_code(&error), error.to_string()),
         Err(error) => return Err(format!("{}: {error}", object.name)),
     }
     for example in &mut tally.examples {
         example.object.clone_from(&object.name);
     }
     let bytes = read.load(Ordering::Relaxed);
-    reading.progress.event(&Event::Read { bytes: bytes - told, records: 0 });
+    shared.progress.event(&Event::Read { bytes: bytes - told, records: 0 });
     Ok(Done { tally, bytes, problems })
+}
+
+fn source_code(error: &SourceError) -> &'static str {
+    match error {
+        SourceError::Vanished { .. } => "vanished-object",
+        SourceError::Replaced { .. } => "replaced-object",
+        SourceError::Short { .. } => "truncated-object",
+        _ => "unreadable-object",
+    }
 }
 
 fn schema_code(problem: &crate::decode::SchemaProblem) -> &'static str {

@@ -98,11 +98,20 @@ impl Listing {
         sieve.errors = errors;
         Self { objects, ..sieve.finish(looked_in) }
     }
+
+    /// Puts another source's listing behind this one.
+    pub(crate) fn absorb(&mut self, other: Self) {
+        self.objects.extend(other.objects);
+        self.skipped.extend(other.skipped);
+        self.more_skipped += other.more_skipped;
+        self.pruned.merge(other.pruned);
+        self.errors.extend(other.errors);
+    }
 }
 
 /// Chooses among objects as they are found, in the order of their names.
 #[derive(Debug)]
-pub(super) struct Sieve<'a> {
+pub(crate) struct Sieve<'a> {
     selection: &'a Selection,
     last: String,
     taken: u64,

@@ -29,6 +29,7 @@ use tokio::sync::mpsc::Sender;
 
 pub use error::SourceError;
 pub use key::KeyParts;
+pub(crate) use listing::Sieve;
 pub use listing::{Listing, SkipReason, Skipped};
 pub use local::LocalSource;
 pub use memory::MemorySource;

@@ -116,6 +116,13 @@ impl Pruned {
         self.time + self.account + self.region + self.flow_log
     }
 
+    pub(super) fn merge(&mut self, other: Self) {
+        self.time += other.time;
+        self.account += other.account;
+        self.region += other.region;
+        self.flow_log += other.flow_log;
+    }
+
     pub(super) fn add(&mut self, reason: PruneReason) {
         match reason {
             PruneReason::Time => self.time += 1,

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int64Type, UInt8Type, UInt16Type, UInt64Type};
 use flowgate::finding::Conclusions;
-use flowgate::pipeline::{AnalyzeConfig, Silent, analyze};
-use flowgate::source::Selection;
+use flowgate::pipeline::{AnalyzeConfig, Input, Silent, analyze};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::judge::{Row, Usage};
@@ -36,15 +35,11 @@ impl Place {
 
     pub fn analyze(&self, threads: usize, connections_out: Option<&Path>) -> Conclusions {
         let config = AnalyzeConfig {
-            inputs: vec![self.logs()],
+            inputs: vec![Input::Local(self.logs())],
             inventories: vec![self.inventory()],
-            selection: Selection::default(),
-            log_format: None,
             threads,
-            max_object_bytes: 1 << 30,
             connections_out: connections_out.map(Path::to_owned),
-            only: Vec::new(),
-            skip: Vec::new(),
+            ..AnalyzeConfig::default()
         };
         analyze(&config, None, &Silent).unwrap()
     }

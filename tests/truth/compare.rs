@@ -6,8 +6,7 @@ use std::path::Path;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int64Type, UInt8Type, UInt16Type};
 use flowgate::finding::{Conclusions, Kind};
-use flowgate::pipeline::{AnalyzeConfig, Silent, analyze};
-use flowgate::source::Selection;
+use flowgate::pipeline::{AnalyzeConfig, Input, Silent, analyze};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
@@ -41,15 +40,11 @@ pub struct Run {
 /// How to analyse a world.
 pub fn config(world: &Path, connections_out: Option<&Path>) -> AnalyzeConfig {
     AnalyzeConfig {
-        inputs: vec![world.join("AWSLogs")],
+        inputs: vec![Input::Local(world.join("AWSLogs"))],
         inventories: vec![world.join("inventory")],
-        selection: Selection::default(),
-        log_format: None,
         threads: 2,
-        max_object_bytes: 1 << 30,
         connections_out: connections_out.map(Path::to_owned),
-        only: Vec::new(),
-        skip: Vec::new(),
+        ..AnalyzeConfig::default()
     }
 }
 

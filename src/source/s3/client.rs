@@ -1,4 +1,4 @@
-//! Requests to S3: one at a time per permit, tried again as long as that can help.
+//! Requests to S3, tried again as long as that can help.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
@@ -9,7 +9,6 @@ use aws_sdk_s3::config::Region;
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::{ChecksumMode, RequestPayer};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::S3Options;
 use crate::aws::{Backoff, Connect, Failure, FailureKind};
@@ -26,7 +25,6 @@ pub(super) struct Requests {
     pub backoff: Backoff,
     clients: Mutex<BTreeMap<String, Client>>,
     homes: Mutex<BTreeMap<String, String>>,
-    permits: Semaphore,
 }
 
 /// One page of a listing.
@@ -45,14 +43,7 @@ impl Requests {
             backoff: connect.backoff,
             clients: Mutex::default(),
             homes: Mutex::default(),
-            permits: Semaphore::new(options.max_requests.max(1)),
         })
-    }
-
-    /// Waits until another request may be made; held until its answer has been read.
-    pub async fn permit(&self) -> Option<SemaphorePermit<'_>> {
-        // Never closed, so that `None` does not occur.
-        self.permits.acquire().await.ok()
     }
 
     /// One page of keys, tried again while that can help.
@@ -60,9 +51,8 @@ impl Requests {
         let name = format!("s3://{}/{}{}", page.bucket, page.prefix, page.token.unwrap_or_default());
         let mut failed = 0;
         loop {
-            let answer = {
-                let _permit = self.permit().await;
-                self.at_home(page.bucket, |client| {
+            let answer = self
+                .at_home(page.bucket, |client| {
                     client
                         .list_objects_v2()
                         .bucket(page.bucket)
@@ -72,8 +62,7 @@ impl Requests {
                         .set_request_payer(self.payer())
                         .send()
                 })
-                .await
-            };
+                .await;
             match answer {
                 Ok(page) => return Ok(page),
                 Err(failure) => self.pause(&failure, &mut failed, &name).await?,

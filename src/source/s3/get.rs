@@ -83,7 +83,6 @@ impl Get<'_> {
         if state.at > 0 && state.size == Some(state.at) {
             return Ok(Part::Complete);
         }
-        let _permit = self.requests.permit().await;
         let range = (state.at > 0).then(|| format!("bytes={}-", state.at));
         let answer = self.requests.open(self.bucket, self.key, range, state.version.as_deref()).await?;
         if state.at == 0 {
@@ -148,7 +147,6 @@ impl Get<'_> {
     }
 
     async fn range_part(&self, range: &Range<u64>, wanted: u64, got: &mut BytesMut) -> Result<(), Failure> {
-        let _permit = self.requests.permit().await;
         let from = range.start + got.len() as u64;
         let header = Some(format!("bytes={from}-{}", range.end - 1));
         let answer =

@@ -28,25 +28,17 @@ use get::Get;
 
 pub use url::S3Url;
 
-/// Requests in flight unless said otherwise: S3 answers after some 100 ms, so that one connection moves some tens of
+/// Objects to fetch at the same time unless said otherwise: S3 answers after some 100 ms, so that one connection moves some tens of
 /// MB a second at most ("Performance guidelines for Amazon S3").
 pub const MAX_REQUESTS: usize = 32;
 
 /// How to read buckets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct S3Options {
-    /// Requests in flight, listings included; at least 1 is used.
-    pub max_requests: usize,
     /// Whoever reads pays for the transfer (requester pays buckets).
     pub requester_pays: bool,
     /// Name the bucket in the path, not in the host. Always so where the endpoint has no name.
     pub path_style: bool,
-}
-
-impl Default for S3Options {
-    fn default() -> Self {
-        Self { max_requests: MAX_REQUESTS, requester_pays: false, path_style: false }
-    }
 }
 
 /// Objects below some `s3://` URLs.

@@ -1,1 +1,1 @@
-
+//! Which prefixes are listed for a selection.

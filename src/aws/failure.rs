@@ -109,7 +109,7 @@ impl Failure {
         let kind = kind_of(error, code.as_deref(), status, region.as_deref());
         let message = said.unwrap_or_else(|| match kind {
             // Too deep a chain to be read; its end says it.
-            FailureKind::Credentials => innermost(error),
+            FailureKind::Credentials => format!("no AWS credentials: {}", innermost(error)),
             _ => chain(error),
         });
         Self { kind, code, message: one_line(&message), status, region }
@@ -231,6 +231,7 @@ fn chain(error: &(dyn Error + 'static)) -> String {
     said.join(": ")
 }
 
+/// Without line breaks, and without the dot at its end: it goes on after a semicolon.
 fn one_line(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+    text.split_whitespace().collect::<Vec<_>>().join(" ").trim_end_matches('.').to_owned()
 }

@@ -75,10 +75,20 @@ impl Progress for Meter<'_> {
     fn event(&self, event: &Event) {
         match event {
             Event::Listed { objects, bytes } => {
-                self.objects.store(*objects, Relaxed);
-                if let Some(bytes) = bytes {
-                    self.bar.set_length(*bytes);
-                    self.bar.set_style(style(MEASURED, self.look));
+                // Told again and again while more is found; a style is made of text each time.
+                let first = self.objects.swap(*objects, Relaxed) == 0;
+                match bytes {
+                    Some(bytes) => {
+                        self.bar.set_length(*bytes);
+                        if first {
+                            self.bar.set_style(style(MEASURED, self.look));
+                        }
+                    }
+                    None if self.bar.length().is_some() => {
+                        self.bar.unset_length();
+                        self.bar.set_style(style(UNMEASURED, self.look));
+                    }
+                    None => {}
                 }
                 self.bar.set_message(self.reading());
             }

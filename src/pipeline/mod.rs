@@ -206,10 +206,8 @@ impl AnalyzeError {
             Self::Inventory(_) => {
                 Some("`flowgate inventory check DIR` shows what each file holds".to_owned())
             }
-            Self::NothingFound { .. } => Some(
-                "name flow log files, or a directory that holds .log, .log.gz, .log.zst or .parquet files"
-                    .to_owned(),
-            ),
+            // Each reason ends with its own next step.
+            Self::NothingFound { .. } => None,
             Self::NothingUsable { .. } => Some(
                 "flowgate needs VPC flow logs with at least the fields of the default format; \
                  header-less logs in another order need --log-format"

@@ -31,6 +31,8 @@ struct Body {
     stream: ByteStream,
     /// Bytes to pass over: a service that ignores ranges sends the object from its beginning.
     skip: u64,
+    /// Longest wait for more.
+    stall: Duration,
 }
 
 impl Get<'_> {
@@ -84,7 +86,7 @@ impl Get<'_> {
             return Ok(Part::Complete);
         }
         let range = (state.at > 0).then(|| format!("bytes={}-", state.at));
-        let answer = self.requests.open(self.bucket, self.key, range, state.version.as_deref()).await?;
+        let answer = self.open(range, state.version.as_deref()).await?;
         if state.at == 0 {
             state.version = answer.e_tag.clone();
             state.stored = Stored::of(&answer);
@@ -92,11 +94,9 @@ impl Get<'_> {
                 state.size = answer.content_length.and_then(|length| u64::try_from(length).ok());
             }
         }
-        let mut body = Body { skip: skip(&answer, state.at)?, stream: answer.body };
+        let mut body = Body { skip: skip(&answer, state.at)?, stream: answer.body, stall: self.stall };
         loop {
-            let next = tokio::time::timeout(self.stall, body.next()).await;
-            let next = next.map_err(|_| Failure::broken("nothing arrived any more"))?;
-            let Some(chunk) = next? else { break };
+            let Some(chunk) = body.next().await? else { break };
             if let Some(stored) = &mut state.stored {
                 stored.update(&chunk);
             }
@@ -119,6 +119,19 @@ impl Get<'_> {
                 Err(Failure::broken(format!("the answer ended after {} of {size} bytes", state.at)))
             }
             _ => Ok(Part::Complete),
+        }
+    }
+
+    /// One attempt to open this version of the object. Not every service that speaks the protocol of S3 heeds
+    /// `If-Match`, so that what it sends is compared, too.
+    async fn open(&self, range: Option<String>, version: Option<&str>) -> Result<GetObjectOutput, Failure> {
+        let answer = self.requests.open(self.bucket, self.key, range, version).await?;
+        match (version, answer.e_tag()) {
+            (Some(wanted), Some(got)) if tag(wanted) != tag(got) => Err(Failure {
+                kind: FailureKind::Changed,
+                ..Failure::broken(format!("the answer is of another version ({got})"))
+            }),
+            _ => Ok(answer),
         }
     }
 
@@ -149,16 +162,14 @@ impl Get<'_> {
     async fn range_part(&self, range: &Range<u64>, wanted: u64, got: &mut BytesMut) -> Result<(), Failure> {
         let from = range.start + got.len() as u64;
         let header = Some(format!("bytes={from}-{}", range.end - 1));
-        let answer =
-            self.requests.open(self.bucket, self.key, header, self.object.version.as_deref()).await?;
-        let mut body = Body { skip: skip(&answer, from)?, stream: answer.body };
+        let answer = self.open(header, self.object.version.as_deref()).await?;
+        let mut body = Body { skip: skip(&answer, from)?, stream: answer.body, stall: self.stall };
         loop {
             let left = wanted - got.len() as u64;
             if left == 0 {
                 return Ok(());
             }
-            let next = tokio::time::timeout(self.stall, body.next()).await;
-            match next.map_err(|_| Failure::broken("nothing arrived any more"))?? {
+            match body.next().await? {
                 Some(chunk) => {
                     let take = usize::try_from(left).unwrap_or(usize::MAX).min(chunk.len());
                     got.extend_from_slice(&chunk[..take]);
@@ -197,7 +208,10 @@ enum Part {
 impl Body {
     async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
         loop {
-            let Some(chunk) = self.stream.next().await else { return Ok(None) };
+            let next = tokio::time::timeout(self.stall, self.stream.next()).await;
+            let Some(chunk) = next.map_err(|_| Failure::broken("nothing arrived any more"))? else {
+                return Ok(None);
+            };
             let mut chunk = chunk.map_err(|error| Failure::broken(error.to_string()))?;
             if self.skip == 0 {
                 return Ok(Some(chunk));
@@ -210,6 +224,11 @@ impl Body {
             }
         }
     }
+}
+
+/// An ETag without its quotes, which some services leave out in listings.
+fn tag(tag: &str) -> &str {
+    tag.trim_matches('"')
 }
 
 /// Bytes to pass over until `from`: none if the answer begins there, all before it if it is of the whole object.

@@ -147,6 +147,17 @@ pub enum SourceError {
         /// Files and directories passed over.
         skipped: usize,
     },
+    /// Nothing lies where the selection would be.
+    #[error(
+        "no flow logs of {selection} in {looked_in}: there is nothing in the folders that AWS would have delivered \
+         them to; check the prefix, which ends before `AWSLogs/`, or widen the selection"
+    )]
+    NothingThere {
+        /// The inputs as given.
+        looked_in: String,
+        /// What was asked for.
+        selection: Box<Selection>,
+    },
     /// There are flow logs, and the selection leaves none of them.
     #[error("none of the {} flow logs in {looked_in} is of {selection} ({pruned}); widen the selection", .pruned.total())]
     NothingSelected {

@@ -121,6 +121,7 @@ pub(crate) struct Sieve<'a> {
     more_skipped: u64,
     pruned: Pruned,
     errors: Vec<SourceError>,
+    only_the_selection: bool,
 }
 
 impl<'a> Sieve<'a> {
@@ -134,7 +135,13 @@ impl<'a> Sieve<'a> {
             more_skipped: 0,
             pruned: Pruned::default(),
             errors: Vec::new(),
+            only_the_selection: false,
         }
+    }
+
+    /// Says that what is offered was looked for by the selection, so that finding nothing may be its fault.
+    pub fn lists_only_the_selection(&mut self) {
+        self.only_the_selection = true;
     }
 
     /// The object, if it is of the selection and not found before.
@@ -181,6 +188,8 @@ impl<'a> Sieve<'a> {
             self.errors.push(if self.pruned.total() > 0 {
                 let selection = Box::new(self.selection.clone());
                 SourceError::NothingSelected { looked_in, selection, pruned: self.pruned }
+            } else if self.only_the_selection && self.selection.names_objects() {
+                SourceError::NothingThere { looked_in, selection: Box::new(self.selection.clone()) }
             } else {
                 let skipped = self.skipped.len() + usize::try_from(self.more_skipped).unwrap_or(usize::MAX);
                 SourceError::NothingFound { looked_in, looked_for: LOOKED_FOR, skipped }

@@ -52,6 +52,12 @@ pub(super) enum PruneReason {
 }
 
 impl Selection {
+    /// Whether it asks for anything that the names of objects tell.
+    pub(super) fn names_objects(&self) -> bool {
+        let everything = Self { interfaces: self.interfaces.clone(), ..Self::default() };
+        *self != everything
+    }
+
     /// Why the object with this key is not wanted, or `None` if it is or may be.
     pub(super) fn prunes(&self, key: Option<&KeyParts>) -> Option<PruneReason> {
         let key = key?;

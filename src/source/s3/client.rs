@@ -32,6 +32,8 @@ pub(super) struct Page<'a> {
     pub bucket: &'a str,
     pub prefix: &'a str,
     pub folders: bool,
+    /// Only keys behind this one.
+    pub after: Option<&'a str>,
     pub token: Option<&'a str>,
 }
 
@@ -58,6 +60,7 @@ impl Requests {
                         .bucket(page.bucket)
                         .set_prefix((!page.prefix.is_empty()).then(|| page.prefix.to_owned()))
                         .set_delimiter(page.folders.then(|| "/".to_owned()))
+                        .set_start_after(page.after.map(str::to_owned))
                         .set_continuation_token(page.token.map(str::to_owned))
                         .set_request_payer(self.payer())
                         .send()
@@ -119,12 +122,20 @@ impl Requests {
     {
         let mut moves = 0;
         loop {
-            let failure = match request(self.client(bucket)).await {
+            let home = self.home(bucket);
+            let failure = match request(self.client(&home)).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => Failure::of(&error),
             };
             match &failure.region {
-                Some(region) if failure.kind == FailureKind::Elsewhere && moves < MOVES => {
+                Some(region) if failure.kind == FailureKind::Elsewhere => {
+                    // Asked there, it is refused for another reason.
+                    if *region == home {
+                        return Err(Failure { kind: FailureKind::Other, ..failure });
+                    }
+                    if moves == MOVES {
+                        return Err(failure);
+                    }
                     moves += 1;
                     lock(&self.homes).insert(bucket.to_owned(), region.clone());
                 }
@@ -133,13 +144,17 @@ impl Requests {
         }
     }
 
-    fn client(&self, bucket: &str) -> Client {
-        let region = lock(&self.homes).get(bucket).cloned();
-        let region = region.unwrap_or_else(|| Connect::region_of(&self.config));
+    /// The region of a bucket, as far as it is known.
+    fn home(&self, bucket: &str) -> String {
+        let home = lock(&self.homes).get(bucket).cloned();
+        home.unwrap_or_else(|| Connect::region_of(&self.config))
+    }
+
+    fn client(&self, region: &str) -> Client {
         let mut clients = lock(&self.clients);
-        let client = clients.entry(region.clone()).or_insert_with(|| {
+        let client = clients.entry(region.to_owned()).or_insert_with(|| {
             let config = aws_sdk_s3::config::Builder::from(&self.config)
-                .region(Region::new(region))
+                .region(Region::new(region.to_owned()))
                 .force_path_style(self.options.path_style)
                 .build();
             Client::from_conf(config)
@@ -160,7 +175,7 @@ pub(super) fn listing_failed(bucket: &str, prefix: &str, failure: Failure) -> So
             "allow s3:ListBucket on arn:aws:s3:::{bucket}; if the requester pays for this bucket, add --requester-pays"
         ),
         FailureKind::Missing => "check the bucket's name".to_owned(),
-        _ => common(failure.kind),
+        _ => common(&failure),
     };
     SourceError::Aws { name: format!("s3://{bucket}/{prefix}"), failure: Box::new(failure), next }
 }
@@ -178,28 +193,31 @@ pub(super) fn reading_failed(name: &str, bucket: &str, key: &str, failure: Failu
              another account"
                 .to_owned()
         }
+        // S3 says so with status 403.
+        _ if code == "InvalidObjectState" => {
+            "it is archived: restore it (`aws s3api restore-object`) or leave its time out".to_owned()
+        }
         FailureKind::Denied => {
             let folder = key.rsplit_once('/').map_or("", |(folder, _)| folder);
             let slash = if folder.is_empty() { "" } else { "/" };
             format!("allow s3:GetObject on arn:aws:s3:::{bucket}/{folder}{slash}*")
         }
-        FailureKind::Other if code == "InvalidObjectState" => {
-            "it is archived: restore it (`aws s3api restore-object`) or leave its time out".to_owned()
-        }
-        kind => common(kind),
+        _ => common(&failure),
     };
     SourceError::Aws { name: name.to_owned(), failure: Box::new(failure), next }
 }
 
-fn common(kind: FailureKind) -> String {
-    match kind {
+fn common(failure: &Failure) -> String {
+    if let (FailureKind::Elsewhere, Some(region)) = (failure.kind, &failure.region) {
+        return format!("the bucket is in {region}: set AWS_REGION to it");
+    }
+    match failure.kind {
         FailureKind::Throttled => "run again with a lower --max-requests",
         FailureKind::Transient => "check the network and the service's status, then run again",
         FailureKind::Credentials => {
             "name a profile with --profile, log in (`aws sso login`), or set AWS_PROFILE; \
              `aws sts get-caller-identity` must work; a public bucket needs --no-sign-request"
         }
-        FailureKind::Elsewhere => "the bucket is in another region: set AWS_REGION to it",
         _ => "check the bucket, the key and the endpoint",
     }
     .to_owned()

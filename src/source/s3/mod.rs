@@ -8,6 +8,7 @@ mod checksum;
 mod client;
 mod get;
 mod list;
+mod page;
 mod plan;
 mod url;
 
@@ -92,13 +93,10 @@ impl Source for S3Source {
         Box::pin(async move {
             let looked_in = self.urls.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
             let mut sieve = Sieve::new(selection);
+            sieve.lists_only_the_selection();
             match self.requests().await {
                 Ok(requests) => {
-                    for url in &self.urls {
-                        if !list::walk(requests, url, selection, &mut sieve, &to).await {
-                            break;
-                        }
-                    }
+                    list::walk(requests, &self.urls, selection, &mut sieve, &to).await;
                 }
                 Err(error) => sieve.error(error),
             }

@@ -31,20 +31,20 @@ pub(super) struct Node {
     pub folders: bool,
     /// Folders above, from the user's prefix on.
     pub depth: usize,
-    /// No page of it held anything so far.
-    pub empty: bool,
-    /// To be listed only if this one turns out to be empty.
-    pub or_else: Vec<Node>,
+    /// How delivered files in it begin, up to the flow log's id, if only some flow logs are wanted.
+    pub files: Option<String>,
+    /// Only keys behind this one.
+    pub after: Option<String>,
 }
 
 impl Node {
     /// A folder, to be listed with what lies directly in it.
     pub fn folder(prefix: impl Into<String>, depth: usize) -> Self {
-        Self { prefix: prefix.into(), folders: true, depth, empty: true, or_else: Vec::new() }
+        Self { prefix: prefix.into(), folders: true, depth, files: None, after: None }
     }
 
     fn flat(prefix: impl Into<String>, depth: usize) -> Self {
-        Self { prefix: prefix.into(), folders: false, depth, empty: true, or_else: Vec::new() }
+        Self { prefix: prefix.into(), folders: false, depth, files: None, after: None }
     }
 }
 
@@ -96,15 +96,9 @@ pub(super) fn expand(folder: &str, depth: usize, selection: &Selection) -> Vec<N
             }
             None => vec![Node::folder(folder, depth)],
         },
-        Level::Day if !selection.flow_logs.is_empty() => of_flow_logs(folder, depth, &place, selection),
-        Level::Hour if !selection.flow_logs.is_empty() => {
-            let mut nodes: Vec<Node> = selection
-                .flow_logs
-                .iter()
-                .map(|id| Node::flat(format!("{folder}{}", place.file_prefix(id)), depth))
-                .collect();
-            nodes.sort_by(|a, b| a.prefix.cmp(&b.prefix));
-            nodes
+        Level::Day | Level::Hour if !selection.flow_logs.is_empty() => {
+            let node = if place.level() == Level::Day { Node::folder } else { Node::flat }(folder, depth);
+            vec![Node { files: Some(format!("{folder}{}", place.file_prefix())), ..node }]
         }
         Level::Hour => vec![Node::flat(folder, depth)],
         Level::Root | Level::Service | Level::Year | Level::Month | Level::Day => {
@@ -113,38 +107,28 @@ pub(super) fn expand(folder: &str, depth: usize, selection: &Selection) -> Vec<N
     }
 }
 
-/// The files of some flow logs in a day's folder. Whether a flow log has hourly folders can't be changed after
-/// it was made, so it is asked for its hours only where no file of it lies in the day itself.
-fn of_flow_logs(folder: &str, depth: usize, place: &Place<'_>, selection: &Selection) -> Vec<Node> {
-    let mut ids = selection.flow_logs.clone();
-    ids.sort();
+/// What to list in place of the files of a folder, when they are more than fit a page: those of the wanted flow
+/// logs, then whatever lies behind the files. Most folders have no more than that, and are listed with one request
+/// whether their files lie in hours or not.
+pub(super) fn narrower(node: &Node, files: &str, selection: &Selection) -> Vec<Node> {
+    let mut ids: Vec<&str> = selection.flow_logs.iter().map(String::as_str).collect();
+    ids.sort_unstable();
     ids.dedup();
-    ids.iter()
-        .map(|id| {
-            let file = place.file_prefix(id);
-            let hours = (0..24)
-                .map(|hour| {
-                    if place.hive {
-                        format!("{folder}hour={hour:02}/")
-                    } else {
-                        format!("{folder}{hour:02}/")
-                    }
-                })
-                .filter(|hour| wanted(hour, selection))
-                .map(|hour| Node::flat(format!("{hour}{file}"), depth));
-            Node { or_else: hours.collect(), ..Node::flat(format!("{folder}{file}"), depth) }
-        })
-        .collect()
+    let mut nodes: Vec<Node> = ids.iter().map(|id| Node::flat(format!("{files}{id}_"), node.depth)).collect();
+    // `files` ends with `_`; no name of a file is behind the next character and before the rest of the folder.
+    let behind = files.strip_suffix('_').map(|files| format!("{files}`"));
+    nodes.push(Node { files: None, after: behind, ..node.clone() });
+    nodes
 }
 
 /// Whether anything below this folder can be of the selection, as far as its name tells.
 pub(super) fn wanted(folder: &str, selection: &Selection) -> bool {
+    if service(folder).is_some_and(|service| service != "vpcflowlogs") {
+        return false;
+    }
     let Some(place) = Place::of(folder) else { return true };
     let is_one_of = |values: &[String], value: &str| values.is_empty() || values.iter().any(|v| v == value);
     if place.account().is_some_and(|account| !is_one_of(&selection.accounts, account)) {
-        return false;
-    }
-    if place.service().is_some_and(|service| service != "vpcflowlogs") {
         return false;
     }
     if place.region().is_some_and(|region| !is_one_of(&selection.regions, region)) {
@@ -154,6 +138,29 @@ pub(super) fn wanted(folder: &str, selection: &Selection) -> bool {
     let early = selection.from.is_some_and(|from| last < from.saturating_sub(PADDING_BEFORE));
     let late = selection.to.is_some_and(|to| first > to.saturating_add(PADDING_AFTER));
     !(early || late)
+}
+
+/// Folders below `AWSLogs`, and below the organization there that trails put in between
+/// (`AWSLogs/o-…/{account}/CloudTrail/`, CloudTrail User Guide).
+fn below_root(folder: &str) -> Option<Vec<&str>> {
+    let mut parts: Vec<&str> = folder.strip_suffix('/')?.split('/').collect();
+    let root = parts.iter().rposition(|part| *part == "AWSLogs")?;
+    let mut below = parts.split_off(root + 1);
+    let organization = |part: &str| part.strip_prefix("o-").is_some_and(|id| id.len() >= 10);
+    if below.first().is_some_and(|first| organization(first)) {
+        below.remove(0);
+    }
+    Some(below)
+}
+
+/// The service of AWS that wrote what lies in a folder: it follows the account, however deep the folder is and whatever
+/// the layout below (that of AWS Config has months and days of one digit).
+fn service(folder: &str) -> Option<&str> {
+    let below = below_root(folder)?;
+    let (account, service) = (*below.first()?, *below.get(1)?);
+    let id = account.strip_prefix("aws-account-id=").unwrap_or(account);
+    let known = id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit());
+    known.then(|| service.split_once('=').map_or(service, |(_, value)| value))
 }
 
 fn days_by_name(selection: &Selection) -> Option<Vec<NaiveDate>> {
@@ -190,9 +197,7 @@ struct Place<'a> {
 impl<'a> Place<'a> {
     /// `None` if there is no `AWSLogs`, or what follows is not laid out as AWS does it.
     fn of(folder: &'a str) -> Option<Self> {
-        let mut parts: Vec<&str> = folder.strip_suffix('/')?.split('/').collect();
-        let root = parts.iter().rposition(|part| *part == "AWSLogs")?;
-        let below = parts.split_off(root + 1);
+        let below = below_root(folder)?;
         let hive = below.first().is_some_and(|first| first.starts_with("aws-account-id="));
         const LABELS: [&[&str]; 7] = [
             &["aws-account-id"],
@@ -239,18 +244,14 @@ impl<'a> Place<'a> {
         self.values.first().copied()
     }
 
-    fn service(&self) -> Option<&'a str> {
-        self.values.get(1).copied()
-    }
-
     fn region(&self) -> Option<&'a str> {
         self.values.get(2).copied()
     }
 
-    /// How delivered files of a flow log begin.
-    fn file_prefix(&self, flow_log: &str) -> String {
+    /// How delivered files begin, up to the flow log's id.
+    fn file_prefix(&self) -> String {
         let (account, region) = (self.account().unwrap_or_default(), self.region().unwrap_or_default());
-        format!("{account}_vpcflowlogs_{region}_{flow_log}_")
+        format!("{account}_vpcflowlogs_{region}_")
     }
 
     /// First and last second of the folder's year, month, day or hour.

@@ -104,8 +104,8 @@ impl Connect {
             .http_client(http::client(self.ca_bundle.as_deref())?)
             .retry_config(RetryConfig::disabled())
             .timeout_config(timeouts)
-            // Reading watches for stalls itself: there, waiting for the decoder is no stall.
-            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+            // Answers that are read whole have no other limit: the read timeout ends with their head.
+            .stalled_stream_protection(self.watch());
         if let Some(profile) = &self.profile {
             loader = loader.profile_name(profile);
         }
@@ -119,6 +119,11 @@ impl Connect {
             loader = loader.no_credentials();
         }
         Ok(loader)
+    }
+
+    /// Gives up on an answer that stops arriving.
+    pub(crate) fn watch(&self) -> StalledStreamProtectionConfig {
+        StalledStreamProtectionConfig::enabled().grace_period(self.read_timeout).build()
     }
 
     /// The region of a configuration, or one that any service of AWS answers in.

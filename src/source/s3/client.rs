@@ -5,12 +5,13 @@ use std::sync::{Mutex, PoisonError};
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::Region;
+use aws_sdk_s3::config::{Builder, Region, StalledStreamProtectionConfig};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::{ChecksumMode, RequestPayer};
 
 use super::S3Options;
+use super::whole::Whole;
 use crate::aws::{Backoff, Connect, Failure, FailureKind};
 use crate::source::SourceError;
 
@@ -23,6 +24,8 @@ pub(super) struct Requests {
     config: SdkConfig,
     options: S3Options,
     pub backoff: Backoff,
+    /// For stalls of listings.
+    watch: StalledStreamProtectionConfig,
     clients: Mutex<BTreeMap<String, Client>>,
     homes: Mutex<BTreeMap<String, String>>,
 }
@@ -43,6 +46,7 @@ impl Requests {
             config: connect.load().await?,
             options: options.clone(),
             backoff: connect.backoff,
+            watch: connect.watch(),
             clients: Mutex::default(),
             homes: Mutex::default(),
         })
@@ -63,6 +67,8 @@ impl Requests {
                         .set_start_after(page.after.map(str::to_owned))
                         .set_continuation_token(page.token.map(str::to_owned))
                         .set_request_payer(self.payer())
+                        .customize()
+                        .config_override(Builder::new().stalled_stream_protection(self.watch.clone()))
                         .send()
                 })
                 .await;
@@ -156,6 +162,9 @@ impl Requests {
             let config = aws_sdk_s3::config::Builder::from(&self.config)
                 .region(Region::new(region.to_owned()))
                 .force_path_style(self.options.path_style)
+                // Reading watches for stalls itself: there, waiting for the decoder is no stall.
+                .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+                .interceptor(Whole)
                 .build();
             Client::from_conf(config)
         });

@@ -11,6 +11,7 @@ mod list;
 mod page;
 mod plan;
 mod url;
+mod whole;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -1,1 +1,88 @@
+//! Many keys, and keys of any characters.
 
+use flowgate::source::Selection;
+
+use crate::proxy::Proxy;
+use crate::read::{list, read_all, source};
+use crate::server::{Server, Store};
+
+#[test]
+fn more_than_two_pages_of_keys() {
+    let store = Store::default();
+    for n in 0..2500 {
+        store.put("logs", &format!("in/{n:05}.log"), n.to_string());
+    }
+    let keys = store.keys("logs");
+    let server = Server::start(store, None);
+    let proxy = Proxy::plain(server.address);
+    let outcome = read_all(source(&proxy.url(), &["s3://logs/in/"]), &Selection::default());
+    assert_eq!(outcome.keys("logs"), keys);
+    assert_eq!(proxy.listed().len(), 3);
+    assert_eq!(proxy.requests().len(), 3 + 2500);
+    for (n, name) in outcome.order.iter().enumerate() {
+        assert_eq!(outcome.objects[name].as_deref(), Ok(n.to_string().as_bytes()), "{name}");
+    }
+    // `list` and `walk` find the same.
+    let listing = list(&source(&proxy.url(), &["s3://logs/in/"]), &Selection::default());
+    assert_eq!(listing.objects.iter().map(|object| object.name.clone()).collect::<Vec<_>>(), outcome.order);
+}
+
+#[test]
+fn folders_and_files_mixed_on_small_pages() {
+    for page in 1..8 {
+        let store = Store::paged(page);
+        for folder in ["a", "b", "b-c", "c", "c.d"] {
+            for n in 0..3 {
+                store.put("logs", &format!("{folder}/{n}.log"), "x");
+            }
+            store.put("logs", &format!("{folder}.log"), "x");
+            store.put("logs", &format!("{folder}/z/1.log"), "x");
+        }
+        let keys = store.keys("logs");
+        let server = Server::start(store, None);
+        let outcome = read_all(source(&server.url(), &["s3://logs"]), &Selection::default());
+        assert_eq!(outcome.keys("logs"), keys, "{page}");
+    }
+}
+
+#[test]
+fn keys_of_any_characters() {
+    let keys = [
+        " leading.log",
+        "\"quoted\".log",
+        "$dollar$.log",
+        "%25percent%.log",
+        "%2F.log",
+        "&amp;.log",
+        "'single'.log",
+        "+plus+.log",
+        "..dots../x.log",
+        "//double//slash.log",
+        "/leading.log",
+        "<tag>.log",
+        "=equals=/year=2026.log",
+        "?query=1&x.log",
+        "a b/c d.log",
+        "back\\slash.log",
+        "hash#tag.log",
+        "semi;colon,comma:@!()*[]{}|^~`.log",
+        "trailing /x .log",
+        "ünïcödé/日本語/😀.log",
+        "e\u{301}.log",
+    ];
+    let store = Store::paged(4);
+    for key in keys {
+        store.put("logs", key, key);
+    }
+    let expected = store.keys("logs");
+    let server = Server::start(store, None);
+    let outcome = read_all(source(&server.url(), &["s3://logs"]), &Selection::default());
+    assert_eq!(outcome.errors(), [""; 0]);
+    // Files that begin with a dot are hidden; folders are not.
+    assert_eq!(outcome.keys("logs"), expected);
+    for key in keys {
+        assert_eq!(outcome.objects[&format!("s3://logs/{key}")].as_deref(), Ok(key.as_bytes()));
+        let named = read_all(source(&server.url(), &[&format!("s3://logs/{key}")]), &Selection::default());
+        assert_eq!(named.keys("logs"), [key], "named itself");
+    }
+}

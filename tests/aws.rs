@@ -7,8 +7,14 @@
               the environment"
 )]
 
+#[path = "aws/cloudwatch.rs"]
+mod cloudwatch;
 #[path = "aws/moto.rs"]
 mod moto;
+#[path = "aws/scripted.rs"]
+mod scripted;
+#[path = "aws/stub.rs"]
+mod stub;
 
 /// Runs a future to its end the way the pipeline does.
 fn run<T>(future: impl Future<Output = T>) -> T {

@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
 # Runs every test there is: unit, integration and documentation tests; examples are built.
+# First makes the Python environment that the tests against AWS's APIs need (tests/aws/setup.sh).
 # Works from any directory. Arguments go to `cargo test`: tests/run.sh --test source
 set -euo pipefail
 # shellcheck source=tests/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+# shellcheck source=tests/aws/setup.sh
+source tests/aws/setup.sh
 
 # Release only, like everything else here: one build of the dependencies serves tests, benches and the program.
 exec cargo test --release --locked "$@"

@@ -15,12 +15,17 @@ if ! command -v cargo >/dev/null; then
     exit 1
 fi
 
-if ! command -v cc >/dev/null; then
-    echo "a C compiler is missing: installing gcc and libc6-dev" >&2
-    as_root=()
+# Debian packages that are missing.
+install_packages() {
+    local as_root=()
     if [ "$(id -u)" -ne 0 ]; then
         as_root=(sudo)
     fi
+    echo "installing $*" >&2
     "${as_root[@]}" apt-get update
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends gcc libc6-dev
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+}
+
+if ! command -v cc >/dev/null; then
+    install_packages gcc libc6-dev
 fi

@@ -21,6 +21,8 @@ use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 
+/// An access key with its secret. Debug output leaves the secret out.
+pub use aws_credential_types::Credentials;
 pub use backoff::Backoff;
 pub use failure::{Failure, FailureKind};
 
@@ -38,6 +40,8 @@ pub struct Connect {
     pub endpoint_url: Option<String>,
     /// Role to assume with the credentials found.
     pub role: Option<Role>,
+    /// These credentials in place of those that the chain finds, for programs that have their own.
+    pub credentials: Option<Credentials>,
     /// Send requests unsigned, for public buckets.
     pub anonymous: bool,
     /// PEM file with the only certificate authorities to trust (`AWS_CA_BUNDLE`).
@@ -66,6 +70,7 @@ impl Default for Connect {
             region: None,
             endpoint_url: None,
             role: None,
+            credentials: None,
             anonymous: false,
             ca_bundle: None,
             connect_timeout: Duration::from_secs(5),
@@ -114,6 +119,9 @@ impl Connect {
         }
         if let Some(url) = &self.endpoint_url {
             loader = loader.endpoint_url(url);
+        }
+        if let Some(credentials) = &self.credentials {
+            loader = loader.credentials_provider(credentials.clone());
         }
         if self.anonymous {
             loader = loader.no_credentials();

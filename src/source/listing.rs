@@ -19,6 +19,8 @@ pub struct Listing {
     pub pruned: Pruned,
     /// What could not be listed. Not empty means that the run can't be complete.
     pub errors: Vec<SourceError>,
+    /// What the user should know although nothing is missing: a default that was used, a limit that was met.
+    pub notes: Vec<String>,
 }
 
 /// Something seen that will not be fetched.
@@ -201,6 +203,7 @@ impl<'a> Sieve<'a> {
             more_skipped: self.more_skipped,
             pruned: self.pruned,
             errors: self.errors,
+            notes: Vec::new(),
         }
     }
 }

@@ -11,6 +11,7 @@
 //! listing with [`Listing::build`] so that selection, duplicates and order are the same everywhere, and
 //! end `fetch` with [`check_length`].
 
+pub mod cloudwatch;
 mod error;
 mod key;
 mod listing;
@@ -27,6 +28,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use tokio::sync::mpsc::Sender;
 
+pub use cloudwatch::{CloudWatchOptions, CloudWatchSource, LogGroup};
 pub use error::SourceError;
 pub use key::KeyParts;
 pub(crate) use listing::Sieve;

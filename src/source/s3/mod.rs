@@ -30,6 +30,9 @@ use get::Get;
 
 pub use url::S3Url;
 
+/// Every action of AWS that this source calls: what a policy must allow.
+pub const ACTIONS: &[&str] = &["s3:GetObject", "s3:ListBucket"];
+
 /// Objects to fetch at the same time unless said otherwise: S3 answers after some 100 ms, so that one connection moves some tens of
 /// MB a second at most ("Performance guidelines for Amazon S3").
 pub const MAX_REQUESTS: usize = 32;

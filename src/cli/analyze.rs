@@ -27,13 +27,15 @@ Examples:
 
 /// Analyze flow logs: what is odd, and which rules can be tightened
 ///
-/// Reads flow logs as AWS delivers them (text or Parquet, compressed or not) and the inventory: output of
+/// Reads flow logs as AWS delivers them (text or Parquet, compressed or not; from files, S3 or CloudWatch Logs)
+/// and the inventory: output of
 /// `aws ec2 describe-security-groups`, `describe-network-interfaces`, `describe-network-acls` and the
 /// like, as JSON. Without --inventory, dumps found among the inputs are used.
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = format!("{EXAMPLES}\n\n{}", Exit::table()))]
 pub(super) struct Arguments {
-    /// Files, directories or patterns (quoted) with flow logs, or `s3://bucket/prefix`; `-` is standard input
+    /// Files, directories or patterns (quoted) with flow logs, `s3://bucket/prefix`, or `cloudwatch:log-group`;
+    /// `-` is standard input
     #[arg(value_name = "INPUT")]
     pub inputs: Vec<PathBuf>,
 
@@ -47,7 +49,8 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "4G", help_heading = "Input")]
     pub max_object_bytes: String,
 
-    /// Only records from this time on: RFC 3339, or a date for its midnight UTC
+    /// Only records from this time on: RFC 3339, or a date for its midnight UTC [default: all; of log groups the
+    /// last 24 hours]
     #[arg(long, value_name = "TIME", help_heading = "Selection")]
     pub from: Option<String>,
     /// Only records before this time
@@ -78,6 +81,9 @@ pub(super) struct Arguments {
     /// Objects to fetch at the same time
     #[arg(long, value_name = "N", default_value_t = MAX_REQUESTS, help_heading = "AWS")]
     pub max_requests: usize,
+    /// Requests a second to CloudWatch Logs [default: the documented quota of the region]
+    #[arg(long, value_name = "N", help_heading = "AWS")]
+    pub max_requests_per_second: Option<f64>,
     /// Bytes to fetch ahead of decoding
     #[arg(long, value_name = "SIZE", default_value = "128M", help_heading = "AWS")]
     pub max_inflight_bytes: String,

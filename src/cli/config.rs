@@ -32,6 +32,9 @@ pub(super) fn validate(
     if arguments.max_requests == 0 {
         check.add(Problem::new("--max-requests 0: nothing would be fetched").help("32 is usual"));
     }
+    if arguments.max_requests_per_second.is_some_and(|rate| !rate.is_finite() || rate < 0.1) {
+        check.add(Problem::new("--max-requests-per-second: not a rate").help("write a number from 0.1 on"));
+    }
     check.0.extend(arguments.aws.problems());
     if let Some(path) = &arguments.connections {
         check.parent("--connections", path);
@@ -54,6 +57,8 @@ pub(super) fn validate(
                 path_style: arguments.path_style,
                 ..S3Options::default()
             },
+            requests_per_second: arguments.max_requests_per_second,
+            now: environment.now,
             max_requests: arguments.max_requests,
             max_inflight_bytes,
         },
@@ -80,8 +85,8 @@ impl Check {
     fn inputs(&mut self, inputs: &[PathBuf]) -> Vec<Input> {
         if inputs.is_empty() {
             self.add(Problem::new("nothing to analyze").help(
-                "name files, directories or patterns with flow logs, `s3://bucket/prefix`, or `-` for standard \
-                 input: `flowgate analyze logs/ --inventory inventory/`",
+                "name files, directories or patterns with flow logs, `s3://bucket/prefix`, `cloudwatch:log-group`, \
+                 or `-` for standard input: `flowgate analyze logs/ --inventory inventory/`",
             ));
         }
         if inputs.iter().filter(|input| input.as_os_str() == STDIN).count() > 1 {
@@ -100,7 +105,7 @@ impl Check {
                 Ok(input) => parsed.push(input),
                 Err(reason) => self.add(
                     Problem::new(format!("{text}: {reason}"))
-                        .help("write it like s3://bucket/AWSLogs/; patterns are for local files"),
+                        .help("write it like s3://bucket/AWSLogs/ or cloudwatch:/vpc/flow-logs; patterns are for local files"),
                 ),
             }
         }

@@ -53,6 +53,8 @@ pub struct Environment {
     pub threads: usize,
     /// `AWS_CA_BUNDLE`: which certificate authorities to trust, as the AWS CLI takes it.
     pub ca_bundle: Option<PathBuf>,
+    /// The time, seconds since 1970 in UTC.
+    pub now: i64,
     /// Signals may be taken over: this is the program itself, not a test of it.
     pub owns_process: bool,
 }
@@ -79,6 +81,7 @@ impl Environment {
             stderr_is_terminal: io::stderr().is_terminal(),
             threads: available_parallelism().map_or(1, usize::from),
             ca_bundle: set("AWS_CA_BUNDLE").map(PathBuf::from),
+            now: chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp(),
             owns_process: true,
         }
     }

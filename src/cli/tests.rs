@@ -197,12 +197,14 @@ fn arguments_become_a_configuration() {
 
 #[test]
 fn what_is_said_of_aws_reaches_the_connection() {
-    let line = "s3://logs/AWSLogs/ --profile audit --assume-role arn:aws:iam::123456789012:role/Reader --external-id e \
+    let line = "s3://logs/AWSLogs/ cloudwatch:/vpc/flow --profile audit --assume-role arn:aws:iam::123456789012:role/Reader --external-id e \
                 --endpoint-url http://127.0.0.1:9000 --no-sign-request --path-style --requester-pays \
-                --max-requests 7 --max-inflight-bytes 8M --interface eni-1,eni-2";
+                --max-requests 7 --max-inflight-bytes 8M --max-requests-per-second 2.5 --interface eni-1,eni-2";
     let line: Vec<&str> = line.split_whitespace().collect();
     let config = config::validate(&arguments(&line), &REGISTRY, &eight()).unwrap();
-    assert_eq!(config.inputs.len(), 1);
+    assert_eq!(config.inputs.len(), 2);
+    assert!(matches!(&config.inputs[1], Input::CloudWatch(group) if group.name == "/vpc/flow"));
+    assert_eq!(config.remote.requests_per_second, Some(2.5));
     assert_eq!(config.inputs[0].to_string(), "s3://logs/AWSLogs/");
     assert!(matches!(config.inputs[0], Input::S3(_)));
     let connect = &config.remote.connect;

@@ -149,6 +149,9 @@ fn limitations(material: &Material<'_>) -> Vec<Limitation> {
     for (code, names) in skipped {
         list.push(note(false, code, "", listed(&names)));
     }
+    for text in &material.listing.notes {
+        list.push(note(false, "note", "", text));
+    }
     if material.listing.more_skipped > 0 {
         let more = material.listing.more_skipped;
         list.push(note(false, "not-a-log", "", format!("{more} more objects that are no flow logs by name")));

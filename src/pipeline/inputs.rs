@@ -12,9 +12,11 @@ use tokio::runtime::Runtime;
 use super::{AnalyzeConfig, AnalyzeError};
 use crate::aws::Connect;
 use crate::inventory::{self, LoadOptions, Timeline};
+use crate::source::cloudwatch;
 use crate::source::s3::MAX_REQUESTS;
 use crate::source::{
-    ContentHint, Listing, LocalSource, S3Options, S3Source, S3Url, STDIN, SkipReason, Skipped, Source,
+    CloudWatchOptions, CloudWatchSource, ContentHint, Listing, LocalSource, LogGroup, S3Options, S3Source,
+    S3Url, STDIN, SkipReason, Skipped, Source,
 };
 
 /// Bytes of objects that are fetched and not decoded yet, unless said otherwise.
@@ -27,6 +29,8 @@ pub enum Input {
     Local(PathBuf),
     /// `s3://bucket/prefix`.
     S3(S3Url),
+    /// `cloudwatch:log-group`.
+    CloudWatch(LogGroup),
 }
 
 impl Input {
@@ -35,8 +39,12 @@ impl Input {
     /// # Errors
     /// What is wrong with an URL, for people.
     pub fn parse(text: &OsStr) -> Result<Self, String> {
-        match text.to_str().and_then(S3Url::parse) {
-            Some(url) => url.map(Self::S3),
+        let Some(words) = text.to_str() else { return Ok(Self::Local(PathBuf::from(text))) };
+        if let Some(url) = S3Url::parse(words) {
+            return url.map(Self::S3);
+        }
+        match LogGroup::parse(words) {
+            Some(group) => group.map(Self::CloudWatch),
             None => Ok(Self::Local(PathBuf::from(text))),
         }
     }
@@ -51,6 +59,7 @@ impl fmt::Display for Input {
         match self {
             Self::Local(path) => path.display().fmt(f),
             Self::S3(url) => url.fmt(f),
+            Self::CloudWatch(group) => group.fmt(f),
         }
     }
 }
@@ -62,6 +71,10 @@ pub struct Remote {
     pub connect: Connect,
     /// Options of S3.
     pub s3: S3Options,
+    /// Requests a second to CloudWatch Logs at most, in place of the documented quota.
+    pub requests_per_second: Option<f64>,
+    /// The time now, seconds since 1970 in UTC: where reading a log group ends that has no other end.
+    pub now: i64,
     /// Objects that are fetched at the same time, at least 1.
     pub max_requests: usize,
     /// Bytes of objects that are fetched and not decoded yet. An object takes its size, or half of this.
@@ -73,6 +86,8 @@ impl Default for Remote {
         Self {
             connect: Connect::default(),
             s3: S3Options::default(),
+            requests_per_second: None,
+            now: 0,
             max_requests: MAX_REQUESTS,
             max_inflight_bytes: MAX_INFLIGHT_BYTES,
         }
@@ -100,7 +115,7 @@ pub(super) fn local(config: &AnalyzeConfig, stdin: Option<Box<dyn Read + Send>>,
         .iter()
         .filter_map(|input| match input {
             Input::Local(path) => Some(path.clone()),
-            Input::S3(_) => None,
+            _ => None,
         })
         .collect();
     if paths.is_empty() {
@@ -125,12 +140,30 @@ pub(super) fn feeds(config: &AnalyzeConfig, local: Local) -> Vec<Feed> {
         .iter()
         .filter_map(|input| match input {
             Input::S3(url) => Some(url.clone()),
-            Input::Local(_) => None,
+            _ => None,
         })
         .collect();
     if !urls.is_empty() {
         let (connect, options) = (config.remote.connect.clone(), config.remote.s3.clone());
         feeds.push(Feed::Remote(Arc::new(S3Source::new(urls, connect, options))));
+    }
+    let groups: Vec<LogGroup> = config
+        .inputs
+        .iter()
+        .filter_map(|input| match input {
+            Input::CloudWatch(group) => Some(group.clone()),
+            _ => None,
+        })
+        .collect();
+    if !groups.is_empty() {
+        let options = CloudWatchOptions {
+            regions: config.selection.regions.clone(),
+            max_requests_per_second: config.remote.requests_per_second,
+            max_requests: config.remote.max_requests.min(cloudwatch::MAX_REQUESTS),
+            ..CloudWatchOptions::new(config.remote.now)
+        };
+        let source = CloudWatchSource::new(groups, config.remote.connect.clone(), options);
+        feeds.push(Feed::Remote(Arc::new(source)));
     }
     feeds
 }

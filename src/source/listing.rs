@@ -108,6 +108,7 @@ impl Listing {
         self.more_skipped += other.more_skipped;
         self.pruned.merge(other.pruned);
         self.errors.extend(other.errors);
+        self.notes.extend(other.notes);
     }
 }
 

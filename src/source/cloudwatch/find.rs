@@ -191,7 +191,7 @@ impl Search<'_> {
         );
         let next = match account {
             None => "check the name with `aws logs describe-log-groups`, and the region (--region)",
-            Some(_) => "check the ARN, or assume a role of that account with --role-arn",
+            Some(_) => "check the ARN, or assume a role of that account with --assume-role",
         };
         Err(SourceError::Unusable { name: self.name(), problem: whose, next: next.to_owned() })
     }

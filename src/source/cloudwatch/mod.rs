@@ -149,11 +149,15 @@ impl Source for CloudWatchSource {
             let found = found.unwrap_or_else(|error| Outcome { errors: vec![error], ..Outcome::default() });
             let Outcome { slices, notes, mut errors, .. } = found;
             if slices.is_empty() && errors.is_empty() {
-                errors.push(SourceError::Unusable {
-                    name: looked_in.clone(),
-                    problem: format!("no log stream is of {}", selection.interfaces.join(" or ")),
-                    next: "check the interfaces and the region: `aws logs describe-log-streams`".to_owned(),
-                });
+                let (problem, next) = if selection.interfaces.is_empty() {
+                    let why: String = notes.iter().map(|note| format!(" ({note})")).collect();
+                    (format!("it can hold no event of {selection}{why}"), "ask for another time".to_owned())
+                } else {
+                    let streams = selection.interfaces.join(" or ");
+                    let next = "check the interfaces and the region: `aws logs describe-log-streams`";
+                    (format!("no log stream is of {streams}"), next.to_owned())
+                };
+                errors.push(SourceError::Unusable { name: looked_in.clone(), problem, next });
             }
             let object = |name: &String| Object {
                 name: name.clone(),

@@ -12,6 +12,7 @@ mod decode {
     mod oracle;
     mod parquet;
     mod properties;
+    mod push;
     mod rules;
     mod support;
     mod vectors;

@@ -44,6 +44,36 @@ pub enum DecodeError {
         /// The panic's message.
         message: String,
     },
+    /// A range of a file came with another number of bytes than it has.
+    #[error("bytes {start} to {end} came as {found} bytes; fetch the object again")]
+    RangeLength {
+        /// First byte.
+        start: u64,
+        /// First byte after it.
+        end: u64,
+        /// How many bytes came.
+        found: u64,
+    },
+    /// A range is not in the file.
+    #[error(
+        "bytes {start} to {end} came of an object of {size} bytes, which must have changed; list it and fetch it again"
+    )]
+    RangeOutside {
+        /// First byte.
+        start: u64,
+        /// First byte after it.
+        end: u64,
+        /// Size of the file.
+        size: u64,
+    },
+    /// Nothing came of a range that the decoder cannot do without.
+    #[error("bytes {start} to {end} are needed and did not come; fetch the object again")]
+    RangeMissing {
+        /// First byte.
+        start: u64,
+        /// First byte after it.
+        end: u64,
+    },
     /// A Parquet column has a type that its field cannot be read from.
     #[error("Parquet column {column} has type {found}, which cannot be read as {wanted}")]
     ParquetColumn {

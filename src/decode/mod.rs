@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! bytes ── reader ──▶ plain bytes ── Decoder ──▶ FlowBatch      text: gzip, zstd or plain; wrapped in JSON or not
-//! bytes ── ParquetDecoder ─────────────────────▶ FlowBatch
+//! ranges of bytes ── ParquetPush ──────────────▶ FlowBatch      Parquet: asks for the ranges it needs
+//! bytes ── ParquetDecoder ─────────────────────▶ FlowBatch      Parquet that is in memory
 //! ```
 //!
 //! Every decoder counts what it could not use in a [`Tally`](crate::flow::Tally): lines read = records + tally.
@@ -32,5 +33,5 @@ pub use decompress::{Compression, pump, reader};
 pub use error::{DecodeError, FormatError, SchemaProblem};
 pub use format::{FormatColumn, LogFormat, Separator};
 pub use options::{DecodeOptions, Projection};
-pub use parquet::{ParquetDecoder, is_parquet};
+pub use parquet::{ParquetDecoder, ParquetPush, Step, is_parquet};
 pub use text::TextDecoder;

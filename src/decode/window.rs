@@ -233,6 +233,7 @@ impl Reader<'_> {
     fn pass_others(&mut self, index: usize, at: usize) -> Option<usize> {
         let mut end = self.text(at)?;
         let mut begin = at;
+        let mut key = self.texts[index].key;
         for column in 0..self.texts[index].columns {
             if column > 0 {
                 begin = self.space(end)?;
@@ -240,12 +241,13 @@ impl Reader<'_> {
             }
             if self.texts[index].interface == Some(column) {
                 let name = self.window.get(begin..end).filter(|name| *name != b"-")?;
-                let key = self.rows.known_interface(name)?;
+                key = self.rows.known_interface(name)?;
                 self.record.interface = key;
-                self.texts[index].key = key;
             }
         }
+        // Together, or a row given up half-way would leave the key of one interface with the name of another.
         let texts = &mut self.texts[index];
+        texts.key = key;
         texts.last.clear();
         texts.last.extend_from_slice(self.window.get(at..end)?);
         Some(end)

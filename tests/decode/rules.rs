@@ -336,3 +336,22 @@ fn columns_given_twice_are_read_once() {
     let outcome = decode(format!("{V2} vpc-id vpc-id\n{GOOD} vpc-1 vpc-2\n"), &all());
     assert!(outcome.rows[0].ends_with(" vpc_id=vpc-1"), "{}", outcome.rows[0]);
 }
+
+/// The short way compares neighbouring texts with those of the row before. A row that it gives up after the
+/// interface must not leave a trace.
+#[test]
+fn a_long_text_behind_the_interface_does_not_change_the_next_row() {
+    let rest = "1.2.3.4 5.6.7.8 1 2 6 1 2 ACCEPT";
+    let long = "x".repeat(1100);
+    let mut text =
+        "interface-id instance-tag srcaddr dstaddr srcport dstport protocol start end action\n".to_owned();
+    for (eni, tag) in [("eni-1", "a"), ("eni-2", "a"), ("eni-1", "a"), ("eni-2", long.as_str())] {
+        text += &format!("{eni} {tag} {rest}\n");
+    }
+    text += &format!("eni-1 a {rest}\n").repeat(40);
+    let outcome = decode(&text, &engine());
+    assert_eq!(outcome.tally.records, 44);
+    let interfaces: Vec<&str> = (0..44).map(|row| outcome.value(row, "interface_id")).collect();
+    assert_eq!(interfaces[..4], ["eni-1", "eni-2", "eni-1", "eni-2"]);
+    assert!(interfaces[4..].iter().all(|interface| *interface == "eni-1"), "{interfaces:?}");
+}

@@ -9,6 +9,7 @@
 mod decode {
     mod decompress;
     mod envelope;
+    mod formats;
     mod oracle;
     mod parquet;
     mod properties;

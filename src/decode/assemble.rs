@@ -11,7 +11,7 @@ use super::columns::{Nullable, TextColumn, addresses, numbers, stored};
 use super::extra::{Extra, ExtraValue};
 use super::fast::{Layout, Record};
 use super::fault::Fault;
-use super::format::{FormatColumn, LogFormat, Separator};
+use super::format::{FormatColumn, LogFormat, Separator, tokens};
 use super::options::Projection;
 use super::row::{Op, Row};
 use crate::flow::{CaptureStatus, CoverageRow, FlowBatch, InterfaceContext, Protocol, column};
@@ -40,6 +40,8 @@ pub(super) struct Assembler {
     required: u32,
     /// Rows without an interface are kept, under an empty name.
     nameless: bool,
+    /// The column of `version` and what must be there, if a line of another version is of another format.
+    version: Option<(usize, Vec<u8>)>,
     /// If rows of this format can go the short way.
     pub(super) layout: Option<Layout>,
     capacity: usize,
@@ -97,6 +99,7 @@ impl Assembler {
             present,
             required,
             nameless: projection.is_all(),
+            version: None,
             layout,
             capacity,
             rows: 0,
@@ -120,6 +123,22 @@ impl Assembler {
             extras,
             coverage: Vec::new(),
         }
+    }
+
+    /// Sets what must be in the column of `version`.
+    pub(super) fn expect_version(&mut self, column: usize, version: Vec<u8>) {
+        if let Some(layout) = &mut self.layout {
+            layout.expect(column, &version);
+        }
+        self.version = Some((column, version));
+    }
+
+    /// True if the line has the version it must have, if any.
+    #[inline]
+    pub(super) fn has_expected_version(&self, separator: Separator, line: &[u8]) -> bool {
+        self.version
+            .as_ref()
+            .is_none_or(|(column, version)| tokens(line, separator).nth(*column) == Some(version.as_slice()))
     }
 
     pub(super) fn steps(&self) -> &[Step] {

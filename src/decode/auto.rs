@@ -3,7 +3,7 @@
 use super::envelope::{Envelope, Event};
 use super::error::{DecodeError, SchemaProblem};
 use super::format::is_blank;
-use super::options::DecodeOptions;
+use super::options::{DecodeOptions, FormatOrigin};
 use super::text::TextDecoder;
 use crate::flow::{FlowBatch, Tally};
 
@@ -145,6 +145,12 @@ impl Decoder {
     #[must_use]
     pub fn rejected_schema(&self) -> Option<&SchemaProblem> {
         self.text.rejected_schema()
+    }
+
+    /// As [`TextDecoder::formats_used`].
+    #[must_use]
+    pub fn formats_used(&self) -> Vec<(FormatOrigin, String, u64)> {
+        self.text.formats_used()
     }
 
     fn take(&mut self, event: Option<Event>) {

@@ -122,9 +122,9 @@ pub enum SchemaProblem {
         .0.join(", ")
     )]
     MissingFields(Vec<&'static str>),
-    /// No header, and not the default format.
+    /// No header, and none of the formats in wide use.
     #[error(
-        "no header line and not the default format; give the order of the fields with --log-format \
+        "no header line and no format in wide use; give the order of the fields with --log-format \
          (LogFormat of `aws ec2 describe-flow-logs`)"
     )]
     UnknownFormat,

@@ -36,6 +36,8 @@ pub(super) struct Layout {
     steps: Vec<Step>,
     begins_as_default: bool,
     texts: Vec<Texts>,
+    /// For each column of the format that is passed, its texts and its place in them.
+    places: Vec<Option<(usize, usize)>>,
     block: Box<[Record; BLOCK]>,
 }
 
@@ -54,6 +56,8 @@ pub(super) struct Texts {
     pub(super) columns: usize,
     /// Which of them is the interface.
     pub(super) interface: Option<usize>,
+    /// Which of them must have a certain value.
+    pub(super) expected: Option<(usize, Vec<u8>)>,
     /// What they were in the row before, with the spaces between.
     pub(super) last: Vec<u8>,
     /// The number of that interface.
@@ -95,17 +99,21 @@ impl Layout {
         let mut needed = vec![Interface, SrcAddr, DstAddr, SrcPort, DstPort, Protocol, Start, End, Action];
         let mut steps = Vec::new();
         let mut texts: Vec<Texts> = Vec::new();
+        let mut places = Vec::new();
         for op in ops {
             needed.retain(|need| *need != op);
             // The context of an interface is taken when it is met first, which is not here.
             if !matches!(op, Skip | Resource | Account | Vpc | Subnet | Instance | Region | Interface) {
                 steps.push(Step::Value(op));
+                places.push(None);
                 continue;
             }
             if !matches!(steps.last(), Some(Step::Texts(_))) {
                 steps.push(Step::Texts(texts.len()));
-                texts.push(Texts { columns: 0, interface: None, last: NOTHING.to_vec(), key: 0 });
+                let (last, expected) = (NOTHING.to_vec(), None);
+                texts.push(Texts { columns: 0, interface: None, expected, last, key: 0 });
             }
+            places.push(texts.last().map(|last| (texts.len() - 1, last.columns)));
             if let Some(texts) = texts.last_mut() {
                 if op == Interface {
                     texts.interface = Some(texts.columns);
@@ -120,7 +128,14 @@ impl Layout {
         if begins_as_default {
             steps.drain(..DEFAULT.len());
         }
-        Some(Self { steps, begins_as_default, texts, block: Box::default() })
+        Some(Self { steps, begins_as_default, texts, places, block: Box::default() })
+    }
+
+    /// Leaves rows to the careful way that have another value in this column.
+    pub(super) fn expect(&mut self, column: usize, value: &[u8]) {
+        if let Some((texts, place)) = self.places.get(column).copied().flatten() {
+            self.texts[texts].expected = Some((place, value.to_vec()));
+        }
     }
 
     /// To be called when the dictionaries start over.

@@ -12,6 +12,7 @@
 
 mod assemble;
 mod auto;
+mod choice;
 mod columns;
 mod decompress;
 mod envelope;
@@ -21,6 +22,9 @@ mod fast;
 mod fault;
 pub mod fields;
 mod format;
+mod known;
+mod likeness;
+mod line;
 mod options;
 mod parquet;
 mod row;
@@ -32,6 +36,6 @@ pub use auto::Decoder;
 pub use decompress::{Compression, pump, reader};
 pub use error::{DecodeError, FormatError, SchemaProblem};
 pub use format::{FormatColumn, LogFormat, Separator};
-pub use options::{DecodeOptions, Projection};
+pub use options::{DecodeOptions, FormatCandidate, FormatOrigin, Projection};
 pub use parquet::{ParquetDecoder, ParquetPush, Step, is_parquet};
 pub use text::TextDecoder;

@@ -1,5 +1,7 @@
 //! What a caller may choose.
 
+use std::fmt;
+
 use super::format::LogFormat;
 
 /// Which columns are decoded.
@@ -29,6 +31,50 @@ impl Projection {
     }
 }
 
+/// Where a format for lines without a header is known from.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum FormatOrigin {
+    /// The user gave it.
+    User,
+    /// A flow log with this id (`fl-…`) has it; the first of them, if several have.
+    FlowLog(String),
+    /// It is in wide use.
+    Known,
+}
+
+impl fmt::Display for FormatOrigin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User => f.write_str("--log-format"),
+            Self::FlowLog(id) => write!(f, "flow log {id}"),
+            Self::Known => f.write_str("formats in wide use"),
+        }
+    }
+}
+
+/// A format that lines without a header may have.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FormatCandidate {
+    /// Where it is known from.
+    pub origin: FormatOrigin,
+    /// The format.
+    pub format: LogFormat,
+}
+
+impl FormatCandidate {
+    /// A format that the user gave.
+    #[must_use]
+    pub fn user(format: LogFormat) -> Self {
+        Self { origin: FormatOrigin::User, format }
+    }
+
+    /// The format of a flow log, by its id.
+    #[must_use]
+    pub fn flow_log(id: impl Into<String>, format: LogFormat) -> Self {
+        Self { origin: FormatOrigin::FlowLog(id.into()), format }
+    }
+}
+
 /// Settings of a decoder.
 #[derive(Clone, Debug)]
 pub struct DecodeOptions {
@@ -38,8 +84,15 @@ pub struct DecodeOptions {
     pub batch_rows: usize,
     /// Longest line or message in bytes; a longer one is malformed.
     pub max_line_bytes: usize,
-    /// Format of logs without a header, given by the user. A header in the log wins.
-    pub log_format: Option<LogFormat>,
+    /// Formats that lines without a header may have, in the order in which they are looked at. Those of the
+    /// user win; without any, those of flow logs; without any, the rest. If there are none at all, a table
+    /// of formats in wide use. A header in the log wins over all.
+    ///
+    /// One format of the user is taken at his word. Else each line is taken in the format that it fits best,
+    /// and one that fits several equally only if one of them alone was sure for a line of the object before;
+    /// if not, it is malformed. Two that agree on a line (a NODATA row, if only addresses are swapped) are
+    /// no matter of doubt.
+    pub log_formats: Vec<FormatCandidate>,
     /// Most bytes that the columns read from one Parquet file may have after decompression, as the
     /// file itself declares it. For text the cap is an argument of [`super::reader`].
     pub max_object_bytes: u64,
@@ -62,7 +115,7 @@ impl Default for DecodeOptions {
             projection: Projection::engine(),
             batch_rows: Self::BATCH_ROWS,
             max_line_bytes: Self::MAX_LINE_BYTES,
-            log_format: None,
+            log_formats: Vec::new(),
             max_object_bytes: Self::MAX_OBJECT_BYTES,
         }
     }

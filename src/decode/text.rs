@@ -1,18 +1,21 @@
 //! Lines of text into batches: a push decoder without I/O.
 
+mod headerless;
+
 use memchr::memchr;
 
-use super::assemble::{Assembler, Step};
+use super::assemble::Assembler;
+use super::choice::Trust;
 use super::envelope;
 use super::error::{DecodeError, SchemaProblem};
-use super::extra::ExtraValue;
 use super::fast;
 use super::fault::Fault;
-use super::format::{FormatColumn, LogFormat, Separator, is_blank, tokens, unquote};
+use super::format::{LogFormat, is_blank, unquote};
+use super::line::{fault_value, take_row};
 use super::options::DecodeOptions;
-use super::row::{Op, Row};
-use super::token;
 use crate::flow::{CaptureStatus, FlowBatch, MalformedExample, Tally};
+
+use headerless::Headerless;
 
 /// Rows that vectors are sized for beforehand, whatever batch size is asked for.
 pub(super) const MAX_CAPACITY: usize = 64 * 1024;
@@ -23,9 +26,10 @@ pub(super) const MAX_CAPACITY: usize = 64 * 1024;
 /// means that the batch is full: take it with [`flush`](Self::flush) and go on with the rest. After
 /// the last byte call [`finish`](Self::finish), then `flush` until it returns `None`.
 ///
-/// The first line that is not blank is the header if it looks like one. Without a header the format is
-/// that of the options, or the default format if the line fits it. A header further down (concatenated
-/// files) changes the format from there on.
+/// The first line that is not blank is the header if it looks like one. Without a header each line is taken
+/// to be of the format that it fits best, see [`DecodeOptions::log_formats`]; such lines of several formats
+/// come in a batch per format, in which they keep their order. A header further down (concatenated files)
+/// sets the format from there on.
 #[derive(Debug)]
 pub struct TextDecoder {
     options: DecodeOptions,
@@ -43,6 +47,12 @@ pub struct TextDecoder {
     uncounted: u64,
     /// A header was read that waits for the rows of the old format to be taken.
     next: Option<LogFormat>,
+    /// Which formats lines without a header have had, once there was such a line.
+    headerless: Option<Box<Headerless>>,
+    /// Rows that wait in formats other than the current one.
+    parked_rows: usize,
+    /// How far the current format may take lines without a look at the others.
+    trust: Trust,
 }
 
 /// What the lines are taken to be.
@@ -54,6 +64,17 @@ enum State {
     Refused(LogFormat),
     /// Rows of a format.
     Ready { format: LogFormat, rows: Box<Assembler> },
+}
+
+impl State {
+    /// Rows of any kind that wait to be taken.
+    #[inline]
+    fn buffered(&self) -> usize {
+        match self {
+            Self::Ready { rows, .. } => rows.buffered(),
+            Self::Unknown | Self::Refused(_) => 0,
+        }
+    }
 }
 
 impl TextDecoder {
@@ -71,6 +92,9 @@ impl TextDecoder {
             problem: None,
             uncounted: 0,
             next: None,
+            headerless: None,
+            parked_rows: 0,
+            trust: Trust::Always,
         }
     }
 
@@ -104,11 +128,14 @@ impl TextDecoder {
     /// # Errors
     /// [`DecodeError::Arrow`] if the columns do not fit together, which would be a defect.
     pub fn flush(&mut self) -> Result<Option<FlowBatch>, DecodeError> {
-        let batch = match &mut self.state {
+        let batch = match self.fullest() {
             State::Ready { rows, .. } => rows.take()?,
             State::Unknown | State::Refused(_) => None,
         };
-        if let Some(format) = self.next.take() {
+        self.count_parked();
+        if self.state.buffered() + self.parked_rows == 0
+            && let Some(format) = self.next.take()
+        {
             self.adopt(format);
         }
         Ok(batch)
@@ -161,11 +188,7 @@ impl TextDecoder {
 
     /// True if nothing more is taken before a flush.
     pub(super) fn is_full(&self) -> bool {
-        match &self.state {
-            _ if self.next.is_some() => true,
-            State::Ready { rows, .. } => rows.buffered() >= self.options.batch_rows.max(1),
-            State::Unknown | State::Refused(_) => false,
-        }
+        self.next.is_some() || self.state.buffered() + self.parked_rows >= self.options.batch_rows.max(1)
     }
 
     /// Counts a line that is malformed.
@@ -179,10 +202,11 @@ impl TextDecoder {
     /// Takes rows the short way for as long as that goes; returns how many bytes they had.
     fn take_simple_rows(&mut self, input: &[u8]) -> usize {
         let State::Ready { rows, .. } = &mut self.state else { return 0 };
-        if rows.layout.is_none() || self.timed || self.skipping || !self.partial.is_empty() {
+        let off = self.timed || self.skipping || self.trust == Trust::Never;
+        if rows.layout.is_none() || off || !self.partial.is_empty() {
             return 0;
         }
-        let most = self.options.batch_rows.max(1).saturating_sub(rows.buffered());
+        let most = self.options.batch_rows.max(1).saturating_sub(rows.buffered() + self.parked_rows);
         let (count, len) = fast::take_rows(rows, input, most, self.options.max_line_bytes);
         let count = count as u64;
         self.line += count;
@@ -235,9 +259,14 @@ impl TextDecoder {
             line = envelope::without_time(line);
         }
         let Some(&first) = line.first() else { return };
-        if let State::Ready { format, rows } = &mut self.state {
+        if let State::Ready { format, rows } = &mut self.state
+            && self.trust == Trust::Always
+        {
             // A header that repeats begins with a name. Looking it up is only worth it for a letter.
-            if !(first.is_ascii_lowercase() || first == b'"') || !begins_with_name(line) {
+            let may_be_header = first.is_ascii_lowercase() || first == b'"';
+            if !(may_be_header && begins_with_name(line))
+                && rows.has_expected_version(format.separator(), line)
+            {
                 match take_row(rows, format.separator(), line) {
                     Ok(status) => self.count_row(status),
                     Err(fault) => self.take_odd_line(line, Some(fault)),
@@ -269,40 +298,51 @@ impl TextDecoder {
             self.switch_to(format);
             return;
         }
-        let mut fault = fault;
-        if matches!(self.state, State::Unknown) {
-            let format = self.options.log_format.clone().or_else(|| LogFormat::sniff(line));
-            if let Some(format) = format {
-                self.adopt(format);
-            }
+        if self.headerless.is_none() && matches!(self.state, State::Unknown) {
+            self.headerless = Some(Box::new(Headerless::new(&self.options)));
         }
-        if let State::Ready { format, rows } = &mut self.state
-            && fault.is_none()
-        {
+        match fault {
+            _ if self.headerless.as_ref().is_some_and(|h| !h.over) => self.take_headerless(line, fault),
+            Some(fault) => self.refuse(line, fault),
+            None => self.take_in_current(line),
+        }
+    }
+
+    /// Takes a line in the current format.
+    fn take_in_current(&mut self, line: &[u8]) {
+        if let State::Ready { format, rows } = &mut self.state {
             match take_row(rows, format.separator(), line) {
-                Ok(status) => return self.count_row(status),
-                Err(found) => fault = Some(found),
+                Ok(status) => self.count_row(status),
+                Err(fault) => self.refuse(line, fault),
             }
+        } else {
+            self.count_line();
+            self.tally.other_schema += 1;
         }
+    }
+
+    /// Counts a line of the current format that has a fault.
+    fn refuse(&mut self, line: &[u8], fault: Fault) {
+        let reason = match &self.state {
+            State::Ready { format, .. } | State::Refused(format) => {
+                fault.reason(fault_value(fault, format, line))
+            }
+            State::Unknown => fault.reason(&[]),
+        };
         self.count_line();
-        match (&self.state, fault) {
-            (State::Ready { format, .. }, Some(fault)) => {
-                let reason = fault.reason(fault_value(fault, format, line));
-                self.malformed(reason);
-            }
-            (State::Unknown, _) => {
-                self.tally.other_schema += 1;
-                self.problem.get_or_insert(SchemaProblem::UnknownFormat);
-            }
-            _ => self.tally.other_schema += 1,
-        }
+        self.malformed(reason);
     }
 
     /// A header was read: from here on lines are of this format.
     fn switch_to(&mut self, format: LogFormat) {
+        let taken = self.taken();
+        if let Some(headerless) = &mut self.headerless {
+            headerless.end(taken);
+        }
+        self.trust = Trust::Always;
         match &self.state {
             State::Ready { format: current, .. } | State::Refused(current) if *current == format => {}
-            State::Ready { rows, .. } if rows.buffered() > 0 => self.next = Some(format),
+            state if state.buffered() + self.parked_rows > 0 => self.next = Some(format),
             _ => self.adopt(format),
         }
     }
@@ -357,125 +397,6 @@ impl TextDecoder {
             }
         }
     }
-}
-
-/// Reads one line, which is not blank, into the columns.
-#[inline]
-fn take_row(rows: &mut Assembler, separator: Separator, line: &[u8]) -> Result<CaptureStatus, Fault> {
-    let taken = match separator {
-        Separator::Space if rows.has_extras() => wide_row(rows, line),
-        Separator::Space => spaced_row(rows, line),
-        Separator::Comma => comma_row(rows, line),
-    };
-    taken.or_else(|fault| faulty_row(rows, separator, line, fault))
-}
-
-/// The hot loop: each step takes its value and says how long it was, so every byte is looked at once.
-#[inline]
-fn spaced_row(rows: &mut Assembler, line: &[u8]) -> Result<CaptureStatus, Fault> {
-    let mut row = Row::default();
-    let mut rest = line;
-    for &Step { op, .. } in rows.steps() {
-        if rest.is_empty() {
-            return Err(Fault::COUNT);
-        }
-        let len = row.read(op, rest).ok_or(Fault::Value { field: op.field() })?;
-        rest = after(rest, len);
-    }
-    if !rest.is_empty() {
-        return Err(Fault::COUNT);
-    }
-    rows.settle(&row)
-}
-
-/// As [`spaced_row`], with columns beyond the engine's.
-#[inline(never)]
-fn wide_row(rows: &mut Assembler, line: &[u8]) -> Result<CaptureStatus, Fault> {
-    let mut row = Row::default();
-    let mut rest = line;
-    for index in 0..rows.steps().len() {
-        let Step { op, extra } = rows.steps()[index];
-        if rest.is_empty() {
-            return Err(Fault::COUNT);
-        }
-        let value = &rest[..token::length(rest)];
-        // With what follows it, a value is read faster than alone.
-        if op != Op::Skip && row.read_first(op, rest) != Some(value.len()) {
-            return Err(Fault::Value { field: op.field() });
-        }
-        if let Some(extra) = extra {
-            rows.push_extra(extra, ExtraValue::Text(value))?;
-        }
-        rest = after(rest, value.len());
-    }
-    if !rest.is_empty() {
-        return Err(Fault::COUNT);
-    }
-    rows.settle(&row)
-}
-
-/// What follows a value of length `len` and the blanks after it.
-#[inline(always)]
-fn after(rest: &[u8], len: usize) -> &[u8] {
-    // One blank is the rule.
-    let mut rest = rest.get(len + 1..).unwrap_or_default();
-    while let Some((&byte, tail)) = rest.split_first()
-        && is_blank(byte)
-    {
-        rest = tail;
-    }
-    rest
-}
-
-fn comma_row(rows: &mut Assembler, line: &[u8]) -> Result<CaptureStatus, Fault> {
-    let mut row = Row::default();
-    let mut values = line.split(|&byte| byte == b',').map(unquote);
-    for index in 0..rows.steps().len() {
-        let step = rows.steps()[index];
-        let value = values.next().ok_or(Fault::COUNT)?;
-        // Text that nobody reads may hold blanks; other values are read to their end.
-        if !value.is_empty() && step.op != Op::Skip && !row.read_whole(step.op, value) {
-            return Err(Fault::Value { field: step.op.field() });
-        }
-        if let Some(extra) = step.extra {
-            let value = if value.is_empty() { ExtraValue::Missing } else { ExtraValue::Text(value) };
-            rows.push_extra(extra, value)?;
-        }
-    }
-    if values.next().is_some() {
-        return Err(Fault::COUNT);
-    }
-    rows.settle(&row)
-}
-
-/// A second look at a line with a fault. If it has another number of values than the format, that is the
-/// more useful thing to say than which value went wrong first.
-#[cold]
-fn faulty_row(
-    rows: &mut Assembler,
-    separator: Separator,
-    line: &[u8],
-    fault: Fault,
-) -> Result<CaptureStatus, Fault> {
-    rows.forget_row();
-    let expected = rows.steps().len();
-    let found = tokens(line, separator).count();
-    if expected != found {
-        return Err(Fault::Count { expected, found });
-    }
-    rows.settle_faulty(fault, tokens(line, separator), |row, op, value| {
-        value.is_empty() || row.read_whole(op, value)
-    })
-}
-
-/// What stands in the field at fault.
-fn fault_value<'a>(fault: Fault, format: &LogFormat, line: &'a [u8]) -> &'a [u8] {
-    let field = fault.quoted_field();
-    let at = format.columns().iter().position(|column| match column {
-        FormatColumn::Known(known) => Some(known.name) == field,
-        FormatColumn::Unknown(_) => false,
-    });
-    at.and_then(|index| tokens(line, format.separator()).nth(index)).unwrap_or_default()
 }
 
 /// True if the first value is the name of a field.

@@ -239,6 +239,12 @@ impl Reader<'_> {
                 begin = self.space(end)?;
                 end = self.text(begin)?;
             }
+            if let Some((place, expected)) = &self.texts[index].expected
+                && *place == column
+                && self.window.get(begin..end)? != expected.as_slice()
+            {
+                return None;
+            }
             if self.texts[index].interface == Some(column) {
                 let name = self.window.get(begin..end).filter(|name| *name != b"-")?;
                 key = self.rows.known_interface(name)?;

@@ -19,7 +19,7 @@ mod read;
 use std::io::Read;
 use std::path::PathBuf;
 
-use crate::decode::{DecodeOptions, FormatError, LogFormat};
+use crate::decode::{DecodeOptions, FormatCandidate, FormatError, LogFormat};
 use crate::detect;
 use crate::finding::Conclusions;
 use crate::inventory::InventoryError;
@@ -238,8 +238,9 @@ pub fn analyze(
     let detectors =
         detect::select(&config.only, &config.skip).map_err(|name| AnalyzeError::UnknownDetector { name })?;
     let log_format = config.log_format.as_deref().map(LogFormat::parse).transpose()?;
+    let log_formats = log_format.into_iter().map(FormatCandidate::user).collect();
     let options =
-        DecodeOptions { log_format, max_object_bytes: config.max_object_bytes, ..DecodeOptions::default() };
+        DecodeOptions { log_formats, max_object_bytes: config.max_object_bytes, ..DecodeOptions::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One moves bytes faster than all cores together inflate them.
         .worker_threads(1)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flowgate::decode::{DecodeOptions, LogFormat, SchemaProblem, TextDecoder};
+use flowgate::decode::{DecodeOptions, FormatCandidate, LogFormat, SchemaProblem, TextDecoder};
 use flowgate::flow::CaptureStatus::{NoData, SkipData};
 
 use super::support::{Outcome, V2, all, decode, engine};
@@ -204,8 +204,8 @@ fn without_a_header_the_user_or_the_default_format_decides() {
     assert!(SchemaProblem::UnknownFormat.to_string().contains("--log-format"));
 
     let names: Vec<_> = V2.split(' ').rev().map(|name| format!("${{{name}}}")).collect();
-    let log_format = Some(LogFormat::parse(&names.join(" ")).unwrap());
-    let options = DecodeOptions { log_format, ..engine() };
+    let log_formats = vec![FormatCandidate::user(LogFormat::parse(&names.join(" ")).unwrap())];
+    let options = DecodeOptions { log_formats, ..engine() };
     assert_eq!(decode(&reversed, &options).rows, decode(GOOD, &engine()).rows);
     // A header in the log wins.
     assert_eq!(decode(format!("{V2}\n{GOOD}"), &options).rows, decode(GOOD, &engine()).rows);

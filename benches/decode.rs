@@ -146,5 +146,28 @@ fn text(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, text);
+/// Lines without a header: of one format, and of two in runs and in turn.
+fn headerless(c: &mut Criterion) {
+    let without = |input: Vec<u8>| {
+        let text = String::from_utf8(input).unwrap();
+        text.split_once('\n').unwrap().1.to_owned()
+    };
+    let (v2, v5) = (without(log(false)), without(log(true)));
+    let mixed = |run: usize| {
+        let lines = v2.lines().zip(v5.lines()).enumerate();
+        lines.fold(String::new(), |mut out, (at, (short, long))| {
+            writeln!(out, "{}", if at / run % 2 == 0 { short } else { long }).unwrap();
+            out
+        })
+    };
+    let mut group = c.benchmark_group("headerless");
+    group.sample_size(20).throughput(Throughput::Elements(RECORDS));
+    let (runs, turns) = (mixed(1000), mixed(1));
+    for (name, input) in [("v2", &v2), ("v5", &v5), ("runs", &runs), ("turns", &turns)] {
+        group.bench_function(name, |b| b.iter(|| decode(input.as_bytes(), &DecodeOptions::default())));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, text, headerless);
 criterion_main!(benches);

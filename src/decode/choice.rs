@@ -24,6 +24,8 @@ struct Candidate {
     origin: FormatOrigin,
     format: LogFormat,
     likeness: Likeness,
+    /// The column of `version` and what must be there.
+    version: Option<(usize, String)>,
     /// No other has as many values.
     alone: bool,
     /// No complete record of it can be a line of another.
@@ -67,8 +69,9 @@ impl Choice {
             if candidates.iter().all(|candidate| candidate.format != *format) {
                 let likeness = Likeness::new(format, origin != FormatOrigin::User);
                 let format = format.clone();
-                let (alone, distinct) = (true, true);
-                candidates.push(Candidate { origin, format, likeness, alone, distinct, proven: false });
+                let version = likeness.expected_version();
+                let (alone, distinct, proven) = (true, true, false);
+                candidates.push(Candidate { origin, format, likeness, version, alone, distinct, proven });
             }
         };
         for given in options.log_formats.iter().filter(|given| Some(rank(&given.origin)) == best) {
@@ -104,8 +107,8 @@ impl Choice {
     }
 
     /// The column of `version` and what must be there, in lines of this format.
-    pub(super) fn expected_version(&self, index: usize) -> Option<(usize, String)> {
-        self.candidates[index].likeness.expected_version()
+    pub(super) fn expected_version(&self, index: usize) -> Option<&(usize, String)> {
+        self.candidates[index].version.as_ref()
     }
 
     pub(super) fn origin(&self, index: usize) -> &FormatOrigin {
@@ -135,7 +138,10 @@ impl Choice {
 
     /// Says what a line is. `current` is the format of the line before.
     pub(super) fn decide(&mut self, line: &[u8], current: Option<usize>) -> Verdict {
-        let count = |separator| tokens(line, separator).count();
+        let count = |separator| match self.formats().any(|format| format.separator() == separator) {
+            true => tokens(line, separator).count(),
+            false => 0,
+        };
         let (spaced, commas) = (count(Separator::Space), count(Separator::Comma));
         let found = |format: &LogFormat| match format.separator() {
             Separator::Space => spaced,
@@ -149,9 +155,8 @@ impl Choice {
             let candidate = &mut self.candidates[only];
             // What the user gave is not doubted for the looks of its values.
             candidate.proven |= candidate.origin == FormatOrigin::User;
-            let version = candidate.likeness.expected_version();
-            let fits = version.is_none_or(|(column, version)| {
-                tokens(line, candidate.format.separator()).nth(column) == Some(version.as_bytes())
+            let fits = candidate.version.as_ref().is_none_or(|(column, version)| {
+                tokens(line, candidate.format.separator()).nth(*column) == Some(version.as_bytes())
             });
             if candidate.proven && fits {
                 return Verdict::Take(only);

@@ -106,19 +106,19 @@ impl TextDecoder {
         headerless.count(taken);
         let before = headerless.current.replace(index);
         let state = headerless.parked[index].take().unwrap_or(State::Unknown);
-        let format = headerless.choice.format(index).clone();
-        let version = headerless.choice.expected_version(index);
         let old = std::mem::replace(&mut self.state, state);
         if let Some(before) = before {
             headerless.parked[before] = Some(old);
         }
-        self.count_parked();
         if matches!(self.state, State::Unknown) {
+            let format = headerless.choice.format(index).clone();
+            let version = headerless.choice.expected_version(index).cloned();
             self.adopt(format);
             if let (State::Ready { rows, .. }, Some((column, version))) = (&mut self.state, version) {
                 rows.expect_version(column, version.into_bytes());
             }
         }
+        self.count_parked();
     }
 
     pub(super) fn count_parked(&mut self) {

@@ -31,7 +31,7 @@ pub fn connect(endpoint: &str) -> Connect {
 /// A source of these URLs behind an endpoint.
 pub fn source(endpoint: &str, urls: &[&str]) -> S3Source {
     let urls: Vec<S3Url> = urls.iter().map(|url| S3Url::parse(url).unwrap().unwrap()).collect();
-    S3Source::new(urls, connect(endpoint), S3Options { max_requests: 8, ..S3Options::default() })
+    S3Source::new(urls, connect(endpoint), S3Options::default())
 }
 
 /// What became of everything.

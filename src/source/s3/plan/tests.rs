@@ -30,12 +30,14 @@ fn expanded(folder: &str, selection: &Selection) -> Vec<String> {
 
 #[test]
 fn without_a_selection_a_folder_is_listed_itself() {
-    for folder in ["", "x/", "AWSLogs/", REGION, HIVE, "AWSLogs/123456789012/vpcflowlogs/eu-west-1/2026/03/"] {
+    for folder in ["", "x/", "AWSLogs/", REGION, HIVE, "AWSLogs/123456789012/vpcflowlogs/eu-west-1/2026/03/"]
+    {
         assert_eq!(expanded(folder, &Selection::default()), [folder]);
     }
-    assert_eq!(expanded(&format!("{REGION}2026/03/01/05/"), &Selection::default()), [format!(
-        "{REGION}2026/03/01/05/*"
-    )]);
+    assert_eq!(
+        expanded(&format!("{REGION}2026/03/01/05/"), &Selection::default()),
+        [format!("{REGION}2026/03/01/05/*")]
+    );
 }
 
 #[test]
@@ -165,7 +167,9 @@ fn other_services_are_left_out_however_they_are_laid_out() {
     ] {
         assert!(!wanted(folder, &Selection::default()), "{folder}");
     }
-    for folder in ["CloudTrail/", "AWSLogs/CloudTrail/", "AWSLogs/1234/CloudTrail/", "AWSLogs/o-x/CloudTrail/"] {
+    for folder in
+        ["CloudTrail/", "AWSLogs/CloudTrail/", "AWSLogs/1234/CloudTrail/", "AWSLogs/o-x/CloudTrail/"]
+    {
         assert!(wanted(folder, &Selection::default()), "{folder}");
     }
 }

@@ -79,7 +79,7 @@ fn lasting(rng: &mut Rng, list: bool) -> Fault {
 }
 
 /// What is done to which request: of the seed and the request alone, whatever order requests come in.
-fn script(seed: u64, recoverable: bool) -> impl FnMut(&Request) -> Vec<Fault> + Send + 'static {
+pub fn script(seed: u64, recoverable: bool) -> impl FnMut(&Request) -> Vec<Fault> + Send + 'static {
     move |request| {
         let mut of = Rng::new(seed, &request.about());
         let failures = of.index(ATTEMPTS as usize);

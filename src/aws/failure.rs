@@ -183,6 +183,8 @@ where
         return FailureKind::Transient;
     }
     match status {
+        // What is not there will not be there next time.
+        Some(501) => FailureKind::Other,
         Some(500..) | Some(408) => FailureKind::Transient,
         // An answer that can't be read: cut short, or not from the service at all.
         Some(200..=299) => FailureKind::Transient,

@@ -11,10 +11,12 @@
 mod backoff;
 mod failure;
 mod http;
+mod profile;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::sts::AssumeRoleProvider;
 use aws_config::timeout::TimeoutConfig;
@@ -25,6 +27,7 @@ use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProt
 pub use aws_credential_types::Credentials;
 pub use backoff::Backoff;
 pub use failure::{Failure, FailureKind};
+use profile::ProfileCredentials;
 
 /// Where nothing names a region: S3 answers there for buckets of every region and says which it is.
 const FALLBACK_REGION: &str = "us-east-1";
@@ -88,7 +91,7 @@ impl Connect {
     /// # Errors
     /// If the file of certificate authorities can't be used.
     pub async fn load(&self) -> Result<SdkConfig, ConnectError> {
-        let base = self.loader()?.load().await;
+        let base = self.base().await?;
         let Some(role) = &self.role else { return Ok(base) };
         let region = base.region().cloned().unwrap_or_else(|| Region::from_static(FALLBACK_REGION));
         let mut provider =
@@ -97,6 +100,20 @@ impl Connect {
             provider = provider.external_id(id);
         }
         let provider = provider.build().await;
+        Ok(self.loader()?.credentials_provider(provider).load().await)
+    }
+
+    /// Without the role.
+    async fn base(&self) -> Result<SdkConfig, ConnectError> {
+        let base = self.loader()?.load().await;
+        let Some(profile) = &self.profile else { return Ok(base) };
+        if self.anonymous || self.credentials.is_some() {
+            return Ok(base);
+        }
+        let config = ProviderConfig::default()
+            .with_http_client(http::client(self.ca_bundle.as_deref())?)
+            .with_region(base.region().cloned());
+        let provider = ProfileCredentials::new(profile, &config);
         Ok(self.loader()?.credentials_provider(provider).load().await)
     }
 

@@ -20,6 +20,18 @@ pub enum Cut {
     Silence,
 }
 
+impl Cut {
+    /// Within a body of this length: none of it can be sent whole, or the client would take the connection for a good one.
+    pub fn within(self, length: usize) -> Option<Self> {
+        match self {
+            Self::InBody(_) | Self::Stall(_) if length == 0 => None,
+            Self::InBody(at) => Some(Self::InBody(at.min(length - 1))),
+            Self::Stall(at) => Some(Self::Stall(at.min(length - 1))),
+            other => Some(other),
+        }
+    }
+}
+
 /// Something that goes wrong with an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -43,6 +55,8 @@ pub enum Fault {
     NoTag,
     /// The whole object in place of a range.
     IgnoreRange,
+    /// The object whatever its version.
+    IgnoreMatch,
     /// The connection is closed behind the answer, as the head says.
     Close,
     /// The page before, again, before this one.

@@ -34,6 +34,10 @@ impl Request {
         self.query.contains_key("list-type")
     }
 
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
     pub fn prefix(&self) -> &str {
         self.query.get("prefix").map_or("", String::as_str)
     }
@@ -202,6 +206,9 @@ impl Shared {
         if faults.contains(&Fault::IgnoreRange) {
             sent.headers.retain(|(name, _)| name != "range");
         }
+        if faults.contains(&Fault::IgnoreMatch) {
+            sent.headers.retain(|(name, _)| name != "if-match");
+        }
         for fault in faults {
             if let Fault::Wait(time) = fault {
                 std::thread::sleep(*time);
@@ -221,7 +228,7 @@ impl Shared {
         for fault in faults {
             fault.apply(&mut response);
             match fault {
-                Fault::Cut(where_) => cut = Some(*where_),
+                Fault::Cut(at) => cut = at.within(response.body.len()),
                 Fault::Announce(more) => announced = Some(response.body.len() as i64 + more),
                 Fault::Close => close = true,
                 _ => {}
@@ -245,13 +252,13 @@ impl Shared {
             }
             Some(Cut::InBody(at)) => {
                 let _ = client.write_all(&head);
-                let _ = client.write_all(&response.body[..at.min(response.body.len())]);
+                let _ = client.write_all(&response.body[..at]);
                 let _ = client.flush();
                 return false;
             }
             Some(Cut::Stall(at)) => {
                 let _ = client.write_all(&head);
-                let _ = client.write_all(&response.body[..at.min(response.body.len())]);
+                let _ = client.write_all(&response.body[..at]);
                 let _ = client.flush();
                 self.wait_for_end(client);
                 return false;

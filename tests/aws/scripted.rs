@@ -378,6 +378,30 @@ fn requests_are_bounded_in_number_and_in_rate() {
 }
 
 #[test]
+fn throttling_slows_all_requests_down() {
+    let took = |throttled: bool| {
+        let first = AtomicUsize::new(usize::from(!throttled));
+        let stub = service(move |body| match first.fetch_add(1, Ordering::SeqCst) {
+            0 => Reply::Refuse("ThrottlingException", "Rate exceeded".to_owned()),
+            _ => Reply::Answer(answer(body, 15)),
+        });
+        run(async {
+            let source = open(&stub, CloudWatchOptions { max_requests_per_second: Some(20.0), ..options() });
+            let listing = source.list(&hour()).await;
+            let began = Instant::now();
+            fetch_all(&source, &listing).await;
+            (stub.of("FilterLogEvents").len(), began.elapsed())
+        })
+    };
+    // One refusal, and the 18 or so requests after it take longer than 20 a second would.
+    let (calm, _) = took(false);
+    let (asked, elapsed) = took(true);
+    assert_eq!(asked, calm + 1);
+    let usual = Duration::from_secs_f64(calm as f64 / 20.0);
+    assert!(elapsed > usual.mul_f64(1.4), "{asked} in {elapsed:?}, usually {usual:?}");
+}
+
+#[test]
 fn who_stops_listening_is_asked_no_more_and_chunks_are_bounded() {
     run(async {
         // Pages of a megabyte, without end.

@@ -7,8 +7,8 @@ export FLOWGATE_TEST_VENV
 
 if ! cmp --silent tests/aws/requirements.txt "$FLOWGATE_TEST_VENV/requirements.txt"; then
     # Whatever lies there is removed below.
-    if [ -e "$FLOWGATE_TEST_VENV" ] && [ ! -e "$FLOWGATE_TEST_VENV/pyvenv.cfg" ]; then
-        echo "FLOWGATE_TEST_VENV: $FLOWGATE_TEST_VENV is no virtual environment; name another place" >&2
+    if [ -e "$FLOWGATE_TEST_VENV" ] && [ ! -e "$FLOWGATE_TEST_VENV/requirements.txt" ]; then
+        echo "FLOWGATE_TEST_VENV: $FLOWGATE_TEST_VENV was not made by this script; name another place" >&2
         exit 1
     fi
     echo "making a Python environment with moto's server in $FLOWGATE_TEST_VENV" >&2
@@ -19,8 +19,12 @@ if ! cmp --silent tests/aws/requirements.txt "$FLOWGATE_TEST_VENV/requirements.t
     # Beside its place first: another run may be doing the same, and half an environment must never be used.
     mkdir -p "$(dirname "$FLOWGATE_TEST_VENV")"
     fresh=$(mktemp -d "$FLOWGATE_TEST_VENV.XXXXXX")
-    python3 -m venv "$fresh"
-    "$fresh/bin/python" -m pip install --quiet --disable-pip-version-check --requirement tests/aws/requirements.txt
+    if ! python3 -m venv "$fresh" || ! "$fresh/bin/python" -m pip install --quiet --disable-pip-version-check \
+        --requirement tests/aws/requirements.txt; then
+        rm -rf "$fresh"
+        echo "moto's server could not be installed; pip says why above" >&2
+        exit 1
+    fi
     cp tests/aws/requirements.txt "$fresh/requirements.txt"
     rm -rf "$FLOWGATE_TEST_VENV"
     # Whoever comes second finds one there, and it is as good. Only `bin/python -m …` outlives being moved.

@@ -204,8 +204,9 @@ impl Recent {
 /// A message is one line, whatever is in it: a line break inside becomes visible and leaves one malformed record, where
 /// two records, perhaps sound ones, would come out of nowhere.
 fn line(message: Option<&str>, lines: &mut BytesMut) {
-    // An event without a message has no sound record either.
-    let message = message.unwrap_or("-").trim_end_matches(['\n', '\r']);
+    let message = message.unwrap_or_default().trim_end_matches(['\n', '\r']);
+    // Blank lines are passed over where lines are read, and this is an event that must be counted.
+    let message = if message.trim().is_empty() { "-" } else { message };
     let mut rest = message;
     while let Some(at) = rest.find(['\n', '\r']) {
         lines.put_slice(&rest.as_bytes()[..at]);

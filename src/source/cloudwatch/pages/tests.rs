@@ -217,6 +217,18 @@ fn an_expired_token_means_to_begin_anew_at_the_last_millisecond() {
 }
 
 #[test]
+fn a_millisecond_may_hold_any_number_of_events() {
+    let mut pages = Pages::new(0..100);
+    let mut lines = BytesMut::new();
+    let all: Vec<Event> = (0..REMEMBERED + 5).map(|n| event(&n.to_string(), 7)).collect();
+    pages.take(Page { events: all.clone(), next: Some("a".to_owned()) }, &mut lines).unwrap();
+    pages.token_refused().unwrap();
+    let written = lines.len();
+    assert_eq!(pages.take(Page { events: all, next: None }, &mut lines), Ok(0));
+    assert_eq!(lines.len(), written);
+}
+
+#[test]
 fn nobody_begins_anew_where_that_could_lose_or_repeat_an_event() {
     let without_id = Event { id: None, ..event("1", 5) };
     let without_time = Event { timestamp: None, ..event("1", 5) };
@@ -247,6 +259,7 @@ fn a_message_is_one_line_whatever_is_in_it() {
     assert_eq!(written(Some("a b c")), "a b c\n");
     assert_eq!(written(Some("a b c\r\n\n")), "a b c\n");
     assert_eq!(written(Some("2 OK\n2 OK\r\nx")), "2 OK\\n2 OK\\r\\nx\n");
-    assert_eq!(written(Some("")), "\n");
-    assert_eq!(written(None), "-\n");
+    for blank in [None, Some(""), Some("\n"), Some(" \r\n")] {
+        assert_eq!(written(blank), "-\n", "a malformed line, which is counted");
+    }
 }

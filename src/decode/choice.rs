@@ -22,6 +22,8 @@ pub(super) struct Choice {
 #[derive(Debug)]
 struct Candidate {
     origin: FormatOrigin,
+    /// A line is of a later tier only if it fits no format of an earlier one.
+    tier: u8,
     format: LogFormat,
     likeness: Likeness,
     /// The column of `version` and what must be there.
@@ -58,26 +60,38 @@ pub(super) enum Trust {
 
 impl Choice {
     pub(super) fn new(options: &DecodeOptions) -> Self {
-        let rank = |origin: &FormatOrigin| match origin {
+        let tier = |origin: &FormatOrigin| match origin {
             FormatOrigin::User => 0,
             FormatOrigin::FlowLog(_) => 1,
             FormatOrigin::Known => 2,
         };
-        let best = options.log_formats.iter().map(|given| rank(&given.origin)).min();
+        let by_user = options.log_formats.iter().any(|given| given.origin == FormatOrigin::User);
         let mut candidates: Vec<Candidate> = Vec::new();
         let mut add = |origin: FormatOrigin, format: &LogFormat| {
             if candidates.iter().all(|candidate| candidate.format != *format) {
                 let likeness = Likeness::new(format, origin != FormatOrigin::User);
                 let format = format.clone();
                 let version = likeness.expected_version();
-                let (alone, distinct, proven) = (true, true, false);
-                candidates.push(Candidate { origin, format, likeness, version, alone, distinct, proven });
+                let (alone, distinct, proven, tier) = (true, true, false, tier(&origin));
+                candidates.push(Candidate {
+                    origin,
+                    tier,
+                    format,
+                    likeness,
+                    version,
+                    alone,
+                    distinct,
+                    proven,
+                });
             }
         };
-        for given in options.log_formats.iter().filter(|given| Some(rank(&given.origin)) == best) {
+        for given in options.log_formats.iter().filter(|given| !by_user || given.origin == FormatOrigin::User)
+        {
             add(given.origin.clone(), &given.format);
         }
-        if best.is_none() {
+        let guess = options.log_formats.is_empty();
+        // A flow log that was deleted since is in no inventory, and what it wrote still is.
+        if !by_user {
             for format in known::FORMATS.iter() {
                 add(FormatOrigin::Known, format);
             }
@@ -87,6 +101,9 @@ impl Choice {
         for one in 0..candidates.len() {
             for other in (0..candidates.len()).filter(|other| *other != one) {
                 let (a, b) = (&candidates[one], &candidates[other]);
+                if b.tier > a.tier {
+                    continue;
+                }
                 if mixed || a.format.columns().len() == b.format.columns().len() {
                     let distinct = !mixed && a.likeness.excludes(&b.likeness);
                     let candidate = &mut candidates[one];
@@ -95,7 +112,7 @@ impl Choice {
                 }
             }
         }
-        Self { candidates, everything: options.projection.is_all(), mixed, guess: best.is_none() }
+        Self { candidates, everything: options.projection.is_all(), mixed, guess }
     }
 
     pub(super) fn formats(&self) -> impl Iterator<Item = &LogFormat> {
@@ -149,7 +166,18 @@ impl Choice {
         };
         let group: Vec<usize> =
             (0..self.candidates.len()).filter(|at| found(self.format(*at)) == self.columns(*at)).collect();
-        if let [only] = group[..]
+        for tier in 0..=2 {
+            let of_tier = group.iter().copied().filter(|at| self.candidates[*at].tier == tier);
+            if let Some(verdict) = self.decide_among(&of_tier.collect::<Vec<_>>(), line, current) {
+                return verdict;
+            }
+        }
+        self.nothing(line, &group, spaced.max(commas), current)
+    }
+
+    /// Which of some formats with as many values a line has, or `None` if it fits none.
+    fn decide_among(&mut self, group: &[usize], line: &[u8], current: Option<usize>) -> Option<Verdict> {
+        if let [only] = *group
             && !self.mixed
         {
             let candidate = &mut self.candidates[only];
@@ -159,7 +187,7 @@ impl Choice {
                 tokens(line, candidate.format.separator()).nth(*column) == Some(version.as_bytes())
             });
             if candidate.proven && fits {
-                return Verdict::Take(only);
+                return Some(Verdict::Take(only));
             }
         }
         let scores: Vec<(usize, i32)> = group
@@ -169,8 +197,8 @@ impl Choice {
         let most = scores.iter().map(|(_, score)| *score).max();
         let best: Vec<usize> =
             scores.iter().filter(|(_, score)| Some(*score) == most).map(|(at, _)| *at).collect();
-        match best[..] {
-            [] => self.nothing(line, &group, spaced.max(commas), current),
+        Some(match best[..] {
+            [] => return None,
             [only] => {
                 self.candidates[only].proven = true;
                 Verdict::Take(only)
@@ -178,7 +206,7 @@ impl Choice {
             [first, ..] => {
                 if best.iter().all(|at| self.reading(*at, line) == self.reading(first, line)) {
                     let current = current.filter(|current| best.contains(current));
-                    return Verdict::Take(current.unwrap_or(first));
+                    return Some(Verdict::Take(current.unwrap_or(first)));
                 }
                 let mut proven = best.iter().filter(|at| self.candidates[**at].proven);
                 match (proven.next(), proven.next()) {
@@ -189,7 +217,7 @@ impl Choice {
                     )),
                 }
             }
-        }
+        })
     }
 
     fn columns(&self, index: usize) -> usize {

@@ -85,8 +85,8 @@ pub struct DecodeOptions {
     /// Longest line or message in bytes; a longer one is malformed.
     pub max_line_bytes: usize,
     /// Formats that lines without a header may have, in the order in which they are looked at. Those of the
-    /// user win; without any, those of flow logs; without any, the rest. If there are none at all, a table
-    /// of formats in wide use. A header in the log wins over all.
+    /// user are the only ones, if there are any. Else those of flow logs, and for lines that fit none of them
+    /// (their flow log may have been deleted) a table of formats in wide use. A header in the log wins over all.
     ///
     /// One format of the user is taken at his word. Else each line is taken in the format that it fits best,
     /// and one that fits several equally only if one of them alone was sure for a line of the object before;

@@ -12,4 +12,6 @@ mod summary;
 pub use builder::{FindingBuilder, IncompleteFinding};
 pub use model::{Finding, Grade, Kind, Ports, Severity};
 pub use rules::{PortCount, RuleClass, RuleRow};
-pub use summary::{Conclusions, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount, Window};
+pub use summary::{
+    Conclusions, FormatUse, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount, Window,
+};

@@ -47,6 +47,17 @@ pub struct InterfaceCoverage {
     pub traffic: &'static str,
 }
 
+/// A format that lines without a header were taken for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FormatUse {
+    /// As AWS spells it: `${version} ${account-id} …`.
+    pub format: String,
+    /// Where it is known from, for people: a flow log, `--log-format`, wide use.
+    pub origin: String,
+    /// Lines taken for it.
+    pub lines: u64,
+}
+
 /// One cell of the verdict matrix.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct VerdictCount {
@@ -89,6 +100,8 @@ pub struct Summary {
     pub inputs: Vec<String>,
     /// Inventory paths used.
     pub inventories: Vec<String>,
+    /// What lines without a header were taken for.
+    pub formats: Vec<FormatUse>,
     /// Objects read, and their compressed bytes.
     pub objects: u64,
     /// Bytes read (as stored, before decompression).

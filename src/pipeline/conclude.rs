@@ -8,7 +8,8 @@ use super::read::{ObjectProblem, Outcome};
 use crate::connection::Evidence;
 use crate::detect::{Detector, Input, rule_class};
 use crate::finding::{
-    Conclusions, Finding, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount, Window,
+    Conclusions, Finding, FormatUse, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount,
+    Window,
 };
 use crate::inventory::Timeline;
 use crate::policy::{EscapeReason, NotEvaluable, Verdict};
@@ -47,6 +48,7 @@ pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
     let summary = Summary {
         inputs: material.config.inputs.iter().map(ToString::to_string).collect(),
         inventories: material.inventory.paths.clone(),
+        formats: formats(&material.reading),
         objects: material.reading.objects,
         bytes: material.reading.bytes,
         window: rollups.window.map(|(start, end)| Window { start: i64::from(start), end: i64::from(end) }),
@@ -60,6 +62,15 @@ pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
         tally,
     };
     Conclusions { findings, rules, summary }
+}
+
+fn formats(reading: &Outcome) -> Vec<FormatUse> {
+    let uses = reading.formats.iter().map(|((origin, format), lines)| FormatUse {
+        format: format.clone(),
+        origin: origin.to_string(),
+        lines: *lines,
+    });
+    uses.collect()
 }
 
 fn verdicts(rollups: &Rollups) -> Vec<VerdictCount> {

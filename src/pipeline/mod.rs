@@ -8,9 +8,12 @@
 //!        detect ─▶ conclude
 //! ```
 
+mod body;
 mod cancel;
 mod conclude;
+mod decoding;
 mod export;
+mod formats;
 mod inputs;
 mod judge;
 mod prefetch;
@@ -254,7 +257,7 @@ pub fn analyze(
     let read = read::read(read::Reading {
         feeds: inputs::feeds(config, local),
         runtime: &runtime,
-        options: &options,
+        formats: &formats::Formats::new(&options, &timeline),
         config,
         progress,
     });

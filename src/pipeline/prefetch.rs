@@ -7,18 +7,20 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
+use super::body::{Body, body};
+use super::formats::Formats;
 use super::inputs::Feed;
 use super::{Cancel, Event, Progress};
+use crate::decode::DecodeOptions;
 use crate::source::{CHUNK_BYTES, Listing, Object, Selection, Sieve, Source, SourceError};
 
-/// Chunks of a local object in flight: enough to read while a worker inflates.
-const LOCAL_CHUNKS: usize = 4;
+/// Bytes of a local object in flight: enough to read while a worker inflates.
+const LOCAL_BYTES: u64 = 4 * CHUNK_BYTES as u64;
 
 /// Objects found and not asked for yet.
 const FOUND: usize = 1000;
@@ -46,7 +48,8 @@ pub(super) struct Ready {
     pub object: Object,
     /// Number of the flow log that delivered it, 0 if unknown.
     pub stream: u16,
-    pub chunks: Receiver<Bytes>,
+    pub body: Body,
+    pub options: Arc<DecodeOptions>,
     pub fetch: JoinHandle<Result<u64, SourceError>>,
     /// Given back when the object has been decoded.
     _room: OwnedSemaphorePermit,
@@ -66,6 +69,7 @@ pub(super) struct Fed {
 pub(super) struct Feeder<'a> {
     pub selection: &'a Selection,
     pub limits: Limits,
+    pub formats: &'a Formats,
     pub runtime: Handle,
     pub progress: &'a dyn Progress,
     pub cancel: &'a Cancel,
@@ -78,6 +82,7 @@ impl Feeder<'_> {
         let everything = Selection::default();
         let mut line = Line {
             out: &self.out,
+            formats: self.formats,
             runtime: &self.runtime,
             progress: self.progress,
             cancel: self.cancel,
@@ -123,6 +128,7 @@ impl Feeder<'_> {
 
 struct Line<'a> {
     out: &'a Sender<Ready>,
+    formats: &'a Formats,
     runtime: &'a Handle,
     progress: &'a dyn Progress,
     cancel: &'a Cancel,
@@ -145,31 +151,31 @@ impl Line<'_> {
         self.fed.objects += 1;
         self.bytes = self.bytes.zip(object.size).map(|(sum, size)| sum + size);
         self.progress.event(&Event::Listed { objects: self.fed.objects, bytes: self.bytes });
-        let (request, room, chunks) = if local {
-            (None, Arc::clone(&self.local).acquire_owned().await, LOCAL_CHUNKS)
+        let (request, room, bytes) = if local {
+            (None, Arc::clone(&self.local).acquire_owned().await, LOCAL_BYTES)
         } else {
             let request = Arc::clone(&self.requests).acquire_owned().await.ok();
             let bytes = object.size.unwrap_or(UNKNOWN_BYTES).clamp(LEAST_BYTES, self.budget / 2);
             let kib = u32::try_from(bytes.div_ceil(1024)).unwrap_or(u32::MAX);
-            let chunks = usize::try_from(bytes.div_ceil(CHUNK_BYTES as u64)).unwrap_or(usize::MAX);
-            (request, Arc::clone(&self.room).acquire_many_owned(kib).await, chunks)
+            (request, Arc::clone(&self.room).acquire_many_owned(kib).await, bytes)
         };
         // Nobody closes these semaphores.
         let Ok(room) = room else { return false };
-        let (to, chunks) = channel(chunks);
         let stream = self.stream(&object);
+        let options = self.formats.options(&object);
+        let (to, body) = body(source.as_ref(), &object, bytes, &options);
         let (source, wanted) = (Arc::clone(source), object.clone());
         let cancel = self.cancel.clone();
         let fetch = self.runtime.spawn(async move {
             // Closes the channel, too, so that a worker does not wait for what does not come.
             let outcome = tokio::select! {
-                outcome = source.fetch(&wanted, to) => outcome,
+                outcome = to.fetch(source.as_ref(), &wanted) => outcome,
                 () = cancel.cancelled() => Err(SourceError::Interrupted { name: wanted.name.clone() }),
             };
             drop(request);
             outcome
         });
-        self.out.send(Ready { object, stream, chunks, fetch, _room: room }).await.is_ok()
+        self.out.send(Ready { object, stream, body, options, fetch, _room: room }).await.is_ok()
     }
 
     /// A number for the flow log that delivered the object: 0 if unknown, or if there are too many.

@@ -1,18 +1,19 @@
 //! Objects become packed records: decompress, decode, pack; one object per worker at a time.
 
-use std::io::{self, Read};
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use bytes::{Buf, Bytes, BytesMut};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::Receiver;
 
+use super::decoding::{Decoded, decode};
+use super::formats::Formats;
 use super::inputs::Feed;
 use super::prefetch::{Fed, Feeder, Limits, Ready, waiting_line};
 use super::{AnalyzeConfig, AnalyzeError, Cancel, Event, Progress};
 use crate::connection::{Collected, Ingest, Interner, Share, Wanted, collect};
-use crate::decode::{DecodeError, DecodeOptions, Decoder, ParquetDecoder, is_parquet, pump, reader};
+use crate::decode::{DecodeError, FormatOrigin, SchemaProblem};
 use crate::flow::{FlowBatch, Tally};
 use crate::source::{Listing, SourceError};
 
@@ -20,7 +21,7 @@ use crate::source::{Listing, SourceError};
 pub(super) struct Reading<'a> {
     pub feeds: Vec<Feed>,
     pub runtime: &'a Runtime,
-    pub options: &'a DecodeOptions,
+    pub formats: &'a Formats,
     pub config: &'a AnalyzeConfig,
     pub progress: &'a dyn Progress,
 }
@@ -42,6 +43,8 @@ pub(super) struct Outcome {
     pub objects: u64,
     pub bytes: u64,
     pub problems: Vec<ObjectProblem>,
+    /// Lines without a header, by what they were taken for.
+    pub formats: BTreeMap<(FormatOrigin, String), u64>,
 }
 
 /// The records, and what became of the rest.
@@ -57,7 +60,6 @@ pub(super) struct Records {
 /// What all workers share.
 struct Shared<'a> {
     runtime: &'a Runtime,
-    options: &'a DecodeOptions,
     progress: &'a dyn Progress,
     cancel: &'a Cancel,
     outcome: Mutex<Outcome>,
@@ -67,7 +69,7 @@ struct Shared<'a> {
 
 /// Finds and reads all objects.
 pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
-    let Reading { feeds, runtime, options, config, progress } = reading;
+    let Reading { feeds, runtime, formats, config, progress } = reading;
     let (out, ready) = waiting_line();
     let ready = Mutex::new(ready);
     let feeder = Feeder {
@@ -77,6 +79,7 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
             bytes: config.remote.max_inflight_bytes,
             local: config.threads + 1,
         },
+        formats,
         runtime: runtime.handle().clone(),
         progress,
         cancel: &config.cancel,
@@ -90,7 +93,6 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
     let interner = Interner::default();
     let shared = Shared {
         runtime,
-        options,
         progress,
         cancel: &config.cancel,
         outcome: Mutex::default(),
@@ -168,6 +170,7 @@ struct Done {
     tally: Tally,
     bytes: u64,
     problems: Vec<ObjectProblem>,
+    formats: Vec<(FormatOrigin, String, u64)>,
 }
 
 fn note(outcome: &Mutex<Outcome>, done: Done) {
@@ -177,47 +180,15 @@ fn note(outcome: &Mutex<Outcome>, done: Done) {
     guard.objects += 1;
     guard.bytes += done.bytes;
     guard.problems.extend(done.problems);
-}
-
-/// The chunks of one object as a blocking reader that counts what passed.
-struct ChannelReader<'a> {
-    chunks: Receiver<Bytes>,
-    current: Bytes,
-    read: &'a AtomicU64,
-    cancel: &'a Cancel,
-}
-
-impl ChannelReader<'_> {
-    fn refill(&mut self) -> bool {
-        while !self.current.has_remaining() {
-            match self.chunks.blocking_recv() {
-                Some(chunk) if !self.cancel.is_cancelled() => {
-                    self.read.fetch_add(chunk.len() as u64, Ordering::Relaxed);
-                    self.current = chunk;
-                }
-                _ => return false,
-            }
-        }
-        true
-    }
-}
-
-impl Read for ChannelReader<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if !self.refill() {
-            return Ok(0);
-        }
-        let len = buffer.len().min(self.current.len());
-        self.current.copy_to_slice(&mut buffer[..len]);
-        Ok(len)
+    for (origin, format, lines) in done.formats {
+        *guard.formats.entry((origin, format)).or_default() += lines;
     }
 }
 
 /// Reads one object. What is wrong with it is in the result; an `Err` is a defect of the program.
 fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Result<Done, String> {
-    let Ready { object, stream, chunks, fetch, .. } = ready;
+    let Ready { object, stream, body, options, fetch, .. } = ready;
     let read = AtomicU64::new(0);
-    let mut input = ChannelReader { chunks, current: Bytes::new(), read: &read, cancel: shared.cancel };
     let mut problems = Vec::new();
     let mut problem = |code: &'static str, message: String| {
         problems.push(ObjectProblem { code, message, object: object.name.clone() });
@@ -230,17 +201,16 @@ fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Re
         told = bytes;
         Ok(())
     };
-    input.refill();
-    let (outcome, mut tally, schema) = if is_parquet(&input.current) {
-        decode_parquet(&mut input, shared.options, &mut sink)
-    } else {
-        decode_text(input, shared.options, &mut sink)
-    };
+    let Decoded { outcome, mut tally, schema, formats } =
+        decode(body, &read, shared.cancel, &options, &mut sink);
+    let mut missing = None;
     if let Err(error) = outcome {
         match error {
             DecodeError::Arrow(error) => return Err(format!("{}: {error}", object.name)),
             DecodeError::TooLarge { .. } => problem("object-too-large", error.to_string()),
             DecodeError::Truncated { .. } => problem("truncated-object", error.to_string()),
+            // Nothing came any more; the fetch says why.
+            DecodeError::RangeMissing { .. } => missing = Some(error.to_string()),
             other => problem("unreadable-object", other.to_string()),
         }
     }
@@ -253,10 +223,15 @@ fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Re
             tally: Tally::default(),
             bytes: read.load(Ordering::Relaxed),
             problems: Vec::new(),
+            formats: Vec::new(),
         });
     }
     match shared.runtime.block_on(fetch) {
-        Ok(Ok(_)) => {}
+        Ok(Ok(_)) => {
+            if let Some(missing) = missing {
+                problem("unreadable-object", missing);
+            }
+        }
         Ok(Err(error)) => problem(source_code(&error), error.to_string()),
         Err(error) => return Err(format!("{}: {error}", object.name)),
     }
@@ -265,7 +240,7 @@ fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Re
     }
     let bytes = read.load(Ordering::Relaxed);
     shared.progress.event(&Event::Read { bytes: bytes - told, records: 0 });
-    Ok(Done { tally, bytes, problems })
+    Ok(Done { tally, bytes, problems, formats })
 }
 
 fn source_code(error: &SourceError) -> &'static str {
@@ -277,52 +252,10 @@ fn source_code(error: &SourceError) -> &'static str {
     }
 }
 
-fn schema_code(problem: &crate::decode::SchemaProblem) -> &'static str {
+fn schema_code(problem: &SchemaProblem) -> &'static str {
     match problem {
-        crate::decode::SchemaProblem::TransitGateway => "transit-gateway-log",
-        crate::decode::SchemaProblem::MissingFields(_) => "missing-fields",
-        crate::decode::SchemaProblem::UnknownFormat => "unknown-format",
+        SchemaProblem::TransitGateway => "transit-gateway-log",
+        SchemaProblem::MissingFields(_) => "missing-fields",
+        SchemaProblem::UnknownFormat => "unknown-format",
     }
-}
-
-type Decoded = (Result<(), DecodeError>, Tally, Option<crate::decode::SchemaProblem>);
-
-fn decode_text(
-    input: ChannelReader<'_>,
-    options: &DecodeOptions,
-    sink: &mut dyn FnMut(FlowBatch) -> Result<(), DecodeError>,
-) -> Decoded {
-    let mut decoder = Decoder::new(options.clone());
-    let outcome =
-        reader(input, options.max_object_bytes).and_then(|(_, plain)| pump(plain, &mut decoder, sink));
-    (outcome, decoder.tally().clone(), decoder.rejected_schema().cloned())
-}
-
-fn decode_parquet(
-    input: &mut ChannelReader<'_>,
-    options: &DecodeOptions,
-    sink: &mut dyn FnMut(FlowBatch) -> Result<(), DecodeError>,
-) -> Decoded {
-    // A footer is at the end, so the file is read whole. AWS closes files at 75 MB.
-    let mut whole = BytesMut::new();
-    while input.refill() {
-        if (whole.len() + input.current.len()) as u64 > options.max_object_bytes {
-            let error = DecodeError::TooLarge { limit: options.max_object_bytes };
-            return (Err(error), Tally::default(), None);
-        }
-        whole.extend_from_slice(&input.current);
-        input.current.clear();
-    }
-    let mut decoder = match ParquetDecoder::try_new(whole.freeze(), options) {
-        Ok(decoder) => decoder,
-        Err(error) => return (Err(error), Tally::default(), None),
-    };
-    let mut outcome = Ok(());
-    for batch in decoder.by_ref() {
-        outcome = batch.and_then(&mut *sink);
-        if outcome.is_err() {
-            break;
-        }
-    }
-    (outcome, decoder.tally().clone(), decoder.rejected_schema().cloned())
 }

@@ -8,7 +8,8 @@ use serde::Serialize;
 use super::json::write_pretty;
 use super::{Renderer, numbers::rfc3339};
 use crate::finding::{
-    Conclusions, InterfaceCoverage, Kind, Limitation, OpenerCount, RuleClass, Severity, VerdictCount, Window,
+    Conclusions, FormatUse, InterfaceCoverage, Kind, Limitation, OpenerCount, RuleClass, Severity,
+    VerdictCount, Window,
 };
 use crate::flow::Tally;
 
@@ -24,6 +25,7 @@ struct SummaryObject<'a> {
     complete: bool,
     inputs: &'a [String],
     inventories: &'a [String],
+    formats: Vec<FormatObject<'a>>,
     objects: u64,
     bytes: u64,
     window: Option<WindowObject>,
@@ -37,6 +39,13 @@ struct SummaryObject<'a> {
     coverage: Vec<CoverageObject<'a>>,
     limitations: Vec<LimitationObject<'a>>,
     assumptions: &'a [String],
+}
+
+#[derive(Serialize)]
+struct FormatObject<'a> {
+    format: &'a str,
+    origin: &'a str,
+    lines: u64,
 }
 
 #[derive(Serialize)]
@@ -118,6 +127,12 @@ struct LimitationObject<'a> {
     code: &'a str,
     object: Option<&'a str>,
     message: &'a str,
+}
+
+impl<'a> From<&'a FormatUse> for FormatObject<'a> {
+    fn from(f: &'a FormatUse) -> Self {
+        Self { format: &f.format, origin: &f.origin, lines: f.lines }
+    }
 }
 
 impl From<Window> for WindowObject {
@@ -225,6 +240,7 @@ impl Renderer for SummaryJson {
             complete: !conclusions.is_incomplete(),
             inputs: &s.inputs,
             inventories: &s.inventories,
+            formats: s.formats.iter().map(FormatObject::from).collect(),
             objects: s.objects,
             bytes: s.bytes,
             window: s.window.map(WindowObject::from),

@@ -129,6 +129,10 @@ fn hostile(evil: &str) -> Conclusions {
     for list in [&mut s.inputs, &mut s.inventories, &mut s.assumptions] {
         list.push(evil.to_owned());
     }
+    for used in &mut s.formats {
+        used.format.push_str(evil);
+        used.origin.push_str(evil);
+    }
     s.inventory.insert(evil.to_owned(), 1);
     s.tally.unknown_fields.insert(evil.to_owned(), 1);
     for example in &mut s.tally.examples {

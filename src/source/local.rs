@@ -4,9 +4,10 @@ mod pattern;
 mod walk;
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::panic::resume_unwind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -83,6 +84,36 @@ impl Source for LocalSource {
         })
     }
 
+    fn has_ranges(&self, object: &Object) -> bool {
+        object.name != STDIN && object.size.is_some()
+    }
+
+    fn fetch_range<'a>(
+        &'a self,
+        object: &'a Object,
+        range: Range<u64>,
+    ) -> BoxFuture<'a, Result<Bytes, SourceError>> {
+        Box::pin(async move {
+            let path = PathBuf::from(&object.name);
+            let read = off_thread(move || read_range(&path, &range)).await;
+            match read.map_err(|Gone| interrupted(&object.name))? {
+                Ok(bytes) => Ok(bytes),
+                Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                    Err(SourceError::Vanished { name: object.name.clone() })
+                }
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
+                    let got = std::fs::metadata(&object.name).map_or(0, |file| file.len());
+                    Err(SourceError::Short {
+                        name: object.name.clone(),
+                        expected: object.size.unwrap_or(0),
+                        got,
+                    })
+                }
+                Err(e) => Err(SourceError::from_io(&object.name, e)),
+            }
+        })
+    }
+
     fn fetch<'a>(&'a self, object: &'a Object, to: Sender<Bytes>) -> BoxFuture<'a, Result<u64, SourceError>> {
         Box::pin(async move {
             let mut input = self.open(&object.name).await?;
@@ -105,6 +136,15 @@ impl Source for LocalSource {
             }
         })
     }
+}
+
+fn read_range(path: &Path, range: &Range<u64>) -> io::Result<Bytes> {
+    let mut file = File::open(path)?;
+    file.seek(SeekFrom::Start(range.start))?;
+    let length = usize::try_from(range.end.saturating_sub(range.start)).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
+    file.read_exact(&mut bytes)?;
+    Ok(bytes.into())
 }
 
 /// Reads a full chunk, or what is left, or nothing at the end.

@@ -196,6 +196,14 @@ impl ParquetPush {
         groups.chunks.get(next).map_or_else(Vec::new, |chunks| self.wanted(chunks))
     }
 
+    /// What each row group that is not begun yet needs and was not given; nothing before the footer is read. For a
+    /// caller that fetches everything ahead, in order.
+    #[must_use]
+    pub fn ahead(&self) -> Vec<Vec<Range<u64>>> {
+        let Stage::Groups(groups) = &self.stage else { return Vec::new() };
+        groups.chunks.iter().skip(groups.begun).map(|chunks| self.wanted(chunks)).collect()
+    }
+
     /// What became of the rows so far. The "line" of a malformed example is the row, from 1.
     #[must_use]
     pub fn tally(&self) -> &Tally {

@@ -30,6 +30,11 @@ pub(super) fn show(summary: &Summary, page: &mut Page<'_>) -> io::Result<()> {
         None => "no records".to_owned(),
     };
     labelled(page, "window", &[Span::plain(window)])?;
+    for used in &summary.formats {
+        let lines = count(used.lines, "line");
+        let told = format!("{lines} without a header taken as {} ({})", used.format, used.origin);
+        labelled(page, "format", &[Span::plain(told)])?;
+    }
     let known = summary.coverage.iter().filter(|c| c.in_inventory).count() as u64;
     let seen = summary.coverage.len() as u64;
     let interfaces = match seen - known {

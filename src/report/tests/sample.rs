@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::finding::{
-    Conclusions, Finding, FindingBuilder, Grade, InterfaceCoverage, Kind, Limitation, OpenerCount, PortCount,
-    Ports, RuleClass, RuleRow, Severity, Summary, VerdictCount, Window,
+    Conclusions, Finding, FindingBuilder, FormatUse, Grade, InterfaceCoverage, Kind, Limitation, OpenerCount,
+    PortCount, Ports, RuleClass, RuleRow, Severity, Summary, VerdictCount, Window,
 };
 use crate::flow::{Direction, MalformedExample, Tally};
 
@@ -131,6 +131,11 @@ fn summary() -> Summary {
     Summary {
         inputs: vec!["logs/".to_owned()],
         inventories: vec!["inventory/".to_owned()],
+        formats: vec![FormatUse {
+            format: "${version} ${interface-id} ${srcaddr}".to_owned(),
+            origin: "flow log fl-0001".to_owned(),
+            lines: 1_204,
+        }],
         objects: 14,
         bytes: 3_412_339,
         window: Some(Window { start: START, end: START + DAY }),

@@ -122,6 +122,12 @@ impl Failure {
         Self { kind: FailureKind::Transient, code: None, message, status: None, region: None }
     }
 
+    /// A transfer that broke off with an error.
+    #[must_use]
+    pub fn broken_by(error: &(dyn Error + 'static)) -> Self {
+        Self::broken(chain(error))
+    }
+
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
@@ -185,7 +191,7 @@ where
     match status {
         // What is not there will not be there next time.
         Some(501) => FailureKind::Other,
-        Some(500..) | Some(408) => FailureKind::Transient,
+        Some(500.. | 408) => FailureKind::Transient,
         // An answer that can't be read: cut short, or not from the service at all.
         Some(200..=299) => FailureKind::Transient,
         Some(403) => FailureKind::Denied,

@@ -163,9 +163,7 @@ impl Pages {
         let Some(token) = request.token() else { return };
         if let Some(token) = token.strip_prefix("again:") {
             query.insert("continuation-token".to_owned(), token.to_owned());
-        } else if token == "stuck" || token.starts_with("circle:") {
-            *repeated = self.last.get(&place(request)).cloned();
-        } else if faults.contains(&Fault::RepeatPage) {
+        } else if token == "stuck" || token.starts_with("circle:") || faults.contains(&Fault::RepeatPage) {
             *repeated = self.last.get(&place(request)).cloned();
         }
     }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -16,7 +16,6 @@ use crate::fault::{Cut, Fault, Pages};
 #[derive(Clone, Debug, Default)]
 pub struct Request {
     pub method: String,
-    pub bucket: String,
     /// Decoded; empty for listings.
     pub key: String,
     pub query: BTreeMap<String, String>,
@@ -81,6 +80,7 @@ struct Shared {
     requests: Mutex<Vec<Request>>,
     attempts: Mutex<BTreeMap<String, usize>>,
     pages: Mutex<Pages>,
+    connections: AtomicUsize,
     stop: AtomicBool,
 }
 
@@ -101,6 +101,7 @@ impl Proxy {
             requests: Mutex::default(),
             attempts: Mutex::default(),
             pages: Mutex::default(),
+            connections: AtomicUsize::new(0),
             stop: AtomicBool::new(false),
         });
         let for_thread = Arc::clone(&shared);
@@ -109,6 +110,7 @@ impl Proxy {
                 if for_thread.stop.load(Ordering::SeqCst) {
                     break;
                 }
+                for_thread.connections.fetch_add(1, Ordering::SeqCst);
                 let (Ok(client), shared) = (client, Arc::clone(&for_thread)) else { continue };
                 std::thread::spawn(move || shared.serve(client));
             }
@@ -123,6 +125,11 @@ impl Proxy {
 
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Connections made so far.
+    pub fn connections(&self) -> usize {
+        self.shared.connections.load(Ordering::SeqCst)
     }
 
     /// All requests so far.
@@ -347,7 +354,7 @@ fn parse(head: &str) -> Option<Request> {
         .collect();
     let header = |name: &str| headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone());
     let (path, query) = target.split_once('?').unwrap_or((&target, ""));
-    let (bucket, key) = path.strip_prefix('/')?.split_once('/').unwrap_or((&path[1..], ""));
+    let (_bucket, key) = path.strip_prefix('/')?.split_once('/').unwrap_or_default();
     let query = query
         .split('&')
         .filter(|pair| !pair.is_empty())
@@ -356,7 +363,6 @@ fn parse(head: &str) -> Option<Request> {
         .collect();
     Some(Request {
         method,
-        bucket: decode(bucket),
         key: decode(key),
         query,
         range: header("range"),

@@ -88,7 +88,7 @@ pub fn read_all(source: S3Source, selection: &Selection) -> Outcome {
             order.push(object.name.clone());
             let source = Arc::clone(&source);
             reads.push(tokio::spawn(async move {
-                let read = read(&*source, &object).await;
+                let read = read(&source, &object).await;
                 drop(permit);
                 (object.name, read)
             }));

@@ -44,7 +44,7 @@ impl Requests {
     pub async fn new(options: &S3Options, connect: &Connect) -> Result<Self, SourceError> {
         Ok(Self {
             config: connect.load().await?,
-            options: options.clone(),
+            options: *options,
             backoff: connect.backoff,
             watch: connect.watch(),
             clients: Mutex::default(),

@@ -212,7 +212,7 @@ impl Body {
             let Some(chunk) = next.map_err(|_| Failure::broken("nothing arrived any more"))? else {
                 return Ok(None);
             };
-            let mut chunk = chunk.map_err(|error| Failure::broken(error.to_string()))?;
+            let mut chunk = chunk.map_err(|error| Failure::broken_by(&error))?;
             if self.skip == 0 {
                 return Ok(Some(chunk));
             }

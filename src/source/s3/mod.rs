@@ -38,7 +38,7 @@ pub const ACTIONS: &[&str] = &["s3:GetObject", "s3:ListBucket"];
 pub const MAX_REQUESTS: usize = 32;
 
 /// How to read buckets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct S3Options {
     /// Whoever reads pays for the transfer (requester pays buckets).
     pub requester_pays: bool,

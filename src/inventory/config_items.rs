@@ -1,0 +1,393 @@
+//! Configuration items of AWS Config: history and snapshot files as delivered to S3, and the output of
+//! get-resource-config-history (domain D.9).
+//!
+//! The two spell some members differently, and the API has `configuration` as JSON in a string. Inside of it are the
+//! shapes of the EC2 API in camel case, with plain strings beside the objects for IPv4 ranges.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use super::cursor::Node;
+use super::error::FieldError;
+use super::{
+    FlowLog, History, NetworkAcl, NetworkInterface, Peering, PrefixList, SecurityGroup, State, Subnet, Track,
+    Version, Vpc, groups, objects,
+};
+
+type Result<T> = std::result::Result<T, FieldError>;
+
+/// The member that holds items.
+pub(super) const ITEMS: &str = "configurationItems";
+
+/// True for an object with members that only configuration items have.
+pub(super) fn is_item(has: impl Fn(&str) -> bool) -> bool {
+    has("configurationItemCaptureTime") && (has("resourceType") || has("resourceId"))
+}
+
+/// True for an element of [`ITEMS`], also of one that was cut off.
+pub(super) fn marks_item(has: impl Fn(&str) -> bool) -> bool {
+    ["configurationItemCaptureTime", "configurationItemStatus", "configurationItemVersion", "resourceType"]
+        .into_iter()
+        .any(has)
+}
+
+/// One item, as far as it concerns us.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Item {
+    kind: &'static str,
+    id: String,
+    time: i64,
+    /// `configurationStateId`, which orders the items of a second.
+    order: u64,
+    daily: bool,
+    state: State<Object>,
+    /// A present resource whose configuration is missing.
+    blank: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+enum Object {
+    Group(SecurityGroup),
+    Interface(NetworkInterface),
+    Acl(NetworkAcl),
+    Subnet(Subnet),
+    Vpc(Vpc),
+    PrefixList(PrefixList),
+    Peering(Peering),
+    FlowLog(FlowLog),
+}
+
+/// The resource types that are read.
+const TYPES: [&str; 8] = [
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::NetworkInterface",
+    "AWS::EC2::NetworkAcl",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::VPC",
+    "AWS::EC2::PrefixList",
+    "AWS::EC2::VPCPeeringConnection",
+    "AWS::EC2::FlowLog",
+];
+
+/// What the files say together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistoryReport {
+    /// Files with configuration items.
+    pub files: usize,
+    /// Items read, repeated ones included, those of other types not.
+    pub items: usize,
+    /// Items that other items repeat: a snapshot file repeats what history files say.
+    pub repeated: usize,
+    /// Items of types that say nothing about traffic, by type.
+    pub passed_over: BTreeMap<String, usize>,
+    /// Resources with an item that should have a configuration and has none.
+    pub blank: BTreeSet<String>,
+    /// Resources that two items of the same state describe differently.
+    pub conflicts: BTreeSet<String>,
+    /// Resources whose older items are missing: the output says that there is more.
+    pub truncated: BTreeSet<String>,
+}
+
+/// Items while files are read.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    items: Vec<Item>,
+    passed_over: BTreeMap<String, usize>,
+    /// Resources of output that says there is more, and of output that does not.
+    open: BTreeSet<String>,
+    closed: BTreeSet<String>,
+    seen: bool,
+    files: usize,
+}
+
+impl Items {
+    /// True when not even an empty list of items was seen.
+    pub fn is_empty(&self) -> bool {
+        !self.seen
+    }
+
+    /// Reads the list of items under [`ITEMS`]. `more` if the output says that there is more.
+    pub fn list(&mut self, node: &Node<'_>, more: bool) -> Result<()> {
+        self.seen = true;
+        let before = self.items.len();
+        node.each(ITEMS, |item| self.item(item))?;
+        let ids = self.items[before..].iter().map(|item| item.id.clone());
+        if more {
+            self.open.extend(ids);
+        } else {
+            self.closed.extend(ids);
+        }
+        Ok(())
+    }
+
+    /// Reads an item.
+    pub fn item(&mut self, node: &Node<'_>) -> Result<()> {
+        self.seen = true;
+        let name = node.need_text("resourceType")?;
+        let Some(kind) = TYPES.into_iter().find(|known| *known == name) else {
+            *self.passed_over.entry(name).or_default() += 1;
+            return Ok(());
+        };
+        let time = objects::timestamp(
+            &node
+                .get("configurationItemCaptureTime")
+                .ok_or_else(|| node.missing("configurationItemCaptureTime", "a time"))?,
+        )?;
+        let status = node.text_or_empty("configurationItemStatus")?;
+        let order = ["configurationStateId", "configurationStateID"]
+            .iter()
+            .find_map(|key| node.get(key)?.text().ok()?.parse().ok())
+            .unwrap_or(0);
+        let daily = node.text_or_empty("recordingFrequency")?.eq_ignore_ascii_case("daily");
+        let state = match status.as_str() {
+            "ResourceDeleted" => State::Gone,
+            "ResourceNotRecorded" | "ResourceDeletedNotRecorded" => State::Unrecorded,
+            _ => match configuration(node, kind)? {
+                Some(object) => State::Present(object),
+                None => State::Unrecorded,
+            },
+        };
+        let not_recorded = status.ends_with("NotRecorded");
+        let blank = matches!(state, State::Unrecorded) && !not_recorded;
+        let told = match &state {
+            State::Present(object) => object.id(),
+            State::Gone | State::Unrecorded => "",
+        };
+        let id = if told.is_empty() { node.need_text("resourceId")? } else { told.to_owned() };
+        self.items.push(Item { kind, id, time, order, daily, state, blank });
+        Ok(())
+    }
+
+    /// Adds what a file says. Files have to come in path order.
+    pub fn append(&mut self, mut other: Self) {
+        self.seen |= other.seen;
+        self.files += usize::from(other.seen);
+        self.items.append(&mut other.items);
+        for (name, count) in other.passed_over {
+            *self.passed_over.entry(name).or_default() += count;
+        }
+        self.open.append(&mut other.open);
+        self.closed.append(&mut other.closed);
+    }
+
+    /// Orders the items, drops repeated ones and sorts them by resource. Rules still have synthetic ids.
+    pub fn finish(mut self) -> (History, HistoryReport) {
+        let mut report = HistoryReport {
+            files: self.files,
+            items: self.items.len(),
+            passed_over: self.passed_over,
+            truncated: self.open.difference(&self.closed).cloned().collect(),
+            ..HistoryReport::default()
+        };
+        // Stable: of items of the same state, the one of the later file holds.
+        self.items.sort_by(|a, b| (a.kind, &a.id, a.time, a.order).cmp(&(b.kind, &b.id, b.time, b.order)));
+        let mut kept: Vec<Item> = Vec::with_capacity(self.items.len());
+        for item in self.items {
+            if item.blank {
+                report.blank.insert(item.id.clone());
+            }
+            let same = |last: &&mut Item| {
+                (last.kind, &last.id, last.time, last.order) == (item.kind, &item.id, item.time, item.order)
+            };
+            match kept.last_mut().filter(same) {
+                Some(last) => {
+                    report.repeated += 1;
+                    if *last != item {
+                        report.conflicts.insert(item.id.clone());
+                        *last = item;
+                    }
+                }
+                None => kept.push(item),
+            }
+        }
+        let mut history = History::default();
+        let mut drafts = Drafts::default();
+        for item in kept {
+            drafts.take(item);
+        }
+        history.security_groups = tracks(drafts.groups);
+        history.interfaces = tracks(drafts.interfaces);
+        history.network_acls = tracks(drafts.acls);
+        history.subnets = tracks(drafts.subnets);
+        history.vpcs = tracks(drafts.vpcs);
+        history.prefix_lists = tracks(drafts.lists);
+        history.peerings = tracks(drafts.peerings);
+        history.flow_logs = tracks(drafts.flow_logs);
+        (history, report)
+    }
+}
+
+type Draft<T> = BTreeMap<String, Vec<Version<T>>>;
+
+#[derive(Default)]
+struct Drafts {
+    groups: Draft<SecurityGroup>,
+    interfaces: Draft<NetworkInterface>,
+    acls: Draft<NetworkAcl>,
+    subnets: Draft<Subnet>,
+    vpcs: Draft<Vpc>,
+    lists: Draft<PrefixList>,
+    peerings: Draft<Peering>,
+    flow_logs: Draft<FlowLog>,
+}
+
+impl Drafts {
+    fn take(&mut self, item: Item) {
+        fn put<T>(draft: &mut Draft<T>, item: Item, pick: impl FnOnce(Object) -> Option<T>) {
+            let state = match item.state {
+                State::Present(object) => pick(object).map_or(State::Unrecorded, State::Present),
+                State::Gone => State::Gone,
+                State::Unrecorded => State::Unrecorded,
+            };
+            draft.entry(item.id).or_default().push(Version { from: item.time, daily: item.daily, state });
+        }
+        macro_rules! pick {
+            ($draft:ident, $object:ident) => {
+                put(&mut self.$draft, item, |o| if let Object::$object(x) = o { Some(x) } else { None })
+            };
+        }
+        match TYPES.iter().position(|kind| *kind == item.kind) {
+            Some(0) => pick!(groups, Group),
+            Some(1) => pick!(interfaces, Interface),
+            Some(2) => pick!(acls, Acl),
+            Some(3) => pick!(subnets, Subnet),
+            Some(4) => pick!(vpcs, Vpc),
+            Some(5) => pick!(lists, PrefixList),
+            Some(6) => pick!(peerings, Peering),
+            _ => pick!(flow_logs, FlowLog),
+        }
+    }
+}
+
+/// Versions by resource. Items that change nothing we know of (relationships, say) begin no new version.
+fn tracks<T: PartialEq>(draft: Draft<T>) -> BTreeMap<String, Track<T>> {
+    let track = |mut versions: Vec<Version<T>>| {
+        versions.dedup_by(|next, last| next.from > last.from && next.state == last.state);
+        Track::new(versions)
+    };
+    draft.into_iter().map(|(id, versions)| (id, track(versions))).collect()
+}
+
+impl Object {
+    fn id(&self) -> &str {
+        match self {
+            Self::Group(x) => &x.id,
+            Self::Interface(x) => &x.id,
+            Self::Acl(x) => &x.id,
+            Self::Subnet(x) => &x.id,
+            Self::Vpc(x) => &x.id,
+            Self::PrefixList(x) => &x.id,
+            Self::Peering(x) => &x.id,
+            Self::FlowLog(x) => &x.id,
+        }
+    }
+}
+
+/// The resource that an item describes; `None` where there is no configuration.
+fn configuration(item: &Node<'_>, kind: &str) -> Result<Option<Object>> {
+    let Some(node) = item.get("configuration") else { return Ok(None) };
+    let value = match node.value() {
+        Value::String(text) if text.trim().is_empty() => return Ok(None),
+        Value::String(text) => {
+            serde_json::from_str(text).map_err(|_| node.wrong("a JSON object, or one in a string"))?
+        }
+        other => other.clone(),
+    };
+    match &value {
+        Value::Null => return Ok(None),
+        Value::Object(members) if members.is_empty() => return Ok(None),
+        Value::Object(_) => {}
+        _ => return Err(node.wrong("a JSON object, or one in a string")),
+    }
+    let mut value = spelled_as_the_api(value);
+    let account = ["awsAccountId", "accountId"].iter().find_map(|key| item.opt_account(key).ok()?);
+    let region = item.opt_text("awsRegion")?;
+    // Types of CloudFormation's making have short names for ids.
+    let short = match kind {
+        "AWS::EC2::FlowLog" => Some(("FlowLogId", "Id")),
+        "AWS::EC2::PrefixList" => Some(("PrefixListId", "Id")),
+        _ => None,
+    };
+    if let (Some((long, short)), Some(members)) = (short, value.as_object_mut())
+        && !members.contains_key(long)
+    {
+        let id = members
+            .get(short)
+            .cloned()
+            .unwrap_or_else(|| Value::from(item.text_or_empty("resourceId").unwrap_or_default()));
+        members.insert(long.to_owned(), id);
+    }
+    let node = item.below("configuration", &value);
+    Ok(Some(match kind {
+        "AWS::EC2::SecurityGroup" => {
+            let group = groups::security_group(&node)?;
+            Object::Group(SecurityGroup {
+                account: group.account.or(account),
+                region: group.region.or(region),
+                ..group
+            })
+        }
+        "AWS::EC2::NetworkInterface" => {
+            let interface = objects::network_interface(&node)?;
+            Object::Interface(NetworkInterface {
+                account: interface.account.or(account),
+                region: interface.region.or(region),
+                ..interface
+            })
+        }
+        "AWS::EC2::NetworkAcl" => {
+            let acl = objects::network_acl(&node)?;
+            Object::Acl(NetworkAcl { account: acl.account.or(account), ..acl })
+        }
+        "AWS::EC2::Subnet" => {
+            let subnet = objects::subnet(&node)?;
+            Object::Subnet(Subnet {
+                account: subnet.account.or(account),
+                region: subnet.region.or(region),
+                ..subnet
+            })
+        }
+        "AWS::EC2::VPC" => {
+            let (vpc, _) = objects::vpc(&node)?;
+            Object::Vpc(Vpc { account: vpc.account.or(account), ..vpc })
+        }
+        "AWS::EC2::PrefixList" => Object::PrefixList(objects::prefix_list(&node)?),
+        "AWS::EC2::VPCPeeringConnection" => Object::Peering(objects::peering(&node)?.0),
+        _ => Object::FlowLog(objects::flow_log(&node)?),
+    }))
+}
+
+/// `ipPermissions` becomes `IpPermissions`, and so on. `ipv4Ranges` takes the place of the plain strings that
+/// `ipRanges` repeats it with; strings that it lacks are kept.
+fn spelled_as_the_api(value: Value) -> Value {
+    match value {
+        Value::Array(items) => items.into_iter().map(spelled_as_the_api).collect(),
+        Value::Object(members) => {
+            let mut spelled = serde_json::Map::new();
+            for (key, value) in members {
+                let mut letters = key.chars();
+                let key = letters.next().map_or(String::new(), |first| {
+                    format!("{}{}", first.to_ascii_uppercase(), letters.as_str())
+                });
+                spelled.insert(key, spelled_as_the_api(value));
+            }
+            if let Some(Value::Array(ranges)) = spelled.remove("Ipv4Ranges") {
+                let known: BTreeSet<String> =
+                    ranges.iter().filter_map(|r| Some(r.get("CidrIp")?.as_str()?.to_owned())).collect();
+                let legacy = match spelled.remove("IpRanges") {
+                    Some(Value::Array(legacy)) => legacy,
+                    _ => Vec::new(),
+                };
+                let text = |range: &Value| {
+                    range.as_str().or_else(|| range.get("CidrIp")?.as_str()).map(str::to_owned)
+                };
+                let missing = legacy.into_iter().filter(|r| text(r).is_none_or(|r| !known.contains(&r)));
+                let missing: Vec<Value> = missing.collect();
+                spelled.insert("IpRanges".into(), ranges.into_iter().chain(missing).collect());
+            }
+            Value::Object(spelled)
+        }
+        other => other,
+    }
+}

@@ -240,7 +240,8 @@ impl Drafts {
                 State::Gone => State::Gone,
                 State::Unrecorded => State::Unrecorded,
             };
-            draft.entry(item.id).or_default().push(Version { from: item.time, daily: item.daily, state });
+            let Item { time: from, daily, .. } = item;
+            draft.entry(item.id).or_default().push(Version { from, daily, confirmed: from, state });
         }
         macro_rules! pick {
             ($draft:ident, $object:ident) => {
@@ -263,7 +264,14 @@ impl Drafts {
 /// Versions by resource. Items that change nothing we know of (relationships, say) begin no new version.
 fn tracks<T: PartialEq>(draft: Draft<T>) -> BTreeMap<String, Track<T>> {
     let track = |mut versions: Vec<Version<T>>| {
-        versions.dedup_by(|next, last| next.from > last.from && next.state == last.state);
+        versions.dedup_by(|next, last| {
+            // What is unknown twice need not be the same.
+            let same = next.state == last.state && !matches!(next.state, State::Unrecorded);
+            if same {
+                last.confirmed = next.from;
+            }
+            same
+        });
         Track::new(versions)
     };
     draft.into_iter().map(|(id, versions)| (id, track(versions))).collect()

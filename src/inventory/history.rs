@@ -23,6 +23,8 @@ pub struct Version<T> {
     pub from: i64,
     /// Recorded once a day: the change was made at any time of the day before `from`.
     pub daily: bool,
+    /// When the last item was captured that says the same; AWS Config writes one whenever a relationship changes.
+    pub confirmed: i64,
     /// What holds from then on.
     pub state: State<T>,
 }
@@ -205,6 +207,7 @@ mod tests {
         let with = |from, rules: Vec<Rule>| Version {
             from,
             daily: false,
+            confirmed: from,
             state: State::Present(SecurityGroup { rules, ..SecurityGroup::default() }),
         };
         // Added, removed at 200, added again at 300; at 250 recording was off for a while.
@@ -213,7 +216,7 @@ mod tests {
             with(150, vec![rule()]),
             with(200, vec![]),
             with(300, vec![rule()]),
-            Version { from: 350, daily: false, state: State::Unrecorded },
+            Version { from: 350, daily: false, confirmed: 350, state: State::Unrecorded },
             with(400, vec![rule()]),
         ];
         let mut history = History::default();
@@ -230,7 +233,7 @@ mod tests {
 
     #[test]
     fn the_last_of_a_second_holds() {
-        let version = |from, state| Version { from, daily: false, state };
+        let version = |from, state| Version { from, daily: false, confirmed: from, state };
         let track = Track::new(vec![
             version(2, State::Present(1)),
             version(1, State::Gone),

@@ -45,6 +45,8 @@ pub enum By {
 pub struct Anchor<'a, T> {
     /// Unix seconds; `i64::MAX` for the undated observation.
     pub time: i64,
+    /// Until when nothing changed for certain: when the last item was captured that says the same.
+    pub confirmed: i64,
     /// The state, `None` for gone or unknown.
     pub state: Option<&'a T>,
     /// [`Trust::Partial`] where recording had stopped: the state is the last known one.
@@ -159,6 +161,7 @@ impl Timeline {
     ) -> Vec<Anchor<'a, T>> {
         let snapshot = |observation: &'a Inventory| Anchor {
             time: time_of(observation),
+            confirmed: time_of(observation),
             state: objects(observation).get(id),
             trust: Trust::Sure,
             by: By::Snapshot,
@@ -180,15 +183,15 @@ impl Timeline {
                 State::Unrecorded => (last_known, Trust::Partial),
             };
             let by = if version.daily { By::DailyItem } else { By::Item };
-            anchors.push(Anchor { time: version.from, state, trust, by });
+            anchors.push(Anchor { time: version.from, confirmed: version.confirmed, state, trust, by });
         }
         let items = anchors.len();
+        let end = track.versions().last().map_or(i64::MIN, |version| version.confirmed);
         for snapshot in snapshots.filter(|s| s.state.is_some()) {
             let before = anchors[..items].partition_point(|a| a.time <= snapshot.time);
-            let silent = before == 0 || before == items || anchors[before - 1].trust == Trust::Partial;
-            // At the very second of an item, the item is exact.
-            let same = before.checked_sub(1).is_some_and(|i| anchors[i].time == snapshot.time);
-            if silent && !same {
+            let partial = |i: usize| anchors[i].trust == Trust::Partial && anchors[i].time < snapshot.time;
+            let silent = before == 0 || snapshot.time > end || partial(before - 1);
+            if silent {
                 anchors.push(snapshot);
             }
         }

@@ -100,7 +100,8 @@ pub(super) fn lane<T: PartialEq, V: Clone>(
         }
         let mut found: Vec<(usize, Candidate<V>)> = Vec::new();
         for k in oldest..anchors.len() {
-            if k > oldest && anchors[k - 1].time > at && anchors[k].time.saturating_sub(DAY + BAND) > at {
+            if k > oldest && anchors[k - 1].confirmed > at && anchors[k].time.saturating_sub(DAY + BAND) > at
+            {
                 break;
             }
             if froms[k] > at {
@@ -131,10 +132,10 @@ fn begins<T>(anchors: &[Anchor<'_, T>], k: usize) -> i64 {
     let time = anchors[k].time;
     match anchors[k].by {
         // Changed at an unknown time between the two.
-        By::Snapshot => last.time,
-        _ if last.by == By::Snapshot || last.trust == Trust::Partial => last.time,
+        By::Snapshot => last.confirmed,
+        _ if last.by == By::Snapshot || last.trust == Trust::Partial => last.confirmed,
         By::Item => time - LAG - BAND,
-        By::DailyItem => (time - DAY).max(last.time) - BAND,
+        By::DailyItem => (time - DAY).max(last.confirmed) - BAND,
     }
 }
 
@@ -157,17 +158,21 @@ mod tests {
     use super::*;
 
     fn anchor(time: i64, state: Option<&u8>, by: By) -> Anchor<'_, u8> {
-        Anchor { time, state, trust: Trust::Sure, by }
+        Anchor { time, confirmed: time, state, trust: Trust::Sure, by }
     }
 
     fn at(lane: &Lane<Option<u8>>, time: i64) -> Vec<(Option<u8>, Trust, bool)> {
         lane.at(time).iter().map(|c| (c.value, c.trust, c.nominal)).collect()
     }
 
+    fn copy(value: Option<&u8>) -> Option<u8> {
+        value.copied()
+    }
+
     #[test]
     fn around_a_recorded_change_either_side_explains() {
         let anchors = [anchor(10_000, Some(&1), By::Item), anchor(20_000, Some(&2), By::Item)];
-        let lane = lane(&anchors, Option::copied);
+        let lane = lane(&anchors, copy);
         let (one, two) = (Some(1), Some(2));
         assert_eq!(at(&lane, 9_999), [(one, Trust::Partial, true)], "nothing is known before the first item");
         assert_eq!(at(&lane, 10_000), [(one, Trust::Sure, true)]);
@@ -183,17 +188,17 @@ mod tests {
     #[test]
     fn daily_items_and_snapshots_leave_the_time_of_a_change_open() {
         let daily = [anchor(1_000_000, Some(&1), By::DailyItem), anchor(1_200_000, Some(&2), By::DailyItem)];
-        let days = lane(&daily, Option::copied);
+        let days = lane(&daily, copy);
         assert_eq!(at(&days, 1_200_000 - 86_461).len(), 1);
         assert_eq!(at(&days, 1_200_000 - 86_460).len(), 2);
         assert_eq!(at(&days, 1_200_061).len(), 1);
         assert_eq!(days.changes(), [(1_200_000, false)]);
 
         let seen = [anchor(1_000, Some(&1), By::Snapshot), anchor(i64::MAX, None, By::Snapshot)];
-        let dumps = lane(&seen, Option::copied);
+        let dumps = lane(&seen, copy);
         assert_eq!(at(&dumps, 0), [(Some(1), Trust::Weak, true)]);
         assert_eq!(at(&dumps, 1_000), [(Some(1), Trust::Sure, true), (None, Trust::Sure, false)]);
-        let only = lane(&[anchor(i64::MAX, Some(&1), By::Snapshot)], Option::copied);
+        let only = lane(&[anchor(i64::MAX, Some(&1), By::Snapshot)], copy);
         assert_eq!(at(&only, 0), [(Some(1), Trust::Sure, true)], "an undated dump holds throughout");
     }
 }

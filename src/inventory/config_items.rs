@@ -25,11 +25,20 @@ pub(super) fn is_item(has: impl Fn(&str) -> bool) -> bool {
     has("configurationItemCaptureTime") && (has("resourceType") || has("resourceId"))
 }
 
-/// True for an element of [`ITEMS`], also of one that was cut off.
+/// True for an element of [`ITEMS`], also of one that was cut off: S3 files begin items with `relatedEvents`,
+/// `relationships` (thousands, for a VPC) and `configuration`.
 pub(super) fn marks_item(has: impl Fn(&str) -> bool) -> bool {
-    ["configurationItemCaptureTime", "configurationItemStatus", "configurationItemVersion", "resourceType"]
-        .into_iter()
-        .any(has)
+    const MEMBERS: [&str; 8] = [
+        "relatedEvents",
+        "relationships",
+        "configuration",
+        "supplementaryConfiguration",
+        "configurationItemVersion",
+        "configurationItemCaptureTime",
+        "configurationItemStatus",
+        "resourceType",
+    ];
+    MEMBERS.into_iter().any(has)
 }
 
 /// One item, as far as it concerns us.

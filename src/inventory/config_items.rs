@@ -4,6 +4,7 @@
 //! The two spell some members differently, and the API has `configuration` as JSON in a string. Inside of it are the
 //! shapes of the EC2 API in camel case, with plain strings beside the objects for IPv4 ranges.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
@@ -43,17 +44,18 @@ pub(super) fn marks_item(has: impl Fn(&str) -> bool) -> bool {
 
 /// One item, as far as it concerns us.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Item {
-    kind: &'static str,
-    id: String,
-    time: i64,
-    /// `configurationStateId`, which orders the items of a second.
-    order: u64,
+struct Item {
     daily: bool,
     state: State<Object>,
     /// A present resource whose configuration is missing.
     blank: bool,
 }
+
+/// Index into [`TYPES`] and id.
+type Resource = (usize, String);
+
+/// Time, and `configurationStateId`, which orders the items of a second.
+type Place = (i64, u64);
 
 #[derive(Clone, Debug, PartialEq)]
 enum Object {
@@ -101,7 +103,11 @@ pub struct HistoryReport {
 /// Items while files are read.
 #[derive(Debug, Default)]
 pub(super) struct Items {
-    items: Vec<Item>,
+    /// Each once: snapshot files repeat everything, several times a day.
+    items: BTreeMap<Resource, BTreeMap<Place, Item>>,
+    read: usize,
+    repeated: usize,
+    conflicts: BTreeSet<String>,
     passed_over: BTreeMap<String, usize>,
     /// Resources of output that says there is more, and of output that does not.
     open: BTreeSet<String>,
@@ -119,9 +125,7 @@ impl Items {
     /// Reads the list of items under [`ITEMS`]. `more` if the output says that there is more.
     pub fn list(&mut self, node: &Node<'_>, more: bool) -> Result<()> {
         self.seen = true;
-        let before = self.items.len();
-        node.each(ITEMS, |item| self.item(item))?;
-        let ids = self.items[before..].iter().map(|item| item.id.clone());
+        let ids = node.each(ITEMS, |item| self.item(item))?.into_iter().flatten();
         if more {
             self.open.extend(ids);
         } else {
@@ -130,13 +134,13 @@ impl Items {
         Ok(())
     }
 
-    /// Reads an item.
-    pub fn item(&mut self, node: &Node<'_>) -> Result<()> {
+    /// Reads an item and names its resource, if it is of a type that matters.
+    pub fn item(&mut self, node: &Node<'_>) -> Result<Option<String>> {
         self.seen = true;
         let name = node.need_text("resourceType")?;
-        let Some(kind) = TYPES.into_iter().find(|known| *known == name) else {
+        let Some(kind) = TYPES.into_iter().position(|known| known == name) else {
             *self.passed_over.entry(name).or_default() += 1;
-            return Ok(());
+            return Ok(None);
         };
         let time = objects::timestamp(
             &node
@@ -152,7 +156,7 @@ impl Items {
         let state = match status.as_str() {
             "ResourceDeleted" => State::Gone,
             "ResourceNotRecorded" | "ResourceDeletedNotRecorded" => State::Unrecorded,
-            _ => match configuration(node, kind)? {
+            _ => match configuration(node, TYPES[kind])? {
                 Some(object) => State::Present(object),
                 None => State::Unrecorded,
             },
@@ -164,15 +168,40 @@ impl Items {
             State::Gone | State::Unrecorded => "",
         };
         let id = if told.is_empty() { node.need_text("resourceId")? } else { told.to_owned() };
-        self.items.push(Item { kind, id, time, order, daily, state, blank });
-        Ok(())
+        self.read += 1;
+        self.put((kind, id.clone()), (time, order), Item { daily, state, blank });
+        Ok(Some(id))
+    }
+
+    /// Of items for the same state, the one of the later file holds.
+    fn put(&mut self, resource: Resource, place: Place, item: Item) {
+        let id = resource.1.clone();
+        match self.items.entry(resource).or_default().entry(place) {
+            Entry::Vacant(entry) => {
+                entry.insert(item);
+            }
+            Entry::Occupied(mut entry) => {
+                self.repeated += 1;
+                if *entry.get() != item {
+                    self.conflicts.insert(id);
+                    entry.insert(item);
+                }
+            }
+        }
     }
 
     /// Adds what a file says. Files have to come in path order.
     pub fn append(&mut self, mut other: Self) {
         self.seen |= other.seen;
         self.files += usize::from(other.seen);
-        self.items.append(&mut other.items);
+        self.read += other.read;
+        self.repeated += other.repeated;
+        self.conflicts.append(&mut other.conflicts);
+        for (resource, items) in other.items {
+            for (place, item) in items {
+                self.put(resource.clone(), place, item);
+            }
+        }
         for (name, count) in other.passed_over {
             *self.passed_over.entry(name).or_default() += count;
         }
@@ -180,40 +209,26 @@ impl Items {
         self.closed.append(&mut other.closed);
     }
 
-    /// Orders the items, drops repeated ones and sorts them by resource. Rules still have synthetic ids.
-    pub fn finish(mut self) -> (History, HistoryReport) {
+    /// The versions of all resources. Rules still have synthetic ids.
+    pub fn finish(self) -> (History, HistoryReport) {
         let mut report = HistoryReport {
             files: self.files,
-            items: self.items.len(),
+            items: self.read,
+            repeated: self.repeated,
             passed_over: self.passed_over,
+            conflicts: self.conflicts,
             truncated: self.open.difference(&self.closed).cloned().collect(),
             ..HistoryReport::default()
         };
-        // Stable: of items of the same state, the one of the later file holds.
-        self.items.sort_by(|a, b| (a.kind, &a.id, a.time, a.order).cmp(&(b.kind, &b.id, b.time, b.order)));
-        let mut kept: Vec<Item> = Vec::with_capacity(self.items.len());
-        for item in self.items {
-            if item.blank {
-                report.blank.insert(item.id.clone());
-            }
-            let same = |last: &&mut Item| {
-                (last.kind, &last.id, last.time, last.order) == (item.kind, &item.id, item.time, item.order)
-            };
-            match kept.last_mut().filter(same) {
-                Some(last) => {
-                    report.repeated += 1;
-                    if *last != item {
-                        report.conflicts.insert(item.id.clone());
-                        *last = item;
-                    }
-                }
-                None => kept.push(item),
-            }
-        }
         let mut history = History::default();
         let mut drafts = Drafts::default();
-        for item in kept {
-            drafts.take(item);
+        for ((kind, id), items) in self.items {
+            if items.values().any(|item| item.blank) {
+                report.blank.insert(id.clone());
+            }
+            for ((time, _), item) in items {
+                drafts.take(kind, &id, time, item);
+            }
         }
         history.security_groups = tracks(drafts.groups);
         history.interfaces = tracks(drafts.interfaces);
@@ -242,29 +257,41 @@ struct Drafts {
 }
 
 impl Drafts {
-    fn take(&mut self, item: Item) {
-        fn put<T>(draft: &mut Draft<T>, item: Item, pick: impl FnOnce(Object) -> Option<T>) {
+    fn take(&mut self, kind: usize, id: &str, from: i64, item: Item) {
+        fn put<T>(
+            draft: &mut Draft<T>,
+            id: &str,
+            from: i64,
+            item: Item,
+            pick: impl FnOnce(Object) -> Option<T>,
+        ) {
             let state = match item.state {
                 State::Present(object) => pick(object).map_or(State::Unrecorded, State::Present),
                 State::Gone => State::Gone,
                 State::Unrecorded => State::Unrecorded,
             };
-            let Item { time: from, daily, .. } = item;
-            draft.entry(item.id).or_default().push(Version { from, daily, confirmed: from, state });
+            let version = Version { from, daily: item.daily, confirmed: from, state };
+            draft.entry(id.to_owned()).or_default().push(version);
         }
         macro_rules! pick {
             ($draft:ident, $object:ident) => {
-                put(&mut self.$draft, item, |o| if let Object::$object(x) = o { Some(x) } else { None })
+                put(
+                    &mut self.$draft,
+                    id,
+                    from,
+                    item,
+                    |o| if let Object::$object(x) = o { Some(x) } else { None },
+                )
             };
         }
-        match TYPES.iter().position(|kind| *kind == item.kind) {
-            Some(0) => pick!(groups, Group),
-            Some(1) => pick!(interfaces, Interface),
-            Some(2) => pick!(acls, Acl),
-            Some(3) => pick!(subnets, Subnet),
-            Some(4) => pick!(vpcs, Vpc),
-            Some(5) => pick!(lists, PrefixList),
-            Some(6) => pick!(peerings, Peering),
+        match kind {
+            0 => pick!(groups, Group),
+            1 => pick!(interfaces, Interface),
+            2 => pick!(acls, Acl),
+            3 => pick!(subnets, Subnet),
+            4 => pick!(vpcs, Vpc),
+            5 => pick!(lists, PrefixList),
+            6 => pick!(peerings, Peering),
             _ => pick!(flow_logs, FlowLog),
         }
     }

@@ -105,7 +105,8 @@ impl Extract {
             return self.document(&data, hints);
         }
         if is_item(|key| node.has(key)) {
-            return Ok(self.items.item(node)?);
+            self.items.item(node)?;
+            return Ok(());
         }
         if node.get(ITEMS).is_some() {
             let more = node.opt_text("nextToken").is_ok_and(|token| token.is_some());

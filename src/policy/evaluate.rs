@@ -60,7 +60,7 @@ pub struct Policy {
     book: RuleBook,
     specific: Vec<bool>,
     observations: Vec<Compiled>,
-    /// In place of the observations where AWS Config tells of changes.
+    /// In place of the observations, for interfaces that AWS Config has something to say about.
     recorded: Option<Recorded>,
 }
 
@@ -69,14 +69,22 @@ impl Policy {
     #[must_use]
     pub fn new(timeline: &Timeline, interfaces: &[String]) -> Self {
         let mut book = RuleBook::default();
-        let mut observations = Vec::new();
-        let mut recorded = None;
-        if timeline.history().is_empty() {
-            let compile = |o| Compiled::new(o, interfaces, &mut book);
-            observations = timeline.observations().iter().map(compile).collect();
-        } else {
-            recorded = Some(Recorded::new(timeline, interfaces, &mut book));
-        }
+        let recorded =
+            (!timeline.history().is_empty()).then(|| Recorded::new(timeline, interfaces, &mut book));
+        let mut compile = |interfaces: &[String]| -> Vec<Compiled> {
+            timeline.observations().iter().map(|o| Compiled::new(o, interfaces, &mut book)).collect()
+        };
+        let observations = match &recorded {
+            None => compile(interfaces),
+            Some(recorded) => {
+                // The others are not asked for; without a name they are not compiled.
+                let asked = |(number, id): (u32, &String)| {
+                    if recorded.concerns(number) { String::new() } else { id.clone() }
+                };
+                let rest: Vec<String> = (0..).zip(interfaces).map(asked).collect();
+                if rest.iter().all(String::is_empty) { Vec::new() } else { compile(&rest) }
+            }
+        };
         let specific = book.rules().iter().map(is_specific).collect();
         Self { book, specific, observations, recorded }
     }
@@ -107,10 +115,14 @@ impl Policy {
     /// True when any observation has the interface.
     #[must_use]
     pub fn knows(&self, interface: u32) -> bool {
-        match &self.recorded {
+        match self.recorded(interface) {
             Some(recorded) => recorded.knows(interface),
             None => self.observations.iter().any(|o| o.knows(interface)),
         }
+    }
+
+    fn recorded(&self, interface: u32) -> Option<&Recorded> {
+        self.recorded.as_ref().filter(|recorded| recorded.concerns(interface))
     }
 
     /// The observations that speak for a time: the one before and the one after, or the only one there is;
@@ -132,7 +144,7 @@ impl Policy {
     #[must_use]
     pub fn decide(&self, connection: &Connection, direction: Direction) -> Decision {
         let time = i64::from(connection.first);
-        if let Some(recorded) = &self.recorded {
+        if let Some(recorded) = self.recorded(connection.interface) {
             return recorded.decide(&opening(connection, direction), time);
         }
         let (first, second, before_all) = self.around(time);
@@ -173,7 +185,7 @@ impl Policy {
         connection: &Connection,
         direction: Direction,
     ) -> Option<Removal> {
-        if let Some(recorded) = &self.recorded {
+        if let Some(recorded) = self.recorded(connection.interface) {
             return recorded.removal(&opening(connection, direction), i64::from(connection.first));
         }
         let (first, ..) = self.around(i64::from(connection.first));

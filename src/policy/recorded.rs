@@ -12,6 +12,7 @@
 mod decide;
 mod groups;
 mod members;
+mod reach;
 mod removal;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use crate::inventory::{Inventory, NetworkAcl, NetworkInterface, Timeline, Track,
 pub(super) use decide::Opening;
 use groups::{Compiler, GroupHistory};
 use members::Members;
+use reach::Reach;
 pub(super) use removal::Removal;
 
 /// Where an interface was in one state: groups and subnet by number.
@@ -69,7 +71,8 @@ struct AclState {
 /// See the module's description.
 #[derive(Debug)]
 pub(crate) struct Recorded {
-    /// The run's interfaces: number in the run to index in `interfaces`.
+    /// The run's interfaces: number in the run to index in `interfaces`. `None` for those that nothing recorded
+    /// concerns: they are judged by observations.
     run: Vec<Option<u32>>,
     interfaces: Vec<Lane<Option<Arc<Attached>>>>,
     groups: Vec<GroupHistory>,
@@ -85,26 +88,16 @@ impl Recorded {
         let interface_ids = ids(timeline, |h| &h.interfaces, |i| &i.interfaces);
         let interface_numbers = numbers(interface_ids.iter().copied().collect());
 
-        let mut seen = HashSet::new();
         let interfaces: Vec<Lane<Option<Arc<Attached>>>> = interface_ids
             .iter()
             .map(|id| {
                 let anchors = timeline.anchors(id, |h| &h.interfaces, |i| &i.interfaces);
                 let attached =
                     |state: &NetworkInterface| Arc::new(attached(state, &group_numbers, &subnet_numbers));
-                let lane = lane(&anchors, |state| state.map(attached));
-                seen.extend(lane.values().flatten().flat_map(|a| a.groups.iter().copied()));
-                lane
+                lane(&anchors, |state| state.map(attached))
             })
             .collect();
-        // A group is known to exist if it was described, or if an interface was ever in it.
-        let described = ids(timeline, |h| &h.security_groups, |i| &i.security_groups);
-        let known: HashMap<&str, u32> = group_numbers
-            .iter()
-            .filter(|(id, number)| described.contains(*id) || seen.contains(*number))
-            .map(|(id, number)| (*id, *number))
-            .collect();
-        let mut compiler = Compiler::new(timeline, book, &known);
+        let mut compiler = Compiler::new(timeline, book, &group_numbers);
         let mut in_order: Vec<(&str, u32)> = group_numbers.iter().map(|(id, n)| (*id, *n)).collect();
         in_order.sort_unstable_by_key(|(_, number)| *number);
         let groups: Vec<GroupHistory> = in_order.iter().map(|(id, _)| compiler.group(id)).collect();
@@ -114,8 +107,10 @@ impl Recorded {
             .flat_map(|index| index.directions.iter().flat_map(|d| d.references.iter().map(|(_, g)| *g)))
             .collect();
         let members = Members::new(&interfaces, &referenced);
+        let reach = Reach::new(timeline);
+        let number = |id: &String| interface_numbers.get(id.as_str()).copied().filter(|_| reach.concerns(id));
         Self {
-            run: run.iter().map(|id| interface_numbers.get(id.as_str()).copied()).collect(),
+            run: run.iter().map(number).collect(),
             interfaces,
             groups,
             subnets: subnets(timeline, &subnet_numbers),
@@ -123,10 +118,14 @@ impl Recorded {
         }
     }
 
+    /// True when the history has a say in this interface's traffic.
+    pub fn concerns(&self, interface: u32) -> bool {
+        self.run.get(interface as usize).is_some_and(Option::is_some)
+    }
+
     /// True when any state of the timeline has the interface.
     pub fn knows(&self, interface: u32) -> bool {
-        let number = self.run.get(interface as usize).copied().flatten();
-        number.is_some_and(|n| self.interfaces[n as usize].values().any(Option::is_some))
+        self.lane_of(interface).is_some_and(|lane| lane.values().any(Option::is_some))
     }
 }
 
@@ -151,6 +150,7 @@ fn interface_states(timeline: &Timeline) -> impl Iterator<Item = &NetworkInterfa
     recorded.chain(timeline.observations().iter().flat_map(|o| o.interfaces.values()))
 }
 
+/// Groups that are known to exist: they were described, or an interface was ever in them.
 fn group_ids(timeline: &Timeline) -> BTreeSet<&str> {
     let mut all = ids(timeline, |h| &h.security_groups, |i| &i.security_groups);
     all.extend(interface_states(timeline).flat_map(|i| &i.groups).map(String::as_str));

@@ -77,7 +77,7 @@ impl<V> Dependency<V> {
 pub(super) struct Compiler<'a> {
     timeline: &'a Timeline,
     book: &'a RuleBook,
-    /// Numbers of groups that are known to exist.
+    /// Numbers of the groups that are known to exist.
     known: &'a HashMap<&'a str, u32>,
     lists: BTreeMap<&'a str, Arc<Dependency<Entries>>>,
     /// Whether a peering is dead.

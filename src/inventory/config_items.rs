@@ -142,11 +142,15 @@ impl Items {
             *self.passed_over.entry(name).or_default() += 1;
             return Ok(None);
         };
-        let time = objects::timestamp(
-            &node
-                .get("configurationItemCaptureTime")
-                .ok_or_else(|| node.missing("configurationItemCaptureTime", "a time"))?,
-        )?;
+        let expected = "a time such as 2026-03-01T00:00:00Z";
+        let captured = node
+            .get("configurationItemCaptureTime")
+            .ok_or_else(|| node.missing("configurationItemCaptureTime", expected))?;
+        let time = objects::timestamp(&captured)?;
+        // Records have no other times.
+        if !(0..=i64::from(u32::MAX)).contains(&time) {
+            return Err(captured.wrong(expected));
+        }
         let status = node.text_or_empty("configurationItemStatus")?;
         let order = ["configurationStateId", "configurationStateID"]
             .iter()

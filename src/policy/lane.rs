@@ -134,8 +134,8 @@ fn begins<T>(anchors: &[Anchor<'_, T>], k: usize) -> i64 {
         // Changed at an unknown time between the two.
         By::Snapshot => last.confirmed,
         _ if last.by == By::Snapshot || last.trust == Trust::Partial => last.confirmed,
-        By::Item => time - LAG - BAND,
-        By::DailyItem => (time - DAY).max(last.confirmed) - BAND,
+        By::Item => time.saturating_sub(LAG + BAND),
+        By::DailyItem => time.saturating_sub(DAY).max(last.confirmed).saturating_sub(BAND),
     }
 }
 

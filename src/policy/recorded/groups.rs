@@ -286,7 +286,7 @@ fn ended(lane: &Lane<Option<Arc<GroupIndex>>>) -> Vec<(u32, i64)> {
     };
     let mut ended: Vec<(u32, i64)> = Vec::new();
     for &(time, _) in lane.changes() {
-        let (before, after) = (nominal(time - 1), nominal(time));
+        let (before, after) = (nominal(time.saturating_sub(1)), nominal(time));
         let gone = before.iter().filter(|rule| after.binary_search(rule).is_err());
         ended.extend(gone.map(|&rule| (rule, time)));
     }

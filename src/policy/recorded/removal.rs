@@ -69,7 +69,7 @@ impl Recorded {
             add(subnet.blocks.changes());
         }
         changes.into_iter().rev().take(TRIED).find_map(|(at, exact)| {
-            let before = self.decide_when(opening, When { time: at - 1, nominal: true });
+            let before = self.decide_when(opening, When { time: at.saturating_sub(1), nominal: true });
             before.permits().then_some(Removal { time: at, exact, rules: before.rules })
         })
     }

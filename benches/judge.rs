@@ -135,10 +135,13 @@ fn policy(rules: usize, per_group: usize, interfaces: usize, changes: Option<usi
     policy
 }
 
+fn version<T>(from: i64, state: T) -> Version<T> {
+    Version { from, daily: false, confirmed: from, state: State::Present(state) }
+}
+
 /// Groups and interfaces as recorded, with changes that take turns: one after the other, every group loses its last
 /// rule and gets it back. Connections lie in the middle.
 fn history(inventory: &Inventory, changes: usize) -> History {
-    let version = |from, state| Version { from, daily: false, confirmed: from, state: State::Present(state) };
     let mut history = History::default();
     for (id, interface) in &inventory.interfaces {
         history.interfaces.insert(id.clone(), Track::new(vec![version(i64::MIN / 4, interface.clone())]));

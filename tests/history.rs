@@ -5,8 +5,7 @@
 use std::path::Path;
 
 use flowgate::finding::{Conclusions, Finding, Grade};
-use flowgate::pipeline::{AnalyzeConfig, Silent, analyze};
-use flowgate::source::Selection;
+use flowgate::pipeline::{AnalyzeConfig, Input, Silent, analyze};
 use serde_json::{Value, json};
 
 const HOUR: i64 = 3600;
@@ -65,15 +64,10 @@ fn run(items: Vec<Value>, lines: Vec<Vec<String>>) -> Conclusions {
     let root = tempfile::tempdir().unwrap();
     write(root.path(), items, lines);
     let config = AnalyzeConfig {
-        inputs: vec![root.path().to_owned()],
-        inventories: vec![],
-        selection: Selection::default(),
-        log_format: None,
+        inputs: vec![Input::Local(root.path().to_owned())],
         threads: 2,
-        max_object_bytes: 1 << 30,
-        connections_out: None,
         only: vec!["unexpected-accept".into(), "unused-rule".into()],
-        skip: vec![],
+        ..AnalyzeConfig::default()
     };
     analyze(&config, None, &Silent).unwrap()
 }

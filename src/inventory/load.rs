@@ -143,7 +143,7 @@ pub fn load(paths: &[PathBuf], options: &LoadOptions) -> Result<Loaded, Inventor
                 }
                 let time = ObservedAt(hints.observed_at);
                 let index = used.push(path, hints);
-                drafts.entry(time).or_default().add(index, extract, &used);
+                drafts.entry(time).or_default().add(index, *extract, &used);
             }
         }
     }
@@ -264,7 +264,7 @@ impl Draft {
 
 /// What a file turned out to hold.
 enum Found {
-    Facts(Extract),
+    Facts(Box<Extract>),
     Nothing(SkipReason),
 }
 
@@ -294,7 +294,7 @@ fn extract(path: &Path, named: bool, hints: &Hints, options: &LoadOptions) -> Re
         }
     }
     Ok(if !extract.seen.is_empty() || !extract.items.is_empty() {
-        Found::Facts(extract)
+        Found::Facts(Box::new(extract))
     } else if extract.error_replies > 0 {
         Found::Nothing(SkipReason::ErrorReply)
     } else {

@@ -88,7 +88,7 @@ impl Timeline {
 
     /// The last known states of the resources of one kind that AWS Config recorded. A deleted one is in no dump
     /// made after that.
-    fn ends<'a, T: Clone + 'a>(
+    fn ends<'a, T: Clone + PartialEq + 'a>(
         &'a self,
         tracks: impl Fn(&'a History) -> &'a BTreeMap<String, Track<T>> + Copy,
         objects: impl Fn(&'a Inventory) -> &'a BTreeMap<String, T> + Copy,
@@ -147,13 +147,12 @@ impl Timeline {
             .or_else(|| self.observations.iter().rev().find_map(|o| o.flow_logs.get(id)))
     }
 
-    /// What is known of a resource, in the order of time. `tracks` and `objects` pick its kind.
+    /// What is known of a resource, in the order of time, one anchor for each change. `tracks` and `objects` pick its kind.
     ///
     /// Where AWS Config recorded, its items alone count; dumps made before its first item, after its last one, or
-    /// while recording had stopped fill the rest. A resource that only dumps describe has an anchor for every
-    /// observation, also for those that lack it. One that both describe has none for dumps that lack it: a dump of
-    /// other kinds or places says nothing about it.
-    pub(crate) fn anchors<'a, T: 'a>(
+    /// while recording had stopped fill the rest. Where only dumps describe a resource, those that lack it count, too;
+    /// of one that both describe, a dump that lacks it says nothing: it may be of other kinds or places.
+    pub(crate) fn anchors<'a, T: PartialEq + 'a>(
         &'a self,
         id: &str,
         tracks: impl Fn(&'a History) -> &'a BTreeMap<String, Track<T>>,
@@ -167,7 +166,11 @@ impl Timeline {
             by: By::Snapshot,
         };
         let snapshots = self.observations.iter().map(snapshot);
-        let Some(track) = tracks(&self.history).get(id) else { return snapshots.collect() };
+        let Some(track) = tracks(&self.history).get(id) else {
+            let mut anchors = snapshots.collect();
+            confirm(&mut anchors);
+            return anchors;
+        };
         let mut last_known = None;
         let mut anchors: Vec<Anchor<'a, T>> = Vec::with_capacity(track.versions().len());
         for version in track.versions() {
@@ -196,8 +199,20 @@ impl Timeline {
             }
         }
         anchors.sort_by_key(|a| a.time);
+        confirm(&mut anchors);
         anchors
     }
+}
+
+/// A dump that says the same as what is known before it only confirms that: a year of daily dumps is no year of changes.
+fn confirm<T: PartialEq>(anchors: &mut Vec<Anchor<'_, T>>) {
+    anchors.dedup_by(|next, last| {
+        let same = next.by == By::Snapshot && last.trust != Trust::Partial && next.state == last.state;
+        if same {
+            last.confirmed = next.time;
+        }
+        same
+    });
 }
 
 fn time_of(observation: &Inventory) -> i64 {

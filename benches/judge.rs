@@ -3,7 +3,8 @@
 //! `cargo bench --bench judge`: inventories of 10, 1,000 and 100,000 rules in groups of at most 60 (the quota), five
 //! groups to an interface, on up to 15,000 interfaces; connections come in the order of interfaces and addresses, as
 //! pairing hands them over. `one interface` puts all 100,000 rules on a single one, a hundred times what AWS allows. The last lines
-//! are the cost of one connection and its ratio to that with 10 rules.
+//! are the cost of one connection and its ratio to that with 10 rules. The cases with changes have AWS Config history:
+//! the cost must not grow with the number of changes either.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails may panic")]
 #![allow(clippy::print_stdout, reason = "the ratio is no figure that criterion knows")]
@@ -16,7 +17,8 @@ use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_m
 use flowgate::connection::{Connection, Evidence, Part, RejectReason};
 use flowgate::flow::{Direction, Protocol};
 use flowgate::inventory::{
-    AclEntry, Inventory, NetworkAcl, NetworkInterface, Rule, RulePeer, SecurityGroup, Subnet, Timeline,
+    AclEntry, History, Inventory, NetworkAcl, NetworkInterface, Rule, RulePeer, SecurityGroup, State, Subnet,
+    Timeline, Track, Version,
 };
 use flowgate::policy::{Policy, Verdict};
 
@@ -26,12 +28,15 @@ const TEMPLATES: usize = 1_000;
 const GROUPS: usize = 5;
 const QUOTA: usize = 60;
 
-/// Name, rules, rules per group, interfaces.
-const CASES: [(&str, usize, usize, usize); 4] = [
-    ("10 rules", 10, 2, 1),
-    ("1,000 rules", 1_000, QUOTA, 150),
-    ("100,000 rules", 100_000, QUOTA, 15_000),
-    ("100,000 on one interface", 100_000, 20_000, 1),
+/// Name, rules, rules per group, interfaces, and changes that AWS Config recorded, if it did.
+const CASES: [(&str, usize, usize, usize, Option<usize>); 7] = [
+    ("10 rules", 10, 2, 1, None),
+    ("1,000 rules", 1_000, QUOTA, 150, None),
+    ("100,000 rules", 100_000, QUOTA, 15_000, None),
+    ("100,000 on one interface", 100_000, 20_000, 1, None),
+    ("100,000 rules, recorded", 100_000, QUOTA, 15_000, Some(0)),
+    ("100,000 rules, 1,000 changes", 100_000, QUOTA, 15_000, Some(1_000)),
+    ("100,000 rules, 20,000 changes", 100_000, QUOTA, 15_000, Some(20_000)),
 ];
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, the same on every machine.
@@ -53,7 +58,7 @@ impl Random {
 
 /// What each size has: the first rules let the web in from everywhere and one /8 to ssh, the rest are blocks from
 /// /16 to /32 with ports of their own.
-fn policy(rules: usize, per_group: usize, interfaces: usize) -> Policy {
+fn policy(rules: usize, per_group: usize, interfaces: usize, changes: Option<usize>) -> Policy {
     let mut random = Random(11);
     let mut inventory = Inventory::default();
     let groups = rules.div_ceil(per_group);
@@ -120,7 +125,42 @@ fn policy(rules: usize, per_group: usize, interfaces: usize) -> Policy {
         ..NetworkAcl::default()
     };
     inventory.network_acls.insert("acl-1".into(), acl);
-    Policy::new(&Timeline::new(vec![inventory]), &names)
+    let history = changes.map(|changes| history(&inventory, changes)).unwrap_or_default();
+    let timeline = Timeline::with_history(vec![inventory], history);
+    let start = Instant::now();
+    let policy = Policy::new(&timeline, &names);
+    if let Some(changes) = changes {
+        println!("judge: {rules} rules and {changes} changes compiled in {:?}", start.elapsed());
+    }
+    policy
+}
+
+fn version<T>(from: i64, state: T) -> Version<T> {
+    Version { from, daily: false, confirmed: from, state: State::Present(state) }
+}
+
+/// Groups and interfaces as recorded, with changes that take turns: one after the other, every group loses its last
+/// rule and gets it back. Connections lie in the middle.
+fn history(inventory: &Inventory, changes: usize) -> History {
+    let mut history = History::default();
+    for (id, interface) in &inventory.interfaces {
+        history.interfaces.insert(id.clone(), Track::new(vec![version(i64::MIN / 4, interface.clone())]));
+    }
+    let groups = inventory.security_groups.len();
+    for (n, (id, group)) in inventory.security_groups.iter().enumerate() {
+        let mine = changes / groups + usize::from(n < changes % groups);
+        let first = -(mine as i64 / 2) * 3_600;
+        let mut versions = vec![version(i64::MIN / 4, group.clone())];
+        for change in 0..mine {
+            let mut state = group.clone();
+            if change % 2 == 0 {
+                state.rules.pop();
+            }
+            versions.push(version(first + change as i64 * 3_600 - 1_800, state));
+        }
+        history.security_groups.insert(id.clone(), Track::new(versions));
+    }
+    history
 }
 
 /// Accepted inbound connections, half of them from within 10.0.0.0/8, a third to 443.
@@ -168,8 +208,10 @@ fn judge_all(policy: &Policy, templates: &[Connection], interfaces: usize) -> us
 fn judge(c: &mut Criterion) {
     let mut templates = connections();
     templates.sort_by_key(|c| c.remote);
-    let cases: Vec<(&str, Policy, usize)> =
-        CASES.iter().map(|&(name, rules, per_group, n)| (name, policy(rules, per_group, n), n)).collect();
+    let cases: Vec<(&str, Policy, usize)> = CASES
+        .iter()
+        .map(|&(name, rules, per, n, changes)| (name, policy(rules, per, n, changes), n))
+        .collect();
     let mut group = c.benchmark_group("judge");
     group.sample_size(10).throughput(Throughput::Elements(CONNECTIONS as u64));
     for (name, policy, interfaces) in &cases {

@@ -29,7 +29,7 @@
 //!   channel. It never looks into the bytes.
 //! - [`decode`]: *How do bytes become columns?* Text and Parquet, compressed and wrapped as people and services do it.
 //!   One table holds every field of the log format. It never learns where the bytes came from.
-//! - [`inventory`]: *What was configured, and when?* AWS CLI output becomes a timeline of observations, and a check
+//! - [`inventory`]: *What was configured, and when?* AWS CLI output and AWS Config history become a timeline, and a check
 //!   says what it lacks and what that costs.
 //! - [`connection`]: *Who opened it?* Records of both directions become connections with an opener and its evidence.
 //! - [`policy`]: *What does the configuration say?* Security groups and network ACLs, compiled per interface, asked as

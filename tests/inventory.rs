@@ -19,6 +19,8 @@ use flowgate::inventory::{
     looks_like_inventory,
 };
 
+#[path = "inventory/config.rs"]
+mod config;
 #[path = "inventory/gaps.rs"]
 mod gaps;
 #[path = "inventory/merging.rs"]

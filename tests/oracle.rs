@@ -6,6 +6,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
 
+#[path = "oracle/asof.rs"]
+mod asof;
+#[path = "oracle/asof_world.rs"]
+mod asof_world;
 #[path = "oracle/cut.rs"]
 mod cut;
 #[path = "oracle/engine.rs"]

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::Exit;
 use super::failure::{Failure, Problem, written};
 use crate::inventory::{
-    CheckReport, Gap, GapSeverity, InventoryError, LoadOptions, ObservationSummary, check, load,
+    CheckReport, Gap, GapSeverity, HistorySummary, InventoryError, LoadOptions, ObservationSummary, check,
+    load,
 };
 use crate::report::{Look, Page, Span, Tone, count, number};
 
@@ -33,7 +34,7 @@ Exit codes:
   1  something is: a gap of high severity
   2  usage error, or files that can't be used")]
 struct CheckArguments {
-    /// Directories or files of AWS CLI output in JSON
+    /// Directories or files of AWS CLI output in JSON, or of AWS Config history and snapshots
     #[arg(value_name = "DIR", required = true)]
     paths: Vec<PathBuf>,
 }
@@ -63,7 +64,10 @@ fn show(report: &CheckReport, page: &mut Page<'_>) -> io::Result<()> {
     for observation in &report.observations {
         observed(observation, page)?;
     }
-    if report.observations.is_empty() {
+    if let Some(history) = &report.history {
+        recorded(history, page)?;
+    }
+    if report.observations.is_empty() && report.history.is_none() {
         page.line(&[Span::new(Tone::Strong, "No inventory found.")])?;
     }
     for gap in &report.gaps {
@@ -84,9 +88,39 @@ fn show(report: &CheckReport, page: &mut Page<'_>) -> io::Result<()> {
     page.flow(&[], 2, &spans)
 }
 
+fn instant(at: i64) -> String {
+    let time = chrono::DateTime::from_timestamp(at, 0);
+    time.map_or_else(|| at.to_string(), |t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
+}
+
+fn recorded(history: &HistorySummary, page: &mut Page<'_>) -> io::Result<()> {
+    let when = match history.span {
+        Some((first, last)) => format!("Recorded by AWS Config from {} to {}", instant(first), instant(last)),
+        None => "Recorded by AWS Config".to_owned(),
+    };
+    let mut read = format!(
+        ": {}, {}",
+        count(history.files as u64, "file"),
+        count(history.items as u64, "configuration item")
+    );
+    if history.repeated > 0 {
+        read = format!("{read}, {} of them repeated", number(history.repeated as u64));
+    }
+    page.flow(&[Span::new(Tone::Strong, when)], 2, &[Span::plain(read)])?;
+    for (kind, (resources, changes)) in &history.kinds {
+        page.line(&[Span::plain(format!(
+            "  {:>9}  {}, {}",
+            number(*resources as u64),
+            kind.as_str().replace('-', " "),
+            count(*changes as u64, "change")
+        ))])?;
+    }
+    Ok(())
+}
+
 fn observed(observation: &ObservationSummary, page: &mut Page<'_>) -> io::Result<()> {
-    let when = match observation.observed_at.and_then(|at| chrono::DateTime::from_timestamp(at, 0)) {
-        Some(time) => format!("As of {}", time.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)),
+    let when = match observation.observed_at {
+        Some(at) => format!("As of {}", instant(at)),
         None => "Undated, taken as of now".to_owned(),
     };
     let places: Vec<String> = observation.accounts.iter().chain(&observation.regions).cloned().collect();

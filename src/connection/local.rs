@@ -41,11 +41,9 @@ impl LocalSide {
             .map(|facts| {
                 let mut own =
                     Own { common: [facts.common[0].single(), facts.common[1].single()], ..Own::default() };
-                for observation in timeline.observations() {
-                    if let Some(interface) = observation.interfaces.get(&facts.id) {
-                        own.addresses.extend(interface.addresses.iter().map(|&a| address_bits(a)));
-                        own.prefixes.extend(interface.prefixes.iter().copied());
-                    }
+                for interface in timeline.interface_versions(&facts.id) {
+                    own.addresses.extend(interface.addresses.iter().map(|&a| address_bits(a)));
+                    own.prefixes.extend(interface.prefixes.iter().copied());
                 }
                 own
             })

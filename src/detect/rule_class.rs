@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use super::{counted, services};
 use crate::finding::{Grade, PortCount, RuleClass, RuleRow};
 use crate::flow::Direction;
-use crate::rollup::{Rollups, RuleFacts};
+use crate::rollup::{Rollups, RuleFacts, Since};
 
 /// Shortest window, in seconds, over which silence says that a rule is unused: a week, so that weekly jobs had
 /// their chance. Rarer use is the user's to know.
@@ -112,9 +112,14 @@ fn grade(rollups: &Rollups, rule: &RuleFacts) -> (Grade, Vec<String>) {
             lower(Grade::NotEvaluable, "the logs hold rejected traffic only".to_owned());
         }
     }
-    let window = rollups.window.map_or(0, |(first, last)| last - first);
-    if window < RELIABLE_WINDOW {
-        lower(Grade::Weak, format!("the logs span {}, less than 7 days", span(window)));
+    let window = lifetime(rollups, rule);
+    match rule.since {
+        _ if window >= RELIABLE_WINDOW => {}
+        Some(since) => lower(
+            Grade::Weak,
+            format!("the logs span {} of its life ({}), less than 7 days", span(window), born(since)),
+        ),
+        None => lower(Grade::Weak, format!("the logs span {}, less than 7 days", span(window))),
     }
     let skipped: u64 = watched.iter().map(|w| w.coverage.skipdata).sum();
     if skipped > 0 {
@@ -132,8 +137,13 @@ fn grade(rollups: &Rollups, rule: &RuleFacts) -> (Grade, Vec<String>) {
             ),
         );
     }
-    if !rule.existed_throughout {
-        lower(Grade::Weak, "it did not exist in every observation of the inventory".to_owned());
+    match rule.since {
+        _ if rule.existed_throughout => {}
+        // Its own life was watched for long enough.
+        Some(Since::Added(_)) => {}
+        Some(since @ Since::Recorded(_)) if window >= RELIABLE_WINDOW => lower(Grade::Weak, born(since)),
+        Some(Since::Recorded(_)) => {}
+        None => lower(Grade::Weak, "it did not exist in every observation of the inventory".to_owned()),
     }
     let undecided = rule.usage.undecided;
     if undecided > 0 {
@@ -148,6 +158,27 @@ fn grade(rollups: &Rollups, rule: &RuleFacts) -> (Grade, Vec<String>) {
         lower(Grade::Weak, "most of its connections have a weakly known opener or configuration".to_owned());
     }
     (grade, reasons)
+}
+
+/// Seconds of the window in which the rule existed, as far as AWS Config tells.
+pub(super) fn lifetime(rollups: &Rollups, rule: &RuleFacts) -> u32 {
+    let Some((first, last)) = rollups.window else { return 0 };
+    let since = rule.since.map_or(i64::from(first), Since::time);
+    u32::try_from(i64::from(last) - since.max(i64::from(first))).unwrap_or(0)
+}
+
+/// When a rule came to be, in words.
+pub(super) fn born(since: Since) -> String {
+    match since {
+        Since::Added(at) => format!("it was added at {}", instant(at)),
+        Since::Recorded(at) => format!("what AWS Config knows of it begins at {}", instant(at)),
+    }
+}
+
+/// `2026-03-01T00:00:00Z`
+pub(super) fn instant(at: i64) -> String {
+    let time = chrono::DateTime::from_timestamp(at, 0);
+    time.map_or_else(|| at.to_string(), |t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
 }
 
 /// `3 h`, `2 days`: for sentences.

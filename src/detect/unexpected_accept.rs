@@ -18,10 +18,12 @@
 //!
 //! ## When it is wrong
 //! When the inventory is older or newer than the logs: a rule that was added and removed between two
-//! observations explains what looks unexplained. Dated snapshots narrow that down.
+//! observations explains what looks unexplained. Dated snapshots narrow that down; AWS Config history names the time
+//! of each change (`rule_removed_at` and `removed_rules` in the evidence), and either side of a change explains what
+//! began between 5 minutes before and 1 minute after it.
 //!
 //! ## Tuning
-//! Give dated inventory snapshots, and all prefix lists that rules use. `--skip unexpected-accept` turns it off.
+//! Give dated inventory snapshots or AWS Config history, and all prefix lists that rules use. `--skip unexpected-accept` turns it off.
 //!
 //! ## What to do
 //! Look up who changed the group or the interface's groups at that time (CloudTrail: AuthorizeSecurityGroupIngress,
@@ -29,7 +31,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Detector, Input, Meta, at_interface, counted, finish, services};
+use super::{Detector, Input, Meta, at_interface, counted, finish, rule_class, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, Severity};
 use crate::flow::{Direction, Protocol};
 use crate::rollup::{EscapeReason, OddCell, OddKey, Peers, Rollups, Verdict};
@@ -94,6 +96,8 @@ struct Sum {
     first: Option<u32>,
     last: Option<u32>,
     removed_by: Option<i64>,
+    removed_vaguely: bool,
+    former: BTreeSet<u32>,
     remotes: Peers,
     evidence: BTreeMap<&'static str, u64>,
 }
@@ -107,6 +111,8 @@ fn sum(cells: &[(&OddKey, &OddCell)]) -> Sum {
         first: None,
         last: None,
         removed_by: None,
+        removed_vaguely: false,
+        former: BTreeSet::new(),
         remotes: Peers::default(),
         evidence: BTreeMap::new(),
     };
@@ -118,6 +124,8 @@ fn sum(cells: &[(&OddKey, &OddCell)]) -> Sum {
         sum.first = [sum.first, cell.first].into_iter().flatten().min();
         sum.last = sum.last.max(cell.last);
         sum.removed_by = sum.removed_by.max(cell.removed_by);
+        sum.removed_vaguely |= cell.removed_vaguely;
+        sum.former.extend(&cell.former);
         sum.remotes.merge(&cell.remotes);
         for (evidence, count) in &cell.evidence {
             *sum.evidence.entry(evidence.as_str()).or_default() += count;
@@ -160,10 +168,18 @@ fn describe(
         [(one, _), ..] => format!("{one} and {} more", sum.remotes.distinct() - 1),
     };
     let preposition = if key.direction == Some(Direction::Outbound) { "to" } else { "from" };
-    let why = match (reason, sum.acl_denies > 0) {
-        (EscapeReason::RuleRemovedNew, _) => "the rule that had permitted it was gone",
-        (_, true) => "the network ACL of its subnet denies it",
-        _ => "no security group rule permits it",
+    let former: Vec<&str> =
+        sum.former.iter().filter_map(|n| rollups.former.get(n)).map(String::as_str).collect();
+    // The time that AWS Config recorded. It names a removal; of several, the last.
+    let removed_at = sum.removed_by.filter(|_| !sum.removed_vaguely).map(rule_class::instant);
+    let why = match (reason, sum.acl_denies > 0, &removed_at) {
+        (EscapeReason::RuleRemovedNew, _, Some(at)) => match former.as_slice() {
+            [one] => format!("{one}, which had permitted it, ceased to apply at {at}"),
+            _ => format!("what had permitted it ceased to apply at {at}"),
+        },
+        (EscapeReason::RuleRemovedNew, ..) => "the rule that had permitted it was gone".to_owned(),
+        (_, true, _) => "the network ACL of its subnet denies it".to_owned(),
+        _ => "no security group rule permits it".to_owned(),
     };
     let mut builder = FindingBuilder::new(META.id, META.kind, reason.as_str())
         .about(row.id.clone())
@@ -198,6 +214,9 @@ fn describe(
         ));
     if let Some(removed_by) = sum.removed_by {
         builder = builder.evidence("rule_gone_by", removed_by);
+    }
+    if let Some(at) = removed_at {
+        builder = builder.evidence("rule_removed_at", at).evidence("removed_rules", former);
     }
     if sum.remotes.is_approximate() {
         builder = builder.evidence("distinct_remotes_approximate", true);

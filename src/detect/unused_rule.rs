@@ -11,7 +11,8 @@
 //! although flow logs record them as ACCEPT. Every rule that permits a connection is credited. A rule without
 //! a single credit is unused, as far as the logs carry: the grade is `reliable` only if the window spans at
 //! least 7 days, every interface of the group is covered for at least 95 % of it, no capture was skipped
-//! (SKIPDATA), and the rule existed throughout. Rules whose group is attached to no covered interface, or
+//! (SKIPDATA), and the rule existed throughout. Where AWS Config tells when a rule was added, only its own life counts:
+//! a rule added yesterday was not used for a day, whatever the length of the logs. Rules whose group is attached to no covered interface, or
 //! whose only purpose is traffic that is never logged (Amazon DNS, instance metadata, time sync), and rules that
 //! connections of unknown opener may have used, are not evaluable and are not reported.
 //!
@@ -28,7 +29,7 @@
 use super::{Detector, Input, Meta, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, RuleClass, RuleRow, Severity};
 use crate::flow::Direction;
-use crate::rollup::{Rollups, RuleFacts};
+use crate::rollup::{Rollups, RuleFacts, Since};
 
 /// See the file's manual.
 pub(super) struct UnusedRule;
@@ -62,15 +63,16 @@ fn describe(rollups: &Rollups, rule: &RuleFacts, row: &RuleRow) -> FindingBuilde
         (false, Grade::Reliable) => Severity::Low,
         (false, _) => Severity::Informational,
     };
-    let window = rollups.window.map_or(0, |(first, last)| last - first);
+    let window = super::rule_class::lifetime(rollups, rule);
     let builder = FindingBuilder::new(META.id, META.kind, "no-traffic")
         .rated(severity, row.grade)
         .told(
             format!("{} was not used", sentence(rule)),
             format!(
-                "No connection used it in {} on {}.",
+                "No connection used it in {} on {}{}.",
                 super::rule_class::span(window),
-                counted(rule.interfaces.len() as u64, "interface")
+                counted(rule.interfaces.len() as u64, "interface"),
+                rule.since.map_or_else(String::new, |since| format!("; {}", super::rule_class::born(since)))
             ),
         )
         .count("connections", 0)
@@ -78,6 +80,10 @@ fn describe(rollups: &Rollups, rule: &RuleFacts, row: &RuleRow) -> FindingBuilde
         .evidence("grade_reasons", row.grade_reasons.clone())
         .evidence("group_is_referenced", rule.group_is_referenced)
         .next(format!("ask the owner of {} whether {} is still needed", rule.group, rule.id));
+    let builder = match rule.since {
+        Some(Since::Added(at)) => builder.evidence("rule_added_at", at),
+        _ => builder,
+    };
     about_rule(builder, rollups, rule)
 }
 

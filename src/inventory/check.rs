@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::kind::Kind;
 use super::load::{Loaded, ObservationReport};
-use super::{Inventory, RulePeer};
+use super::{HistoryReport, Inventory, RulePeer};
 
 /// How many subjects a gap names. The count is always exact.
 pub const SUBJECTS_SHOWN: usize = 20;
@@ -16,8 +16,25 @@ pub const SUBJECTS_SHOWN: usize = 20;
 pub struct CheckReport {
     /// One per time of observation, oldest first, undated last.
     pub observations: Vec<ObservationSummary>,
+    /// What AWS Config recorded, if anything.
+    pub history: Option<HistorySummary>,
     /// What is missing, the most severe first, then by code.
     pub gaps: Vec<Gap>,
+}
+
+/// What AWS Config recorded.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HistorySummary {
+    /// Files with configuration items.
+    pub files: usize,
+    /// Items read, repeated ones included.
+    pub items: usize,
+    /// Items that repeat others.
+    pub repeated: usize,
+    /// Resources and their changes per kind. The first item of a resource is no change.
+    pub kinds: BTreeMap<Kind, (usize, usize)>,
+    /// Times of the first and the last item, Unix seconds.
+    pub span: Option<(i64, i64)>,
 }
 
 /// What one observation holds.
@@ -100,8 +117,29 @@ pub fn check(loaded: &Loaded) -> CheckReport {
         .collect();
     CheckReport {
         observations: pairs.iter().map(|(report, inventory)| summary(report, inventory)).collect(),
-        gaps: gaps::find(&loaded.report, &pairs),
+        history: history(loaded),
+        gaps: gaps::find(loaded, &pairs),
     }
+}
+
+fn history(loaded: &Loaded) -> Option<HistorySummary> {
+    let report = &loaded.report.history;
+    if report.files == 0 {
+        return None;
+    }
+    let mut kinds: BTreeMap<Kind, (usize, usize)> = BTreeMap::new();
+    let mut span: Option<(i64, i64)> = None;
+    loaded.timeline.history().each(|kind, _, versions| {
+        let (resources, changes) = kinds.entry(kind).or_default();
+        *resources += 1;
+        *changes += versions.len().saturating_sub(1);
+        for version in versions {
+            let (first, last) = span.unwrap_or((version.from, version.from));
+            span = Some((first.min(version.from), last.max(version.from)));
+        }
+    });
+    let HistoryReport { files, items, repeated, .. } = *report;
+    Some(HistorySummary { files, items, repeated, kinds, span })
 }
 
 fn summary(report: &ObservationReport, inventory: &Inventory) -> ObservationSummary {

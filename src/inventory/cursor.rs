@@ -52,6 +52,11 @@ impl<'a> Node<'a> {
         Some(Node { value, step: Step::Key(key), parent: Some(self) })
     }
 
+    /// A member whose value was read from somewhere else: JSON that was a string.
+    pub fn below<'b>(&'b self, key: &'b str, value: &'b Value) -> Node<'b> {
+        Node { value, step: Step::Key(key), parent: Some(self) }
+    }
+
     /// An element of an array.
     pub fn at<'b>(&'b self, index: usize, value: &'b Value) -> Node<'b> {
         Node { value, step: Step::Index(index), parent: Some(self) }

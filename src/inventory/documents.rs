@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use ipnet::IpNet;
 use serde_json::Value;
 
+use super::config_items::{ITEMS, Items, is_item};
 use super::cursor::Node;
 use super::error::{FieldError, Problem};
 use super::kind::{Kind, LISTS, is_telling};
@@ -64,6 +65,8 @@ pub(super) struct Seen {
 pub(super) struct Extract {
     pub facts: Vec<Fact>,
     pub seen: BTreeMap<Kind, Seen>,
+    /// Items of AWS Config, which carry their own times.
+    pub items: Items,
     /// Replies of failed API calls.
     pub error_replies: usize,
 }
@@ -100,6 +103,14 @@ impl Extract {
                 return Ok(());
             }
             return self.document(&data, hints);
+        }
+        if is_item(|key| node.has(key)) {
+            self.items.item(node)?;
+            return Ok(());
+        }
+        if node.get(ITEMS).is_some() {
+            let more = node.opt_text("nextToken").is_ok_and(|token| token.is_some());
+            return Ok(self.items.list(node, more)?);
         }
         // Before the lists: an instance has NetworkInterfaces and SecurityGroups of its own.
         if let Some(kind) = Kind::of_object(|key| node.has(key)) {

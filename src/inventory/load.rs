@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::config_items::{HistoryReport, Items};
 use super::cursor::Node;
 use super::documents::Extract;
 use super::error::{FileProblem, InventoryError, Problem};
@@ -45,6 +46,8 @@ pub struct LoadReport {
     /// One per time of observation, oldest first, undated last. Includes those that turned out
     /// empty, which the timeline leaves out.
     pub observations: Vec<ObservationReport>,
+    /// What was read of AWS Config.
+    pub history: HistoryReport,
     /// Files that were not used, in path order.
     pub skipped: Vec<SkippedFile>,
     /// Bad files that were left out; empty unless [`LoadOptions::skip_bad_files`] is set.
@@ -112,8 +115,8 @@ pub enum SkipReason {
 /// Loads inventory from files and directories (recursively) of AWS CLI or API output in JSON.
 ///
 /// Files are recognised by what they hold, not by name. Files below a directory named by a time are
-/// an observation as of that time, everything else is the undated one. The result does not depend
-/// on the order of `paths`.
+/// an observation as of that time, everything else is the undated one. Configuration items of AWS Config carry their
+/// own times, wherever they lie. The result does not depend on the order of `paths`.
 ///
 /// # Errors
 ///
@@ -127,15 +130,20 @@ pub fn load(paths: &[PathBuf], options: &LoadOptions) -> Result<Loaded, Inventor
     let mut used = Files::default();
     let mut skipped = Vec::new();
     let mut drafts: BTreeMap<ObservedAt, Draft> = BTreeMap::new();
+    let mut items = Items::default();
     for (path, named) in files {
         let hints = Hints::of(&path);
         match extract(&path, named, &hints, options) {
             Err(problem) => bad.push(FileProblem { path, problem }),
             Ok(Found::Nothing(reason)) => skipped.push(SkippedFile { path, reason }),
-            Ok(Found::Facts(extract)) => {
+            Ok(Found::Facts(mut extract)) => {
+                items.append(std::mem::take(&mut extract.items));
+                if extract.seen.is_empty() {
+                    continue;
+                }
                 let time = ObservedAt(hints.observed_at);
                 let index = used.push(path, hints);
-                drafts.entry(time).or_default().add(index, extract, &used);
+                drafts.entry(time).or_default().add(index, *extract, &used);
             }
         }
     }
@@ -143,9 +151,16 @@ pub fn load(paths: &[PathBuf], options: &LoadOptions) -> Result<Loaded, Inventor
     if !bad.is_empty() && !options.skip_bad_files {
         return Err(InventoryError::BadFiles(bad));
     }
-    let (inventories, observations) =
+    let (inventories, observations): (Vec<Inventory>, _) =
         drafts.into_iter().map(|(time, draft)| draft.finish(time.0, &used)).unzip();
-    Ok(Loaded { timeline: Timeline::new(inventories), report: LoadReport { observations, skipped, bad } })
+    let (mut history, items) = items.finish();
+    history.adopt_ids(inventories.iter().flat_map(|inventory| {
+        let rules = inventory.security_groups.values().flat_map(|group| &group.rules);
+        let time = inventory.observed_at.unwrap_or(i64::MAX);
+        rules.filter(|rule| !rule.synthetic).map(move |rule| (time, rule))
+    }));
+    let report = LoadReport { observations, history: items, skipped, bad };
+    Ok(Loaded { timeline: Timeline::with_history(inventories, history), report })
 }
 
 /// Orders undated after dated.
@@ -249,7 +264,7 @@ impl Draft {
 
 /// What a file turned out to hold.
 enum Found {
-    Facts(Extract),
+    Facts(Box<Extract>),
     Nothing(SkipReason),
 }
 
@@ -278,8 +293,8 @@ fn extract(path: &Path, named: bool, hints: &Hints, options: &LoadOptions) -> Re
             other => other?,
         }
     }
-    Ok(if !extract.seen.is_empty() {
-        Found::Facts(extract)
+    Ok(if !extract.seen.is_empty() || !extract.items.is_empty() {
+        Found::Facts(Box::new(extract))
     } else if extract.error_replies > 0 {
         Found::Nothing(SkipReason::ErrorReply)
     } else {

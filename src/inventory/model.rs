@@ -280,35 +280,3 @@ impl Inventory {
         self.network_acls.values().find(|acl| acl.subnets.iter().any(|s| s == subnet))
     }
 }
-
-/// Inventories ordered in time. Dated snapshots come first, in order; undated files are an
-/// observation "now" and come last.
-///
-/// A fact seen in two neighbouring observations held in between. A fact seen in only one of them
-/// changed at an unknown time between them.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Timeline {
-    observations: Vec<Inventory>,
-}
-
-impl Timeline {
-    /// Orders observations by time, undated last. Observations of the same time must have been merged.
-    #[must_use]
-    pub fn new(mut observations: Vec<Inventory>) -> Self {
-        observations.retain(|o| !o.is_empty());
-        observations.sort_by_key(|o| o.observed_at.unwrap_or(i64::MAX));
-        Self { observations }
-    }
-
-    /// The observations, oldest first.
-    #[must_use]
-    pub fn observations(&self) -> &[Inventory] {
-        &self.observations
-    }
-
-    /// The latest observation, which is what findings are about.
-    #[must_use]
-    pub fn latest(&self) -> Option<&Inventory> {
-        self.observations.last()
-    }
-}

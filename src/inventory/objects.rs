@@ -284,7 +284,7 @@ pub(super) fn flow_log(node: &Node<'_>) -> Result<FlowLog> {
 
 /// A time as Unix seconds: RFC 3339 text, a number of seconds (older AWS CLI), or the object with
 /// `year` to `second` that recorded API calls have.
-fn timestamp(node: &Node<'_>) -> Result<i64> {
+pub(super) fn timestamp(node: &Node<'_>) -> Result<i64> {
     let wrong = || node.wrong("a time such as 2026-03-01T00:00:00Z");
     if let Some(text) = node.value().as_str() {
         return DateTime::parse_from_rfc3339(text).map(|t| t.timestamp()).map_err(|_| wrong());

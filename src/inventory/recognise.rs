@@ -9,6 +9,7 @@ use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 
+use super::config_items::{ITEMS, is_item, marks_item};
 use super::files::plain;
 use super::kind::{Kind, is_telling, list_kind};
 
@@ -107,7 +108,7 @@ impl<'a> Scan<'a> {
         let found = self.members(depth, &mut keys);
         // Also for an object that was cut off: the members seen so far may be enough.
         let has = |key: &str| keys.contains(&key.as_bytes());
-        if found != Some(true) && (Kind::of_object(has).is_some() || is_entry(&keys)) {
+        if found != Some(true) && (Kind::of_object(has).is_some() || is_entry(&keys) || is_item(has)) {
             return Some(true);
         }
         found
@@ -126,7 +127,12 @@ impl<'a> Scan<'a> {
             keys.push(key);
             let name = std::str::from_utf8(key).unwrap_or_default();
             let found = match (list_kind(name), self.peek()?) {
-                (Some(kind), b'[') => self.list(kind, is_telling(name))?,
+                (Some(kind), b'[') => {
+                    self.list(is_telling(name), |keys| kind.marks(|key| keys.contains(&key.as_bytes())))?
+                }
+                (None, b'[') if name == ITEMS => {
+                    self.list(true, |keys| marks_item(|key| keys.contains(&key.as_bytes())))?
+                }
                 (Some(_), b'n') if is_telling(name) => true,
                 // The envelope of recorded API calls.
                 (None, _) if name == "data" && depth < MAX_DEPTH => self.value(depth + 1)?,
@@ -142,15 +148,12 @@ impl<'a> Scan<'a> {
 
     /// A list under a name AWS uses: its first element has to fit. An empty one is enough where the
     /// name is telling.
-    fn list(&mut self, kind: Kind, telling: bool) -> Option<bool> {
+    fn list(&mut self, telling: bool, marks: impl Fn(&[&[u8]]) -> bool) -> Option<bool> {
         let start = self.at;
         self.eat(b'[')?;
         let found = match self.peek()? {
             b']' => telling,
-            b'{' => {
-                let keys = self.keys();
-                kind.marks(|key| keys.contains(&key.as_bytes()))
-            }
+            b'{' => marks(&self.keys()),
             _ => false,
         };
         self.at = start;

@@ -203,7 +203,7 @@ fn object_problems(problems: &[ObjectProblem]) -> Vec<Limitation> {
 }
 
 fn inventory_limitations(material: &Material<'_>, list: &mut Vec<Limitation>) {
-    if material.timeline.observations().is_empty() {
+    if material.timeline.is_empty() {
         list.push(note(
             true,
             "no-inventory",
@@ -281,10 +281,22 @@ fn inventory_limitations(material: &Material<'_>, list: &mut Vec<Limitation>) {
 
 fn assumptions(material: &Material<'_>) -> Vec<String> {
     let mut list = Vec::new();
+    if !material.timeline.history().is_empty() {
+        list.push(
+            "AWS Config says when things changed; it notices late, so that between 5 minutes before and 1 minute \
+             after a change either side explains"
+                .to_owned(),
+        );
+    }
     match material.timeline.observations() {
         [] => {}
         [only] if only.observed_at.is_none() => {
-            list.push("the inventory is undated and taken to hold for the whole window".to_owned());
+            list.push(if material.timeline.history().is_empty() {
+                "the inventory is undated and taken to hold for the whole window".to_owned()
+            } else {
+                "what AWS Config does not tell is taken from an undated inventory for the whole window"
+                    .to_owned()
+            });
         }
         [first, ..] => {
             if let (Some(at), Some((start, _))) = (first.observed_at, material.rollups.window)

@@ -148,7 +148,7 @@ fn stream_infos(streams: &[String], timeline: &Timeline) -> Vec<StreamInfo> {
     sorted.sort();
     let mut infos = vec![StreamInfo::default()];
     for id in streams {
-        let definition = timeline.observations().iter().rev().find_map(|o| o.flow_logs.get(id));
+        let definition = timeline.flow_log(id);
         infos.push(StreamInfo {
             logs: definition
                 .and_then(|d| d.traffic_type.as_deref())
@@ -161,16 +161,14 @@ fn stream_infos(streams: &[String], timeline: &Timeline) -> Vec<StreamInfo> {
 }
 
 fn tracking(interfaces: &[InterfaceFacts], timeline: &Timeline) -> Vec<ConnectionTracking> {
-    let known = |id: &str| {
-        timeline.observations().iter().rev().find_map(|o| o.interfaces.get(id)).map(|i| i.tracking)
-    };
+    let known = |id: &str| timeline.interface(id).map(|i| i.tracking);
     interfaces.iter().map(|i| known(&i.id).unwrap_or_default()).collect()
 }
 
 /// A number per VPC, so that equal private addresses of different VPCs are kept apart.
 fn scopes(interfaces: &[InterfaceFacts], timeline: &Timeline) -> Vec<u64> {
     let vpc = |facts: &InterfaceFacts| {
-        let known = timeline.observations().iter().rev().find_map(|o| o.interfaces.get(&facts.id));
+        let known = timeline.interface(&facts.id);
         known.and_then(|i| i.vpc.clone()).or_else(|| facts.context.vpc.clone()).unwrap_or_default()
     };
     let names: Vec<String> = interfaces.iter().map(vpc).collect();

@@ -21,7 +21,8 @@ pub(crate) struct RuleBook {
 }
 
 impl RuleBook {
-    fn number(&mut self, rule: &Rule) -> u32 {
+    /// Gives the rule a number, or describes the one it has anew.
+    pub fn number(&mut self, rule: &Rule) -> u32 {
         if let Some(&number) = self.numbers.get(&rule.id) {
             // The latest observation is compiled last and describes the rule.
             self.rules[number as usize] = rule.clone();
@@ -43,11 +44,19 @@ impl RuleBook {
 }
 
 /// A rule whose peer cannot be resolved: it may or may not match.
-#[derive(Clone, Copy, Debug)]
-struct Unresolved {
-    protocol: Option<u8>,
-    low: u16,
-    high: u16,
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Unresolved {
+    pub protocol: Option<u8>,
+    pub low: u16,
+    pub high: u16,
+}
+
+impl Unresolved {
+    /// True if the rule would match, were the remote address its peer's.
+    pub fn may_match(self, protocol: u8, port: u16) -> bool {
+        let ported = protocol == 6 || protocol == 17;
+        self.protocol.is_none_or(|p| p == protocol && (!ported || (self.low <= port && port <= self.high)))
+    }
 }
 
 #[derive(Debug)]
@@ -169,10 +178,7 @@ impl Compiled {
             dedup_from(rules, before);
             return Groups::Permitted;
         }
-        let ported = protocol == 6 || protocol == 17;
-        let may = |u: &Unresolved| {
-            u.protocol.is_none_or(|p| p == protocol && (!ported || (u.low <= port && port <= u.high)))
-        };
+        let may = |u: &Unresolved| u.may_match(protocol, port);
         if set.incomplete || index.unresolved.iter().any(may) { Groups::Unresolved } else { Groups::Refused }
     }
 

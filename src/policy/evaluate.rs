@@ -2,6 +2,7 @@
 
 use super::acl::AclVerdict;
 use super::compile::{Compiled, Groups, RuleBook};
+use super::recorded::{Opening, Recorded, Removal};
 use crate::connection::{Connection, Fit};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{Rule, Timeline};
@@ -59,6 +60,8 @@ pub struct Policy {
     book: RuleBook,
     specific: Vec<bool>,
     observations: Vec<Compiled>,
+    /// In place of the observations, for interfaces that AWS Config has something to say about.
+    recorded: Option<Recorded>,
 }
 
 impl Policy {
@@ -66,10 +69,24 @@ impl Policy {
     #[must_use]
     pub fn new(timeline: &Timeline, interfaces: &[String]) -> Self {
         let mut book = RuleBook::default();
-        let observations =
-            timeline.observations().iter().map(|o| Compiled::new(o, interfaces, &mut book)).collect();
+        let recorded =
+            (!timeline.history().is_empty()).then(|| Recorded::new(timeline, interfaces, &mut book));
+        let mut compile = |interfaces: &[String]| -> Vec<Compiled> {
+            timeline.observations().iter().map(|o| Compiled::new(o, interfaces, &mut book)).collect()
+        };
+        let observations = match &recorded {
+            None => compile(interfaces),
+            Some(recorded) => {
+                // The others are not asked for; without a name they are not compiled.
+                let asked = |(number, id): (u32, &String)| {
+                    if recorded.concerns(number) { String::new() } else { id.clone() }
+                };
+                let rest: Vec<String> = (0..).zip(interfaces).map(asked).collect();
+                if rest.iter().all(String::is_empty) { Vec::new() } else { compile(&rest) }
+            }
+        };
         let specific = book.rules().iter().map(is_specific).collect();
-        Self { book, specific, observations }
+        Self { book, specific, observations, recorded }
     }
 
     /// Every rule of every observation; a rule's number is its index.
@@ -98,7 +115,14 @@ impl Policy {
     /// True when any observation has the interface.
     #[must_use]
     pub fn knows(&self, interface: u32) -> bool {
-        self.observations.iter().any(|o| o.knows(interface))
+        match self.recorded(interface) {
+            Some(recorded) => recorded.knows(interface),
+            None => self.observations.iter().any(|o| o.knows(interface)),
+        }
+    }
+
+    fn recorded(&self, interface: u32) -> Option<&Recorded> {
+        self.recorded.as_ref().filter(|recorded| recorded.concerns(interface))
     }
 
     /// The observations that speak for a time: the one before and the one after, or the only one there is;
@@ -120,6 +144,9 @@ impl Policy {
     #[must_use]
     pub fn decide(&self, connection: &Connection, direction: Direction) -> Decision {
         let time = i64::from(connection.first);
+        if let Some(recorded) = self.recorded(connection.interface) {
+            return recorded.decide(&opening(connection, direction), time);
+        }
         let (first, second, before_all) = self.around(time);
         let Some(first) = first else { return Decision::default() };
         let mut decision = self.decide_between(connection, direction, first, second);
@@ -150,15 +177,26 @@ impl Policy {
         }
     }
 
-    /// True when an observation made before the connection's time permitted what no longer is: the rule was
-    /// removed, or the interface left the group.
+    /// Since when, or by when, what was permitted before the connection's time no longer is: the rule was removed, or
+    /// the interface left the group.
     #[must_use]
-    pub(crate) fn was_permitted_before(&self, connection: &Connection, direction: Direction) -> Option<i64> {
+    pub(crate) fn was_permitted_before(
+        &self,
+        connection: &Connection,
+        direction: Direction,
+    ) -> Option<Removal> {
+        if let Some(recorded) = self.recorded(connection.interface) {
+            return recorded.removal(&opening(connection, direction), i64::from(connection.first));
+        }
         let (first, ..) = self.around(i64::from(connection.first));
         let earlier = self.observations.get(..first?)?;
-        let at = earlier.iter().rposition(|o| decide_at(o, connection, direction).permits())?;
+        let (at, before) = (0..earlier.len()).rev().find_map(|at| {
+            let decision = decide_at(&earlier[at], connection, direction);
+            decision.permits().then_some((at, decision))
+        })?;
         // It was gone at the latest by the next observation.
-        self.observations.get(at + 1).and_then(|o| o.observed_at)
+        let time = self.observations.get(at + 1).and_then(|o| o.observed_at)?;
+        Some(Removal { time, exact: false, rules: before.rules })
     }
 
     /// How well the configuration explains an opening in `direction`.
@@ -174,6 +212,21 @@ impl Policy {
         } else {
             Fit::Broad
         }
+    }
+}
+
+fn opening(connection: &Connection, direction: Direction) -> Opening {
+    let (port, reply_port) = match direction {
+        Direction::Inbound => (connection.local_port, connection.remote_port),
+        Direction::Outbound => (connection.remote_port, connection.local_port),
+    };
+    Opening {
+        interface: connection.interface,
+        direction,
+        remote: connection.remote,
+        protocol: connection.protocol.0,
+        port,
+        reply_port,
     }
 }
 

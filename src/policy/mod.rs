@@ -7,7 +7,9 @@
 mod acl;
 mod compile;
 mod evaluate;
+mod lane;
 mod ranges;
+mod recorded;
 mod verdict;
 
 pub use acl::AclVerdict;

@@ -19,7 +19,8 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    fn holds(&self, protocol: u8, port: u16) -> bool {
+    /// True for a packet of this protocol to this port.
+    pub fn holds(&self, protocol: u8, port: u16) -> bool {
         match self.protocol {
             None => true,
             Some(p) => p == protocol && (!has_ports(protocol) || (self.low <= port && port <= self.high)),

@@ -2,6 +2,7 @@
 
 use super::acl::AclVerdict;
 use super::evaluate::{Decision, Policy};
+use super::recorded::Removal;
 use crate::connection::{Connection, Part, RejectReason};
 use crate::flow::{Action, Direction, Protocol};
 
@@ -144,6 +145,10 @@ pub struct Judged {
     pub blocked_reply: Option<Cause>,
     /// For rule-removed escapes: by when the rule was gone, Unix seconds.
     pub removed_by: Option<i64>,
+    /// `removed_by` is when the rule was removed (or the interface left the group): AWS Config recorded it.
+    pub removed_exactly: bool,
+    /// For rule-removed escapes: the rules that had permitted it.
+    pub former: Vec<u32>,
     /// Where the opener is unknown: the rules that permit one of the two openings.
     pub possible: Vec<u32>,
 }
@@ -155,7 +160,20 @@ impl Judged {
             decision: Decision::default(),
             blocked_reply: None,
             removed_by: None,
+            removed_exactly: false,
+            former: Vec::new(),
             possible: Vec::new(),
+        }
+    }
+}
+
+impl Judged {
+    fn since(self, removal: Option<Removal>) -> Self {
+        match removal {
+            Some(Removal { time, exact, rules }) => {
+                Self { removed_by: Some(time), removed_exactly: exact, former: rules, ..self }
+            }
+            None => self,
         }
     }
 }
@@ -195,12 +213,12 @@ impl Policy {
         match connection.action() {
             Action::Accept => {
                 let blocked_reply = blocked_reply(connection, direction, &decision);
-                let (verdict, removed_by) = if decision.permits() {
+                let (verdict, removal) = if decision.permits() {
                     (Verdict::Permitted, None)
                 } else {
                     self.escape(connection, direction, &decision, watched_since)
                 };
-                Judged { decision, blocked_reply, removed_by, ..plain(verdict) }
+                Judged { decision, blocked_reply, ..plain(verdict) }.since(removal)
             }
             Action::Reject => {
                 // A rule for one ICMP type may or may not have meant this packet: types are not logged. That it
@@ -220,17 +238,17 @@ impl Policy {
         direction: Direction,
         decision: &Decision,
         watched_since: u32,
-    ) -> (Verdict, Option<i64>) {
+    ) -> (Verdict, Option<Removal>) {
         if decision.unresolved && !decision.acl_denies() {
             return (Verdict::Escaped(EscapeReason::InventoryGap), None);
         }
-        if let Some(removed_by) = self.was_permitted_before(connection, direction) {
+        if let Some(removal) = self.was_permitted_before(connection, direction) {
             let handshake = connection.protocol == Protocol::TCP
                 && (connection.forward()[0].syn || connection.backward()[0].syn_ack);
             // Seen from the first minutes of the log without a handshake: it may be older than the log.
             let older = !handshake && connection.first <= watched_since.saturating_add(600);
             let reason = if older { EscapeReason::RuleRemovedTracked } else { EscapeReason::RuleRemovedNew };
-            return (Verdict::Escaped(reason), Some(removed_by));
+            return (Verdict::Escaped(reason), Some(removal));
         }
         (Verdict::Escaped(EscapeReason::NoRule), None)
     }
@@ -246,7 +264,7 @@ impl Policy {
             let verdict = Verdict::NotEvaluable(NotEvaluable::InterfaceUnknown);
             return Judged { decision: inbound, ..Judged::plain(verdict) };
         }
-        let (verdict, removed_by) = match (inbound.permits(), outbound.permits()) {
+        let (verdict, removal) = match (inbound.permits(), outbound.permits()) {
             // Whoever opened it, it was explained.
             (true, true) => (Verdict::Permitted, None),
             (false, false) if !inbound.unresolved && !outbound.unresolved => {
@@ -258,7 +276,7 @@ impl Policy {
         let mut possible = std::mem::take(&mut inbound.rules);
         possible.append(&mut outbound.rules);
         let decision = if outbound.permits() { outbound } else { inbound };
-        Judged { decision, removed_by, possible, ..Judged::plain(verdict) }
+        Judged { decision, possible, ..Judged::plain(verdict) }.since(removal)
     }
 }
 

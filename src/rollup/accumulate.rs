@@ -1,7 +1,7 @@
 //! Judged connections go in, mergeable sums come out. One [`Rollup`] per partition; merged in partition
 //! order, so that the thread count does not matter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::peers::Peers;
 use super::rejects::RejectTable;
@@ -11,6 +11,9 @@ use crate::policy::{Cause, EscapeReason, Judged, Verdict};
 
 /// Seconds per bucket of rejected attempts.
 pub(crate) const REJECT_BUCKET: u32 = 300;
+
+/// How many removed rules an [`OddCell`] names.
+const FORMER: usize = 16;
 
 /// Observed use of one rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -102,6 +105,20 @@ pub struct OddCell {
     pub acl_denies: u64,
     /// By when the rule that had permitted it was gone, latest.
     pub removed_by: Option<i64>,
+    /// AWS Config did not record the removal itself, for some of these connections.
+    pub removed_vaguely: bool,
+    /// Numbers of rules that had permitted some of them, at most [`FORMER`].
+    pub former: BTreeSet<u32>,
+}
+
+impl OddCell {
+    /// Keeps the lowest numbers, so that the order in which connections come does not matter.
+    fn name_former(&mut self, rules: impl Iterator<Item = u32>) {
+        self.former.extend(rules);
+        while self.former.len() > FORMER {
+            self.former.pop_last();
+        }
+    }
 }
 
 /// Sums over judged connections.
@@ -180,6 +197,8 @@ impl Rollup {
             verdict: judged.verdict,
         };
         let cell = self.odd.entry(key).or_default();
+        cell.removed_vaguely |= judged.removed_by.is_some() && !judged.removed_exactly;
+        cell.name_former(judged.former.iter().copied());
         let acl_denies = judged.verdict == Verdict::Escaped(EscapeReason::NoRule)
             && judged.decision.groups_permit()
             && judged.decision.acl_denies();
@@ -218,6 +237,8 @@ impl Rollup {
         }
         for (key, cell) in other.odd {
             let into = self.odd.entry(key).or_default();
+            into.removed_vaguely |= cell.removed_vaguely;
+            into.name_former(cell.former.iter().copied());
             into.connections += cell.connections;
             into.certain += cell.certain;
             into.bytes += cell.bytes;

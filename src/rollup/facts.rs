@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::accumulate::{OddCell, OddKey, Rollup, RuleUse};
+use super::lives::Lives;
 use super::rejects::RejectTable;
 use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
 use crate::flow::{Direction, Protocol};
@@ -50,10 +51,32 @@ pub struct RuleFacts {
     pub group_is_referenced: bool,
     /// Only traffic that flow logs never carry can use it (domain C.1): why.
     pub invisible: Option<&'static str>,
-    /// The rule is in an earlier observation, too, or there is only one: it existed throughout.
+    /// The rule is in an earlier observation, too, or there is only one; or AWS Config recorded nothing else for the
+    /// whole window: it existed throughout.
     pub existed_throughout: bool,
+    /// Where it did not exist throughout and AWS Config tells since when it does.
+    pub since: Option<Since>,
     /// Observed use.
     pub usage: RuleUse,
+}
+
+/// The beginning of a rule's life, as AWS Config recorded it. Unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// It was added (or came back) then.
+    Added(i64),
+    /// It was there then; what was before is not known.
+    Recorded(i64),
+}
+
+impl Since {
+    /// Unix seconds.
+    #[must_use]
+    pub fn time(self) -> i64 {
+        match self {
+            Self::Added(at) | Self::Recorded(at) => at,
+        }
+    }
 }
 
 /// An interface of the run.
@@ -112,6 +135,8 @@ pub struct Rollups {
     pub interfaces: Vec<InterfaceRow>,
     /// Private or VPC address blocks, to tell inside from outside.
     pub vpc_blocks: Vec<IpNet>,
+    /// Ids of the rules that [`OddCell::former`] names, most of which are gone.
+    pub former: BTreeMap<u32, String>,
 }
 
 impl Rollups {
@@ -128,10 +153,14 @@ impl Rollups {
         let rows: Vec<InterfaceRow> = interfaces.into_iter().map(|f| interface_row(f, latest)).collect();
         let first = rows.iter().filter_map(|r| r.coverage.first).min();
         let last = rows.iter().filter_map(|r| r.coverage.last).max();
-        let rules = rule_facts(&rollup.rules, timeline, latest, policy);
+        let window = first.zip(last);
+        let rules = rule_facts(&rollup.rules, timeline, latest, policy, window);
+        let former = rollup.odd.values().flat_map(|cell| &cell.former);
+        let former = former.filter_map(|&n| Some((n, policy.rule(n)?.id.clone()))).collect();
         Self {
-            window: first.zip(last),
+            window,
             rules,
+            former,
             sets: rollup.sets,
             odd: rollup.odd,
             rejects: rollup.rejects,
@@ -224,6 +253,7 @@ fn rule_facts(
     timeline: &Timeline,
     latest: &Inventory,
     policy: &Policy,
+    window: Option<(u32, u32)>,
 ) -> Vec<RuleFacts> {
     let mut attached: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for interface in latest.interfaces.values() {
@@ -241,14 +271,12 @@ fn rule_facts(
             }
         }
     }
-    let earlier: Vec<BTreeSet<&str>> = timeline
-        .observations()
-        .iter()
-        .map(|o| o.security_groups.values().flat_map(|g| &g.rules).map(|r| r.id.as_str()).collect())
-        .collect();
+    let lives = Lives::new(timeline, window);
     let mut facts = Vec::new();
     for group in latest.security_groups.values() {
+        let lives = lives.of_group(&group.id);
         for rule in &group.rules {
+            let (existed_throughout, since) = lives.of_rule(&rule.id);
             let number = policy.rule_number(&rule.id).unwrap_or(u32::MAX);
             let blocks = match &rule.peer {
                 RulePeer::Cidr(net) => Some(vec![*net]),
@@ -274,7 +302,8 @@ fn rule_facts(
                 references_group: matches!(rule.peer, RulePeer::Group { .. }),
                 interfaces: attached.get(group.id.as_str()).cloned().unwrap_or_default(),
                 group_is_referenced: referenced.contains(group.id.as_str()),
-                existed_throughout: earlier.iter().all(|ids| ids.contains(rule.id.as_str())),
+                existed_throughout,
+                since,
                 usage: uses.get(&number).cloned().unwrap_or_default(),
             });
         }

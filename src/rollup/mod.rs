@@ -5,11 +5,12 @@
 
 mod accumulate;
 mod facts;
+mod lives;
 mod peers;
 mod rejects;
 
 pub use accumulate::{OddCell, OddKey, Rollup, RuleUse};
-pub use facts::{InterfaceRow, Rollups, RuleFacts, is_private};
+pub use facts::{InterfaceRow, Rollups, RuleFacts, Since, is_private};
 pub use peers::Peers;
 pub use rejects::{Attempt, RejectTable};
 

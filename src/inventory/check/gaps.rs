@@ -1,10 +1,12 @@
 //! The gaps, one function a theme.
 
+mod history;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Gap, GapSeverity, SUBJECTS_SHOWN, references};
 use crate::inventory::kind::Kind;
-use crate::inventory::load::{LoadReport, ObservationReport, SkipReason};
+use crate::inventory::load::{Loaded, ObservationReport, SkipReason};
 use crate::inventory::{Inventory, RulePeer};
 
 use GapSeverity::{High, Info, Low, Medium};
@@ -80,18 +82,24 @@ impl Gaps {
 }
 
 /// Everything that is missing.
-pub(super) fn find(report: &LoadReport, observations: &[(&ObservationReport, &Inventory)]) -> Vec<Gap> {
+pub(super) fn find(loaded: &Loaded, observations: &[(&ObservationReport, &Inventory)]) -> Vec<Gap> {
+    let report = &loaded.report;
     let mut gaps = Gaps::default();
-    if observations.iter().all(|(_, inventory)| inventory.is_empty()) {
+    if loaded.timeline.is_empty() {
         let message = "No inventory was found, so nothing can be said about rules.";
         gaps.whole("empty", High, None, message, run(Kind::SecurityGroups));
     }
+    let recorded = !loaded.timeline.history().is_empty();
     for (read, inventory) in observations.iter().filter(|(_, inventory)| !inventory.is_empty()) {
-        kinds(&mut gaps, read, inventory);
         read_gaps(&mut gaps, read);
-        rule_gaps(&mut gaps, inventory);
-        interface_gaps(&mut gaps, inventory);
-        flow_log_gaps(&mut gaps, inventory);
+        if !recorded {
+            object_gaps(&mut gaps, read, inventory);
+        }
+    }
+    if let Some(latest) = loaded.timeline.latest().filter(|_| recorded) {
+        // Dumps and AWS Config complete each other, so that only their sum can lack something.
+        object_gaps(&mut gaps, &described(loaded, latest), latest);
+        history::find(&mut gaps, loaded);
     }
     let skipped = |reason: SkipReason| {
         let files = report.skipped.iter().filter(move |file| file.reason == reason);
@@ -113,6 +121,24 @@ pub(super) fn find(report: &LoadReport, observations: &[(&ObservationReport, &In
     let bad = report.bad.iter().map(ToString::to_string);
     gaps.about("bad-files", High, None, bad, message, "Repair or replace the files.");
     gaps.finish()
+}
+
+/// What the objects of one time lack.
+fn object_gaps(gaps: &mut Gaps, read: &ObservationReport, inventory: &Inventory) {
+    kinds(gaps, read, inventory);
+    rule_gaps(gaps, inventory);
+    interface_gaps(gaps, inventory);
+    flow_log_gaps(gaps, inventory);
+}
+
+/// The last observation's report, as if AWS Config had been part of it.
+fn described(loaded: &Loaded, latest: &Inventory) -> ObservationReport {
+    let mut read = ObservationReport { observed_at: latest.observed_at, ..ObservationReport::default() };
+    for observation in &loaded.report.observations {
+        read.kinds.extend(&observation.kinds);
+    }
+    loaded.timeline.history().each(|kind, _, _| *read.kinds.entry(kind).or_default() += 1);
+    read
 }
 
 fn run(kind: Kind) -> String {

@@ -18,11 +18,12 @@ impl Formats {
     /// deleted since may have written what is read now.
     pub fn new(base: &DecodeOptions, timeline: &Timeline) -> Self {
         let mut known: BTreeMap<&str, (&str, Option<&str>)> = BTreeMap::new();
-        for observation in timeline.observations() {
-            for (id, log) in &observation.flow_logs {
-                if let Some(format) = &log.log_format {
-                    known.insert(id, (format, log.log_group.as_deref()));
-                }
+        let observed = timeline.observations().iter().flat_map(|o| &o.flow_logs);
+        let recorded = timeline.history().flow_logs.iter();
+        let recorded = recorded.flat_map(|(id, track)| track.configurations().map(move |log| (id, log)));
+        for (id, log) in recorded.chain(observed) {
+            if let Some(format) = &log.log_format {
+                known.insert(id, (format, log.log_group.as_deref()));
             }
         }
         let with = |wanted: &dyn Fn(Option<&str>) -> bool| {

@@ -1,6 +1,10 @@
 //! AWS Config history from files to findings: what a change at a known time makes of the connections around it.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::needless_pass_by_value,
+    reason = "test code: it may panic, and reads better so"
+)]
 
 use std::path::Path;
 

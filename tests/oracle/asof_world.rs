@@ -308,7 +308,7 @@ fn permissions(rules: &[RuleState], egress: bool, camel: bool) -> Value {
             2 => permission["prefixListIds"] = json!([{"prefixListId": "pl-00000000"}]),
             n => {
                 permission["userIdGroupPairs"] =
-                    json!([{"groupId": group_id(n - 3), "userId": "111122223333"}])
+                    json!([{"groupId": group_id(n - 3), "userId": "111122223333"}]);
             }
         }
         permission

@@ -30,7 +30,7 @@
 //! - [`decode`]: *How do bytes become columns?* Text and Parquet, compressed and wrapped as people and services do it.
 //!   One table holds every field of the log format. It never learns where the bytes came from.
 //! - [`inventory`]: *What was configured, and when?* AWS CLI output and AWS Config history become a timeline, and a check
-//!   says what it lacks and what that costs.
+//!   says what it lacks and what that costs. [`inventory::live`] asks the EC2 API for the same.
 //! - [`connection`]: *Who opened it?* Records of both directions become connections with an opener and its evidence.
 //! - [`policy`]: *What does the configuration say?* Security groups and network ACLs, compiled per interface, asked as
 //!   of the connection's start: the set of rules that permit it, the ACLs both ways, and the verdict.

@@ -9,8 +9,15 @@
 
 #[path = "aws/cloudwatch.rs"]
 mod cloudwatch;
+#[path = "aws/commands.rs"]
+mod commands;
+#[cfg(feature = "live-inventory")]
+#[path = "aws/ec2/mod.rs"]
+mod ec2;
 #[path = "aws/moto.rs"]
 mod moto;
+#[path = "aws/permissions.rs"]
+mod permissions;
 #[path = "aws/scripted.rs"]
 mod scripted;
 #[path = "aws/stub.rs"]

@@ -86,6 +86,17 @@ impl Environment {
         }
     }
 
+    /// Now, Unix seconds: for names, never for conclusions.
+    #[expect(
+        clippy::unused_self,
+        reason = "the clock is a part of the environment, and is asked when it is needed"
+    )]
+    pub(super) fn now(&self) -> i64 {
+        let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        // A clock before 1970 is not set.
+        since.ok().and_then(|since| i64::try_from(since.as_secs()).ok()).unwrap_or_default()
+    }
+
     /// How standard output looks.
     pub(super) fn stdout(&self, choice: ColorChoice, width: Option<usize>) -> Look {
         self.look(choice, width, self.stdout_is_terminal)

@@ -124,7 +124,9 @@ fn dispatch(
             let run = analyze::Run { environment, registry: &detect::registry(), out, err };
             run.execute(&arguments, stdin, stdout, stderr)
         }
-        Command::Inventory(arguments) => inventory::execute(&arguments, out, stdout),
+        Command::Inventory(arguments) => {
+            inventory::execute(&arguments, environment, (out, err), stdout, stderr)
+        }
         Command::Explain(arguments) => explain::execute(&arguments, &detect::registry(), out, stdout),
     }
 }

@@ -52,6 +52,10 @@ fn walk(
     };
     above.push(real);
     for entry in entries {
+        // Hidden: a snapshot that is still being written (`live::snapshot`), or what an editor keeps.
+        if entry.file_name().as_encoded_bytes().starts_with(b".") {
+            continue;
+        }
         let path = entry.path();
         match fs::metadata(&path) {
             Ok(meta) if meta.is_dir() => walk(&path, above, files, problems),

@@ -2,9 +2,11 @@
 //!
 //! The [`Inventory`] model and its loader for AWS CLI output and AWS Config: [`load()`] reads files into a
 //! [`Timeline`], [`check()`] says what is missing and what that costs, [`looks_like_inventory`] tells
-//! inventory files from logs.
+//! inventory files from logs. [`live`] asks the EC2 API for the same, and [`commands`] prints the script that asks with
+//! the AWS CLI.
 
 mod check;
+pub mod commands;
 mod config_items;
 mod cursor;
 mod documents;
@@ -13,6 +15,7 @@ mod files;
 mod groups;
 mod history;
 mod kind;
+pub mod live;
 mod load;
 mod merge;
 mod model;

@@ -1,6 +1,6 @@
 //! Where do bytes come from?
 //!
-//! The only async room. A [`Source`] says what there is ([`Listing`]) and sends the bytes of one
+//! Async, as little else is. A [`Source`] says what there is ([`Listing`]) and sends the bytes of one
 //! [`Object`] through a bounded channel. It never looks into them: what they mean is the business of
 //! `decode`, which in turn knows nothing of files, buckets or log groups.
 //!

@@ -57,13 +57,7 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let venv = venv();
-        let python = venv.join("bin/python");
-        assert!(
-            python.exists(),
-            "moto's server is not installed in {}: run tests/run.sh, which does it, or set FLOWGATE_TEST_VENV",
-            venv.display()
-        );
+        let python = python();
         let mut child = Command::new(&python)
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/aws/serve.py"))
             .stdin(Stdio::piped())
@@ -84,6 +78,18 @@ impl Server {
         }
         Self { endpoint: format!("http://127.0.0.1:{port}"), _life: life, _child: child }
     }
+}
+
+/// The interpreter that has moto, and with it botocore.
+pub fn python() -> PathBuf {
+    let venv = venv();
+    let python = venv.join("bin/python");
+    assert!(
+        python.exists(),
+        "moto's server is not installed in {}: run tests/run.sh, which does it, or set FLOWGATE_TEST_VENV",
+        venv.display()
+    );
+    python
 }
 
 /// Where tests/run.sh puts the environment, for a plain `cargo test`, too.

@@ -1,28 +1,15 @@
-//! `flowgate inventory`: look at inventory dumps before they are used.
+//! `flowgate inventory check`: look at inventory dumps before they are used.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use super::Exit;
-use super::failure::{Failure, Problem, written};
+use super::super::Exit;
+use super::super::failure::{Failure, Problem, written};
 use crate::inventory::{
     CheckReport, Gap, GapSeverity, HistorySummary, InventoryError, LoadOptions, ObservationSummary, check,
     load,
 };
 use crate::report::{Look, Page, Span, Tone, count, number};
-
-/// Look at inventory dumps
-#[derive(Debug, clap::Args)]
-#[command(arg_required_else_help = true, disable_help_subcommand = true)]
-pub(super) struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Debug, clap::Subcommand)]
-enum Command {
-    Check(CheckArguments),
-}
 
 /// Say what inventory dumps hold, what they lack, and what that costs the analysis
 ///
@@ -33,14 +20,13 @@ Exit codes:
   0  nothing missing that most conclusions need
   1  something is: a gap of high severity
   2  usage error, or files that can't be used")]
-struct CheckArguments {
+pub(super) struct Arguments {
     /// Directories or files of AWS CLI output in JSON, or of AWS Config history and snapshots
     #[arg(value_name = "DIR", required = true)]
     paths: Vec<PathBuf>,
 }
 
 pub(super) fn execute(arguments: &Arguments, look: Look, stdout: &mut dyn Write) -> Result<Exit, Failure> {
-    let Command::Check(arguments) = &arguments.command;
     // Everything that is wrong, not only the first.
     let options = LoadOptions { skip_bad_files: true, ..LoadOptions::default() };
     let loaded = load(&arguments.paths, &options).map_err(|error| refused(&error))?;

@@ -156,7 +156,7 @@ fn headerless(c: &mut Criterion) {
     let mixed = |run: usize| {
         let lines = v2.lines().zip(v5.lines()).enumerate();
         lines.fold(String::new(), |mut out, (at, (short, long))| {
-            writeln!(out, "{}", if at / run % 2 == 0 { short } else { long }).unwrap();
+            writeln!(out, "{}", if (at / run).is_multiple_of(2) { short } else { long }).unwrap();
             out
         })
     };

@@ -52,11 +52,7 @@ pub(super) fn validate(
         inputs,
         remote: Remote {
             connect: arguments.aws.connect(environment),
-            s3: S3Options {
-                requester_pays: arguments.requester_pays,
-                path_style: arguments.path_style,
-                ..S3Options::default()
-            },
+            s3: S3Options { requester_pays: arguments.requester_pays, path_style: arguments.path_style },
             requests_per_second: arguments.max_requests_per_second,
             now: environment.now,
             max_requests: arguments.max_requests,

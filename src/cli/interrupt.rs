@@ -6,6 +6,10 @@ use super::Exit;
 use crate::pipeline::Cancel;
 
 /// Cancels at the first signal and ends the process at the second.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the user asks for the second time: nothing may hold the end up"
+)]
 pub(super) fn watch(cancel: &Cancel) {
     let cancel = cancel.clone();
     // Without it the signal ends the process as it always did: no reason not to run.

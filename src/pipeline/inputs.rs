@@ -144,7 +144,7 @@ pub(super) fn feeds(config: &AnalyzeConfig, local: Local) -> Vec<Feed> {
         })
         .collect();
     if !urls.is_empty() {
-        let (connect, options) = (config.remote.connect.clone(), config.remote.s3.clone());
+        let (connect, options) = (config.remote.connect.clone(), config.remote.s3);
         feeds.push(Feed::Remote(Arc::new(S3Source::new(urls, connect, options))));
     }
     let groups: Vec<LogGroup> = config

@@ -247,7 +247,11 @@ fn the_readme_tests_like_the_checks_do() {
     assert!(readme.lines().any(|line| line.trim_start_matches("$ ").starts_with("tests/run.sh")));
     let checks = read(".ci/run");
     assert!(checks.lines().any(|line| line == "step tests tests/run.sh"), "{checks}");
-    assert!(read("tests/run.sh").lines().any(|line| line == "exec cargo test --release --locked \"$@\""));
+    assert!(
+        read("tests/run.sh")
+            .lines()
+            .any(|line| line == "exec cargo test --release --locked --all-features \"$@\"")
+    );
     #[cfg(unix)]
     for script in ["tests/run.sh", ".ci/run"] {
         use std::os::unix::fs::PermissionsExt;

@@ -9,4 +9,5 @@ source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 source tests/aws/setup.sh
 
 # Release only, like everything else here: one build of the dependencies serves tests, benches and the program.
-exec cargo test --release --locked "$@"
+# All features: aws-sdk-ec2 takes minutes to build, once, and what needs it is tested, too.
+exec cargo test --release --locked --all-features "$@"

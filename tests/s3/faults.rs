@@ -338,7 +338,8 @@ fn replaced_between_list_and_read_is_read_as_it_is_now() {
 
 #[test]
 fn replaced_while_it_is_read_is_told() {
-    for faults in [vec![], vec![Fault::NoTag], vec![Fault::IgnoreRange]] {
+    let ignorant = vec![Fault::IgnoreMatch, Fault::IgnoreRange];
+    for faults in [vec![], vec![Fault::NoTag], vec![Fault::IgnoreRange], vec![Fault::IgnoreMatch], ignorant] {
         let store = store();
         let key = "in/10 of 1500000.log.gz";
         let (spoil, for_script) = (store.clone(), faults.clone());

@@ -277,8 +277,15 @@ fn selection(rng: &mut Rng) -> Selection {
     let some = |rng: &mut Rng, all: &[&str]| -> Vec<String> {
         (0..rng.index(3)).map(|_| all[rng.index(all.len())].to_owned()).collect()
     };
-    let from = (rng.index(3) > 0).then(|| start + rng.range(-3, 800) * 900);
-    let to = (rng.index(3) > 0).then(|| from.unwrap_or(start) + rng.range(0, 400) * 900 * rng.range(1, 12));
+    // About the same midnights as the files: what is padded is there to be missed.
+    let near = |rng: &mut Rng| {
+        let day = rng.range(0, 4) + rng.range(0, 70) * i64::from(rng.index(4) == 0);
+        start + day * 86_400 + rng.range(-48, 40) * 300 + rng.range(0, 1)
+    };
+    let (mut from, mut to) = ((rng.index(3) > 0).then(|| near(rng)), (rng.index(3) > 0).then(|| near(rng)));
+    if from > to && to.is_some() && rng.index(10) > 0 {
+        std::mem::swap(&mut from, &mut to);
+    }
     Selection {
         from,
         to,

@@ -10,6 +10,8 @@
 
 #[path = "s3/bucket.rs"]
 mod bucket;
+#[path = "s3/columns.rs"]
+mod columns;
 #[path = "s3/end_to_end.rs"]
 mod end_to_end;
 #[path = "s3/fault.rs"]

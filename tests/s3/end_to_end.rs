@@ -10,6 +10,7 @@ use flowgate::source::S3Url;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::columns;
 use crate::fault::Fault;
 use crate::proxy::Proxy;
 use crate::read::connect;
@@ -38,13 +39,17 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// The first so many files of the sample, in a bucket and in a directory.
+/// The first so many files of the sample, every second as Parquet, in a bucket and in a directory.
 fn world(count: usize) -> (Store, TempDir) {
     let (store, directory) = (Store::paged(4), tempfile::tempdir().unwrap());
     let sums = [Sum::Crc64, Sum::Crc32, Sum::Crc32c, Sum::Sha256];
     for (n, path) in files(&sample().join("AWSLogs")).into_iter().take(count).enumerate() {
-        let key = path.strip_prefix(sample()).unwrap().to_str().unwrap().replace('\\', "/");
-        let bytes = fs::read(&path).unwrap();
+        let mut key = path.strip_prefix(sample()).unwrap().to_str().unwrap().replace('\\', "/");
+        let mut bytes = fs::read(&path).unwrap();
+        if n % 2 == 1 {
+            key = key.replace(".log.gz", ".log.parquet");
+            bytes = columns::of_text(&bytes);
+        }
         let copy = directory.path().join(&key);
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
         fs::write(copy, &bytes).unwrap();
@@ -118,6 +123,10 @@ fn a_bucket_says_what_a_directory_says() {
         same(&there, &here, &format!("{more:?}"));
     }
     assert!(proxy.requests().iter().all(|request| request.is_signed));
+    // Of Parquet only what is needed is asked for, of this version.
+    for request in proxy.requests().iter().filter(|request| request.key.ends_with(".parquet")) {
+        assert!(request.range.is_some() && request.if_match.is_some(), "{request:?}");
+    }
 }
 
 #[test]
@@ -126,6 +135,7 @@ fn one_object_that_may_not_be_read_makes_the_run_incomplete() {
     let keys = store.keys("logs");
     let server = Server::start(store, None);
     let denied = keys[3].clone();
+    assert!(denied.ends_with(".parquet"));
     let proxy = Proxy::start(server.address, move |request| {
         if request.key == denied {
             vec![Fault::refuse(403, "AccessDenied", "Access Denied")]

@@ -1,8 +1,11 @@
 //! Many keys, and keys of any characters.
 
+use std::time::Duration;
+
 use flowgate::source::Selection;
 
-use crate::proxy::Proxy;
+use crate::fault::Fault;
+use crate::proxy::{Proxy, Request};
 use crate::read::{list, read_all, source};
 use crate::server::{Server, Store};
 
@@ -25,6 +28,23 @@ fn more_than_two_pages_of_keys() {
     // `list` and `walk` find the same.
     let listing = list(&source(&proxy.url(), &["s3://logs/in/"]), &Selection::default());
     assert_eq!(listing.objects.iter().map(|object| object.name.clone()).collect::<Vec<_>>(), outcome.order);
+}
+
+#[test]
+fn reading_begins_while_listing_goes_on() {
+    let store = Store::paged(5);
+    for n in 0..50 {
+        store.put("logs", &format!("{n:02}.log"), "x");
+    }
+    let server = Server::start(store, None);
+    let proxy = Proxy::start(server.address, |request| {
+        if request.is_list() { vec![Fault::Wait(Duration::from_millis(20))] } else { Vec::new() }
+    });
+    assert_eq!(read_all(source(&proxy.url(), &["s3://logs"]), &Selection::default()).names().len(), 50);
+    let requests = proxy.requests();
+    let last_list = requests.iter().rposition(Request::is_list).unwrap();
+    let read = requests[..last_list].iter().filter(|request| !request.is_list()).count();
+    assert!(read >= 30, "{read} objects were asked for before the last page");
 }
 
 #[test]

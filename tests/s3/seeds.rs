@@ -87,7 +87,9 @@ pub fn script(seed: u64, recoverable: bool) -> impl FnMut(&Request) -> Vec<Fault
         let spoilt = !recoverable && of.index(4) == 0;
         if spoilt {
             let fault = lasting(&mut of, request.is_list());
-            let harmless = request.is_list() && matches!(fault, Fault::Corrupt(_) | Fault::Append(_));
+            // Nor is there a checksum of a range.
+            let unchecked = request.is_list() || request.range.is_some();
+            let harmless = unchecked && matches!(fault, Fault::Corrupt(_) | Fault::Append(_));
             return if harmless { Vec::new() } else { vec![fault] };
         }
         if request.attempt >= failures {

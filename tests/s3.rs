@@ -18,6 +18,9 @@ mod end_to_end;
 mod fault;
 #[path = "s3/faults.rs"]
 mod faults;
+#[cfg(unix)]
+#[path = "s3/interrupt.rs"]
+mod interrupt;
 #[path = "s3/layouts.rs"]
 mod layouts;
 #[path = "s3/paging.rs"]

@@ -90,7 +90,8 @@ impl Feeder<'_> {
             room: Arc::new(Semaphore::new(kib(self.limits.bytes).clamp(1, u32::MAX as usize))),
             local: Arc::new(Semaphore::new(self.limits.local.max(1))),
             budget: self.limits.bytes.max(2 * LEAST_BYTES),
-            sieve: Sieve::new(&everything),
+            // Each source sees to its own.
+            sieve: (feeds.len() > 1).then(|| Sieve::new(&everything)),
             streams: HashMap::new(),
             fed: Fed::default(),
             bytes: Some(0),
@@ -138,7 +139,7 @@ struct Line<'a> {
     local: Arc<Semaphore>,
     budget: u64,
     /// Finds what several sources hold.
-    sieve: Sieve<'a>,
+    sieve: Option<Sieve<'a>>,
     streams: HashMap<String, u16>,
     fed: Fed,
     bytes: Option<u64>,
@@ -147,7 +148,11 @@ struct Line<'a> {
 impl Line<'_> {
     /// Sends an object on its way. False if nobody waits for it.
     async fn add(&mut self, source: &Arc<dyn Source>, object: Object, local: bool) -> bool {
-        let Some(object) = self.sieve.offer(object) else { return true };
+        let object = match &mut self.sieve {
+            Some(sieve) => sieve.offer(object),
+            None => Some(object),
+        };
+        let Some(object) = object else { return true };
         self.fed.objects += 1;
         self.bytes = self.bytes.zip(object.size).map(|(sum, size)| sum + size);
         self.progress.event(&Event::Listed { objects: self.fed.objects, bytes: self.bytes });
@@ -191,7 +196,7 @@ impl Line<'_> {
     }
 
     fn finish(self, listings: Vec<Listing>) -> Fed {
-        let mut all = self.sieve.finish("");
+        let mut all = self.sieve.map(|sieve| sieve.finish("")).unwrap_or_default();
         // Whether anything was found is what each source said.
         all.errors.clear();
         for listing in listings {

@@ -166,7 +166,10 @@ fn note_range(outcome: &Mutex<Outcome>, out_of_range: u64) {
     guard.tally.records -= out_of_range;
 }
 
+#[derive(Default)]
 struct Done {
+    /// Nobody stopped it.
+    to_the_end: bool,
     tally: Tally,
     bytes: u64,
     problems: Vec<ObjectProblem>,
@@ -177,7 +180,7 @@ fn note(outcome: &Mutex<Outcome>, done: Done) {
     let mut guard = outcome.lock().unwrap_or_else(PoisonError::into_inner);
     // Counted here and taken out again by `note_range`, which knows only the sum.
     guard.tally.merge(&done.tally);
-    guard.objects += 1;
+    guard.objects += u64::from(done.to_the_end);
     guard.bytes += done.bytes;
     guard.problems.extend(done.problems);
     for (origin, format, lines) in done.formats {
@@ -219,12 +222,7 @@ fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Re
     }
     if shared.cancel.is_cancelled() {
         fetch.abort();
-        return Ok(Done {
-            tally: Tally::default(),
-            bytes: read.load(Ordering::Relaxed),
-            problems: Vec::new(),
-            formats: Vec::new(),
-        });
+        return Ok(Done { bytes: read.load(Ordering::Relaxed), ..Done::default() });
     }
     match shared.runtime.block_on(fetch) {
         Ok(Ok(_)) => {
@@ -240,7 +238,7 @@ fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Re
     }
     let bytes = read.load(Ordering::Relaxed);
     shared.progress.event(&Event::Read { bytes: bytes - told, records: 0 });
-    Ok(Done { tally, bytes, problems, formats })
+    Ok(Done { to_the_end: true, tally, bytes, problems, formats })
 }
 
 fn source_code(error: &SourceError) -> &'static str {

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
+use std::hash::BuildHasher;
 
 use super::name::LOOKED_FOR;
 use super::{Object, Pruned, Selection, SourceError, key};
@@ -119,7 +120,8 @@ pub(crate) struct Sieve<'a> {
     last: String,
     taken: u64,
     /// By what is the same in every copy of a delivered object: the name of the first.
-    copies: HashMap<Box<str>, Box<str>>,
+    /// Only its hash, because a bucket may hold millions.
+    copies: HashMap<u64, Box<str>>,
     skipped: BTreeSet<Skipped>,
     more_skipped: u64,
     pruned: Pruned,
@@ -158,12 +160,14 @@ impl<'a> Sieve<'a> {
             return None;
         }
         if let Some(identity) = key::identity(&object.name) {
-            if let Some(first) = self.copies.get(identity) {
+            let hash = foldhash::quality::FixedState::default().hash_one(identity);
+            if let Some(first) = self.copies.get(&hash).filter(|first| key::identity(first) == Some(identity))
+            {
                 let reason = SkipReason::SameObject { first: first.to_string() };
                 self.skipped.insert(Skipped { name: object.name, reason });
                 return None;
             }
-            self.copies.insert(identity.into(), object.name.as_str().into());
+            self.copies.insert(hash, object.name.as_str().into());
         }
         self.taken += 1;
         self.last.clone_from(&object.name);

@@ -1,5 +1,6 @@
 //! The whole program over a bucket: what it writes is what it writes about the same files in a directory.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -12,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::columns;
 use crate::fault::Fault;
-use crate::proxy::Proxy;
+use crate::proxy::{Proxy, Request};
 use crate::read::connect;
 use crate::rng::Rng;
 use crate::seeds::script;
@@ -123,6 +124,14 @@ fn a_bucket_says_what_a_directory_says() {
         same(&there, &here, &format!("{more:?}"));
     }
     assert!(proxy.requests().iter().all(|request| request.is_signed));
+    // What a policy must allow is what was done.
+    let action = |request: &Request| match request.method.as_str() {
+        "GET" if request.is_list() => "s3:ListBucket",
+        "GET" => "s3:GetObject",
+        other => panic!("{other}: {request:?}"),
+    };
+    let done: BTreeSet<&str> = proxy.requests().iter().map(action).collect();
+    assert_eq!(done, flowgate::source::s3::ACTIONS.iter().copied().collect());
     // Of Parquet only what is needed is asked for, of this version.
     for request in proxy.requests().iter().filter(|request| request.key.ends_with(".parquet")) {
         assert!(request.range.is_some() && request.if_match.is_some(), "{request:?}");

@@ -191,13 +191,15 @@ fn memory() {
             );
             store.put("logs", &format!("{folder}/{file}"), body);
         }
+        let keys = store.keys("logs");
         let server = server::Server::start(store, None);
+        let plain = (0..3).map(|_| download(&server.url(), &keys)).min().unwrap();
         let runs: Vec<(Duration, u64)> =
             (0..3).map(|_| analyze("s3://logs/", None, Some(&server.url()))).collect();
         let peak = runs.iter().map(|(_, peak)| *peak).min().unwrap();
         let time = runs.iter().map(|(time, _)| *time).min().unwrap();
         println!(
-            "{objects:>6} objects, {:>6.1} MB: peak {:>6.1} MB, {time:.2?}",
+            "{objects:>6} objects, {:>6.1} MB: peak {:>6.1} MB, {time:.2?}; downloaded plainly {plain:.2?}",
             bytes as f64 / 1e6,
             peak as f64 / 1e3
         );

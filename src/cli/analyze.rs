@@ -42,7 +42,8 @@ pub(super) struct Arguments {
     /// Directory or file of inventory dumps; may be repeated
     #[arg(long = "inventory", value_name = "DIR", help_heading = "Input")]
     pub inventories: Vec<PathBuf>,
-    /// Format of logs without a header line, as in the flow log's definition [default: AWS's default]
+    /// Format of logs without a header line, as in the flow log's definition [default: those of the inventory's
+    /// flow logs, else formats in wide use]
     #[arg(long, value_name = "FORMAT", help_heading = "Input")]
     pub log_format: Option<String>,
     /// Largest object after decompression; a larger one is not read
@@ -59,7 +60,7 @@ pub(super) struct Arguments {
     /// Only objects of this account; may be repeated
     #[arg(long = "account", value_name = "ID", value_delimiter = ',', help_heading = "Selection")]
     pub accounts: Vec<String>,
-    /// Only objects of this region; may be repeated
+    /// Only objects of this region, and log groups in it; may be repeated
     #[arg(long = "region", value_name = "REGION", value_delimiter = ',', help_heading = "Selection")]
     pub regions: Vec<String>,
     /// Only objects of this flow log; may be repeated

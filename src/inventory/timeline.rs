@@ -8,7 +8,7 @@ use super::{FlowLog, History, Inventory, NetworkInterface, State, Track};
 ///
 /// Dated snapshots come first, in order; undated files are an observation "now" and come last. A fact seen in two
 /// neighbouring observations held in between. A fact seen in only one of them changed at an unknown time between them.
-/// A resource that AWS Config recorded changed when its items say ([`Anchor`]).
+/// A resource that AWS Config recorded changed when its items say (`Anchor`).
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Timeline {
     observations: Vec<Inventory>,

@@ -107,7 +107,7 @@ pub struct OddCell {
     pub removed_by: Option<i64>,
     /// AWS Config did not record the removal itself, for some of these connections.
     pub removed_vaguely: bool,
-    /// Numbers of rules that had permitted some of them, at most [`FORMER`].
+    /// Numbers of rules that had permitted some of them, at most `FORMER`.
     pub former: BTreeSet<u32>,
 }
 

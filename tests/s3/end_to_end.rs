@@ -139,6 +139,18 @@ fn a_bucket_says_what_a_directory_says() {
 }
 
 #[test]
+fn endpoints_of_the_environment_are_used_and_need_no_host_for_each_bucket() {
+    let (store, directory) = world(2);
+    let server = Server::start(store, None);
+    let here = run(&format!("{}/", directory.path().to_str().unwrap()), "", &[], &[]).0;
+    for name in ["AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"] {
+        let url = server.url().replace("127.0.0.1", "localhost");
+        let (there, _out) = run("s3://logs/", "", &[(name, &url)], &["--no-sign-request"]);
+        assert_eq!(there.status.code(), here.status.code(), "{name}: {}", said(&there));
+    }
+}
+
+#[test]
 fn one_object_that_may_not_be_read_makes_the_run_incomplete() {
     let (store, _directory) = world(8);
     let keys = store.keys("logs");

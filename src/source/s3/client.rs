@@ -9,6 +9,7 @@ use aws_sdk_s3::config::{Builder, Region, StalledStreamProtectionConfig};
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::{ChecksumMode, RequestPayer};
+use aws_types::service_config::ServiceConfigKey;
 
 use super::S3Options;
 use super::whole::Whole;
@@ -42,9 +43,11 @@ pub(super) struct Page<'a> {
 
 impl Requests {
     pub async fn new(options: &S3Options, connect: &Connect) -> Result<Self, SourceError> {
+        let config = connect.load().await?;
+        let path_style = options.path_style || has_own_endpoint(&config);
         Ok(Self {
-            config: connect.load().await?,
-            options: *options,
+            config,
+            options: S3Options { path_style, ..*options },
             backoff: connect.backoff,
             watch: connect.watch(),
             clients: Mutex::default(),
@@ -170,6 +173,14 @@ impl Requests {
         });
         client.clone()
     }
+}
+
+/// Whether the user named an endpoint, by whatever way: not every one has a host for each bucket (botocore takes the
+/// path there, too).
+fn has_own_endpoint(config: &SdkConfig) -> bool {
+    let key = ServiceConfigKey::builder().service_id("S3").env("AWS_ENDPOINT_URL").profile("endpoint_url");
+    let of_service = || config.service_config()?.load_config(key.build().ok()?);
+    config.endpoint_url().is_some() || of_service().is_some()
 }
 
 /// Only whole assignments happen under these locks, so that a poisoned one is as good as new.

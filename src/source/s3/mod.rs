@@ -42,7 +42,7 @@ pub const MAX_REQUESTS: usize = 32;
 pub struct S3Options {
     /// Whoever reads pays for the transfer (requester pays buckets).
     pub requester_pays: bool,
-    /// Name the bucket in the path, not in the host. Always so where the endpoint has no name.
+    /// Name the bucket in the path, not in the host. Always so at an endpoint that the user named, as in the AWS CLI.
     pub path_style: bool,
 }
 
@@ -62,8 +62,6 @@ impl S3Source {
         let mut urls: Vec<S3Url> = urls.into_iter().collect();
         urls.sort();
         urls.dedup();
-        let unnamed = connect.endpoint_url.as_deref().is_some_and(has_no_name);
-        let options = S3Options { path_style: options.path_style || unnamed, ..options };
         Self { urls, connect, options, requests: OnceCell::new() }
     }
 
@@ -140,15 +138,4 @@ impl S3Source {
         let requests = self.requests().await?;
         Ok(Get { requests, bucket, key, object, stall: self.stall() })
     }
-}
-
-/// True for endpoints of an address, or of this machine: a bucket can't be put before it.
-fn has_no_name(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let host = rest.split(['/', '?']).next().unwrap_or(rest);
-    let host = match host.strip_prefix('[') {
-        Some(v6) => v6.split(']').next().unwrap_or(v6),
-        None => host.split(':').next().unwrap_or(host),
-    };
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok()
 }

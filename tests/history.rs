@@ -118,16 +118,19 @@ fn a_rule_removed_at_a_known_time_explains_what_began_before() {
             // After that it is news.
             connection(removed + 61, 1, 40_003, 22, true),
             connection(removed + 2 * HOUR, 1, 40_004, 22, true),
+            // No handshake in a log that would show it: opened before, idle since, and still tracked.
+            connection(removed + 2 * HOUR, 1, 40_005, 22, false),
         ],
     );
     assert_eq!(verdict(&conclusions, "permitted", ""), 3);
     assert_eq!(verdict(&conclusions, "escaped", "rule-removed-new"), 2);
+    assert_eq!(verdict(&conclusions, "escaped", "rule-removed-tracked"), 1);
     let [finding] = found(&conclusions, "unexpected-accept")[..] else {
         panic!("{:?}", conclusions.findings)
     };
     assert_eq!(finding.cause, "rule-removed-new");
     assert_eq!(finding.evidence["rule_removed_at"], json!(instant(removed)));
-    assert_eq!(finding.evidence["rule_gone_by"], json!(removed));
+    assert_eq!(finding.evidence["rule_gone_by"], json!(instant(removed)));
     let rules = finding.evidence["removed_rules"].as_array().unwrap();
     assert_eq!(rules.len(), 1);
     assert!(finding.title.contains(rules[0].as_str().unwrap()), "{}", finding.title);

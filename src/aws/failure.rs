@@ -2,11 +2,17 @@
 
 use std::error::Error;
 use std::fmt;
+use std::time::Duration;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+use super::Backoff;
+
+/// Attempts to reach an endpoint: a wrong one stays wrong, and whoever mistyped it waits.
+const UNREACHABLE: u32 = 5;
 
 /// What can be done about a [`Failure`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,6 +21,8 @@ pub enum FailureKind {
     Throttled,
     /// The connection or the service broke: try again.
     Transient,
+    /// There is no way to the endpoint: try again, but not for long.
+    Unreachable,
     /// There are no credentials, or they have expired.
     Credentials,
     /// A permission is missing.
@@ -107,7 +115,10 @@ impl Failure {
         let code = meta.and_then(|m| m.code()).map(str::to_owned);
         let said = meta.and_then(|m| m.message()).map(str::to_owned);
         let kind = kind_of(error, code.as_deref(), status, region.as_deref());
+        let refused = error.as_service_error().is_some() && code.is_none();
         let message = said.unwrap_or_else(|| match kind {
+            // The status says more than the SDK does.
+            _ if refused => String::new(),
             // Too deep a chain to be read; its end says it.
             FailureKind::Credentials => format!("no AWS credentials: {}", innermost(error)),
             _ => chain(error),
@@ -131,7 +142,15 @@ impl Failure {
     /// Whether the same request may succeed later.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind, FailureKind::Throttled | FailureKind::Transient)
+        matches!(self.kind, FailureKind::Throttled | FailureKind::Transient | FailureKind::Unreachable)
+    }
+
+    /// How long to wait after so many failed attempts, or `None` if no other should be made. `who` as in
+    /// [`Backoff::after`].
+    #[must_use]
+    pub fn wait(&self, backoff: &Backoff, failed: u32, who: &str) -> Option<Duration> {
+        let hopeless = self.kind == FailureKind::Unreachable && failed >= UNREACHABLE;
+        backoff.after(failed, who).filter(|_| self.is_transient() && !hopeless)
     }
 
     /// Whether the answer speaks of a KMS key.
@@ -199,6 +218,8 @@ where
         Some(_) => FailureKind::Other,
         None => match error {
             SdkError::TimeoutError(_) => FailureKind::Transient,
+            // So hyper says that there was no connection at all: refused, no such name, no TLS.
+            SdkError::DispatchFailure(_) if chain(error).contains("(Connect)") => FailureKind::Unreachable,
             SdkError::DispatchFailure(failure) if !failure.is_user() => FailureKind::Transient,
             SdkError::ResponseError(_) => FailureKind::Transient,
             _ => FailureKind::Other,

@@ -177,6 +177,10 @@ impl Run<'_> {
     ) -> Result<Exit, Failure> {
         let config = config::validate(arguments, self.registry, self.environment)?;
         let stdin = stdin.filter(|_| arguments.inputs.iter().any(|input| input.as_os_str() == STDIN));
+        // What an earlier run wrote must not be taken for this one's, however it ends.
+        for file in arguments.out.iter().flat_map(|dir| FILES.map(|name| dir.join(name))) {
+            _ = std::fs::remove_file(file);
+        }
         if self.environment.owns_process {
             interrupt::watch(&config.cancel);
         }

@@ -27,6 +27,11 @@ pub(super) fn validate(
     if arguments.threads == Some(0) {
         check.add(Problem::new("--threads 0: nothing would run").help("leave it out to use all processors"));
     }
+    if let Some(threads) = arguments.threads.filter(|threads| *threads > 1024) {
+        check.add(
+            Problem::new(format!("--threads {threads}: too many")).help("leave it out to use all processors"),
+        );
+    }
     let max_object_bytes = check.size("--max-object-bytes", &arguments.max_object_bytes);
     let max_inflight_bytes = check.size("--max-inflight-bytes", &arguments.max_inflight_bytes);
     if arguments.max_requests == 0 {
@@ -93,7 +98,11 @@ impl Check {
             let text = input.to_string_lossy();
             match Input::parse(input.as_os_str()) {
                 Ok(Input::Local(path)) if path.as_os_str() != STDIN => {
-                    if !text.contains(['*', '?', '[', '{']) && !path.exists() {
+                    let lower = text.to_ascii_lowercase();
+                    if ["s3:", "logs:", "cloudwatch:"].iter().any(|scheme| lower.starts_with(scheme)) && !path.exists() {
+                        let help = "write it like s3://bucket/AWSLogs/ or cloudwatch:/vpc/flow-logs";
+                        self.add(Problem::new(format!("{text}: no such file, and not a place in AWS")).help(help));
+                    } else if !text.contains(['*', '?', '[', '{']) && !path.exists() {
                         self.missing("", &path);
                     }
                     parsed.push(Input::Local(path));

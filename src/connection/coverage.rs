@@ -26,6 +26,8 @@ pub struct Coverage {
     pub buckets: BTreeSet<u32>,
     /// 10-minute buckets with a SKIPDATA row.
     pub skipped: BTreeSet<u32>,
+    /// The intervals of SKIPDATA rows: one that is delivered twice counts once.
+    pub(super) skips: BTreeSet<(u32, u32)>,
 }
 
 impl Coverage {
@@ -40,7 +42,8 @@ impl Coverage {
         }
         self.records += other.records;
         self.nodata += other.nodata;
-        self.skipdata += other.skipdata;
+        self.skips.extend(&other.skips);
+        self.skipdata = self.skips.len() as u64;
         self.accepts += other.accepts;
         self.rejects += other.rejects;
         self.buckets.extend(&other.buckets);

@@ -329,7 +329,8 @@ impl<'a> Ingest<'a> {
             coverage.buckets.insert(start / COVERAGE_BUCKET);
             match row.status {
                 CaptureStatus::SkipData => {
-                    coverage.skipdata += 1;
+                    coverage.skips.insert((start, end));
+                    coverage.skipdata = coverage.skips.len() as u64;
                     coverage.skipped.extend(start / COVERAGE_BUCKET..=end / COVERAGE_BUCKET);
                 }
                 CaptureStatus::NoData | CaptureStatus::Ok => coverage.nodata += 1,

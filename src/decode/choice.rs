@@ -268,7 +268,7 @@ impl Choice {
             }
             _ if group.is_empty() => {
                 let counts: Vec<String> = counts.iter().map(ToString::to_string).collect();
-                format!("{found} fields, but the formats that were given have {}", counts.join(", "))
+                format!("{found} fields, but the formats looked for have {}", counts.join(", "))
             }
             _ => match self.candidates.as_slice() {
                 [only] => format!("not in the format of {}", only.origin),

@@ -213,7 +213,7 @@ fn describe(
             row.id
         ));
     if let Some(removed_by) = sum.removed_by {
-        builder = builder.evidence("rule_gone_by", removed_by);
+        builder = builder.evidence("rule_gone_by", rule_class::instant(removed_by));
     }
     if let Some(at) = removed_at {
         builder = builder.evidence("rule_removed_at", at).evidence("removed_rules", former);

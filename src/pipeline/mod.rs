@@ -148,6 +148,26 @@ pub enum AnalyzeError {
         /// What the source said, one per line.
         reasons: String,
     },
+    /// No object could be fetched.
+    #[error("none of the {objects} objects could be read\n{reasons}")]
+    NothingRead {
+        /// Objects found.
+        objects: u64,
+        /// Why, one per line, each with its next step.
+        reasons: String,
+    },
+    /// The objects hold nothing at all.
+    #[error("nothing to analyse: the {objects} objects that were read hold no line and no event")]
+    NothingThere {
+        /// Objects read.
+        objects: u64,
+    },
+    /// No record is of the selection.
+    #[error("nothing to analyse: none of the {records} records that were read is of the selection")]
+    NothingSelected {
+        /// Records read.
+        records: u64,
+    },
     /// Objects were read, but no line of them could be used.
     #[error("none of the {objects} objects holds flow log records that can be analysed\n{reasons}")]
     NothingUsable {
@@ -187,7 +207,11 @@ impl AnalyzeError {
             Self::LogFormat(_) | Self::UnknownDetector { .. } | Self::Inventory(_) => {
                 ErrorKind::Configuration
             }
-            Self::NothingFound { .. } | Self::NothingUsable { .. } => ErrorKind::Failed,
+            Self::NothingFound { .. }
+            | Self::NothingRead { .. }
+            | Self::NothingThere { .. }
+            | Self::NothingSelected { .. }
+            | Self::NothingUsable { .. } => ErrorKind::Failed,
             Self::Interrupted { .. } => ErrorKind::Interrupted,
             Self::Connections { .. } | Self::Internal(_) => ErrorKind::Failed,
         }
@@ -210,7 +234,12 @@ impl AnalyzeError {
                 Some("`flowgate inventory check DIR` shows what each file holds".to_owned())
             }
             // Each reason ends with its own next step.
-            Self::NothingFound { .. } => None,
+            Self::NothingFound { .. } | Self::NothingRead { .. } => None,
+            Self::NothingThere { .. } => Some(
+                "ask for another time with --from and --to; of a log group the last 24 hours are read by default"
+                    .to_owned(),
+            ),
+            Self::NothingSelected { .. } => Some("widen --from, --to or --interface".to_owned()),
             Self::NothingUsable { .. } => Some(
                 "flowgate needs VPC flow logs with at least the fields of the default format; \
                  header-less logs in another order need --log-format"

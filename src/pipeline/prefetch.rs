@@ -78,6 +78,8 @@ pub(super) struct Feeder<'a> {
 
 impl Feeder<'_> {
     pub async fn run(self, feeds: Vec<Feed>) -> Fed {
+        // Room for the smallest object twice, however little was allowed.
+        let budget = self.limits.bytes.max(2 * LEAST_BYTES);
         let kib = |bytes: u64| usize::try_from(bytes.div_ceil(1024)).unwrap_or(usize::MAX);
         let everything = Selection::default();
         let mut line = Line {
@@ -87,9 +89,9 @@ impl Feeder<'_> {
             progress: self.progress,
             cancel: self.cancel,
             requests: Arc::new(Semaphore::new(self.limits.requests.clamp(1, Semaphore::MAX_PERMITS))),
-            room: Arc::new(Semaphore::new(kib(self.limits.bytes).clamp(1, u32::MAX as usize))),
+            room: Arc::new(Semaphore::new(kib(budget).min(u32::MAX as usize))),
             local: Arc::new(Semaphore::new(self.limits.local.max(1))),
-            budget: self.limits.bytes.max(2 * LEAST_BYTES),
+            budget,
             // Each source sees to its own.
             sieve: (feeds.len() > 1).then(|| Sieve::new(&everything)),
             streams: HashMap::new(),
@@ -185,13 +187,17 @@ impl Line<'_> {
 
     /// A number for the flow log that delivered the object: 0 if unknown, or if there are too many.
     fn stream(&mut self, object: &Object) -> u16 {
-        let Some(id) = object.key.as_ref().and_then(|key| key.flow_log.as_ref()) else { return 0 };
+        // The streams of a log group are told apart by interface; two groups may hold the same traffic.
+        let group = object.name.starts_with("cloudwatch:").then(|| object.name.rsplit_once('/')).flatten();
+        let id =
+            object.key.as_ref().and_then(|key| key.flow_log.as_deref()).or(group.map(|(group, _)| group));
+        let Some(id) = id else { return 0 };
         if let Some(number) = self.streams.get(id) {
             return *number;
         }
         let Ok(number) = u16::try_from(self.fed.streams.len() + 1) else { return 0 };
-        self.fed.streams.push(id.clone());
-        self.streams.insert(id.clone(), number);
+        self.fed.streams.push(id.to_owned());
+        self.streams.insert(id.to_owned(), number);
         number
     }
 

@@ -1,6 +1,6 @@
 //! Objects become packed records: decompress, decode, pack; one object per worker at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -16,6 +16,9 @@ use crate::connection::{Collected, Ingest, Interner, Share, Wanted, collect};
 use crate::decode::{DecodeError, FormatOrigin, SchemaProblem};
 use crate::flow::{FlowBatch, Tally};
 use crate::source::{Listing, SourceError};
+
+/// Reasons shown when nothing could be read: they tend to be the same.
+const SHOWN: usize = 3;
 
 /// Everything reading needs.
 pub(super) struct Reading<'a> {
@@ -34,6 +37,8 @@ pub(super) struct ObjectProblem {
     /// What happened and what to do.
     pub message: String,
     pub object: String,
+    /// It could not be fetched, whole or at all.
+    pub is_fetch: bool,
 }
 
 /// What reading came to, beside the records.
@@ -128,18 +133,48 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
         return Err(AnalyzeError::NothingFound { reasons });
     }
     outcome.problems.sort();
-    if outcome.tally.records + outcome.tally.nodata + outcome.tally.skipdata + outcome.tally.out_of_range == 0
-    {
-        let reasons: Vec<String> = outcome
-            .problems
-            .iter()
-            .take(10)
-            .map(|p| format!("{}: {}", p.object, p.message))
-            .chain(outcome.tally.examples.iter().map(|e| format!("{}:{}: {}", e.object, e.line, e.reason)))
-            .collect();
-        return Err(AnalyzeError::NothingUsable { objects: outcome.objects, reasons: reasons.join("\n") });
+    match nothing(&outcome) {
+        Some(error) => Err(error),
+        None => Ok(Records {
+            collected: collect(interner, shares),
+            outcome,
+            listing: fed.listing,
+            streams: fed.streams,
+        }),
     }
-    Ok(Records { collected: collect(interner, shares), outcome, listing: fed.listing, streams: fed.streams })
+}
+
+/// Why there is nothing to conclude from, if there is not.
+fn nothing(outcome: &Outcome) -> Option<AnalyzeError> {
+    let Outcome { tally, objects, problems, .. } = outcome;
+    if tally.records + tally.nodata + tally.skipdata > 0 {
+        return None;
+    }
+    if tally.out_of_range > 0 {
+        return Some(AnalyzeError::NothingSelected { records: tally.out_of_range });
+    }
+    if tally.lines == 0 && problems.is_empty() {
+        return Some(AnalyzeError::NothingThere { objects: *objects });
+    }
+    let unread: BTreeSet<&str> = problems.iter().filter(|p| p.is_fetch).map(|p| p.object.as_str()).collect();
+    if unread.len() as u64 == *objects {
+        let mut reasons: Vec<&str> =
+            problems.iter().filter(|p| p.is_fetch).map(|p| p.message.as_str()).collect();
+        let more = reasons.len().saturating_sub(SHOWN);
+        reasons.truncate(SHOWN);
+        let mut reasons = reasons.join("\n");
+        if more > 0 {
+            reasons.push_str(&format!("\nand {more} more"));
+        }
+        return Some(AnalyzeError::NothingRead { objects: *objects, reasons });
+    }
+    let reasons: Vec<String> = problems
+        .iter()
+        .take(10)
+        .map(|p| format!("{}: {}", p.object, p.message))
+        .chain(tally.examples.iter().map(|e| format!("{}:{}: {}", e.object, e.line, e.reason)))
+        .collect();
+    Some(AnalyzeError::NothingUsable { objects: *objects, reasons: reasons.join("\n") })
 }
 
 /// One worker: takes objects in their order until there are no more.
@@ -193,8 +228,8 @@ fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Re
     let Ready { object, stream, body, options, fetch, .. } = ready;
     let read = AtomicU64::new(0);
     let mut problems = Vec::new();
-    let mut problem = |code: &'static str, message: String| {
-        problems.push(ObjectProblem { code, message, object: object.name.clone() });
+    let mut problem = |code: &'static str, message: String, is_fetch: bool| {
+        problems.push(ObjectProblem { code, message, object: object.name.clone(), is_fetch });
     };
     let mut told = 0;
     let mut sink = |batch: FlowBatch| -> Result<(), DecodeError> {
@@ -210,15 +245,15 @@ fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Re
     if let Err(error) = outcome {
         match error {
             DecodeError::Arrow(error) => return Err(format!("{}: {error}", object.name)),
-            DecodeError::TooLarge { .. } => problem("object-too-large", error.to_string()),
-            DecodeError::Truncated { .. } => problem("truncated-object", error.to_string()),
+            DecodeError::TooLarge { .. } => problem("object-too-large", error.to_string(), false),
+            DecodeError::Truncated { .. } => problem("truncated-object", error.to_string(), false),
             // Nothing came any more; the fetch says why.
             DecodeError::RangeMissing { .. } => missing = Some(error.to_string()),
-            other => problem("unreadable-object", other.to_string()),
+            other => problem("unreadable-object", other.to_string(), false),
         }
     }
     if let Some(schema) = schema {
-        problem(schema_code(&schema), schema.to_string());
+        problem(schema_code(&schema), schema.to_string(), false);
     }
     if shared.cancel.is_cancelled() {
         fetch.abort();
@@ -226,11 +261,17 @@ fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Re
     }
     match shared.runtime.block_on(fetch) {
         Ok(Ok(_)) => {
+            let compressed = [".gz", ".zst"].iter().any(|ending| object.name.ends_with(ending));
+            if compressed && read.load(Ordering::Relaxed) == 0 {
+                let text =
+                    "holds no bytes, not even those of an empty compressed file; deliver or copy it anew";
+                problem("truncated-object", text.to_owned(), false);
+            }
             if let Some(missing) = missing {
-                problem("unreadable-object", missing);
+                problem("unreadable-object", missing, false);
             }
         }
-        Ok(Err(error)) => problem(source_code(&error), error.to_string()),
+        Ok(Err(error)) => problem(source_code(&error), error.to_string(), true),
         Err(error) => return Err(format!("{}: {error}", object.name)),
     }
     for example in &mut tally.examples {

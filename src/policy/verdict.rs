@@ -153,6 +153,10 @@ pub struct Judged {
     pub possible: Vec<u32>,
 }
 
+/// How long an established TCP connection stays tracked without traffic, at most: five days (domain C.2; EC2 User Guide,
+/// "Idle connection tracking timeout"). Newer instance types default to less.
+const LONGEST_IDLE: i64 = 432_000;
+
 impl Judged {
     fn plain(verdict: Verdict) -> Self {
         Self {
@@ -246,7 +250,12 @@ impl Policy {
             let handshake = connection.protocol == Protocol::TCP
                 && (connection.forward()[0].syn || connection.backward()[0].syn_ack);
             // Seen from the first minutes of the log without a handshake: it may be older than the log.
-            let older = !handshake && connection.first <= watched_since.saturating_add(600);
+            let from_the_start = !handshake && connection.first <= watched_since.saturating_add(600);
+            // The log would show a handshake: it lies before the first record, and the connection was idle since.
+            let flags = connection.forward()[0].flagged || connection.backward()[0].flagged;
+            let idle = i64::from(connection.first).saturating_sub(removal.time);
+            let resumed = connection.protocol == Protocol::TCP && flags && !handshake && idle <= LONGEST_IDLE;
+            let older = from_the_start || resumed;
             let reason = if older { EscapeReason::RuleRemovedTracked } else { EscapeReason::RuleRemovedNew };
             return (Verdict::Escaped(reason), Some(removal));
         }

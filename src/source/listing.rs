@@ -121,12 +121,15 @@ pub(crate) struct Sieve<'a> {
     taken: u64,
     /// By what is the same in every copy of a delivered object: the name of the first.
     /// Only its hash, because a bucket may hold millions.
-    copies: HashMap<u64, Box<str>>,
+    copies: HashMap<u64, (Box<str>, Option<u64>)>,
+    /// Taken although their names don't say what the selection asks for.
+    unnamed: u64,
     skipped: BTreeSet<Skipped>,
     more_skipped: u64,
     pruned: Pruned,
     errors: Vec<SourceError>,
     only_the_selection: bool,
+    empty: Vec<String>,
 }
 
 impl<'a> Sieve<'a> {
@@ -136,11 +139,13 @@ impl<'a> Sieve<'a> {
             last: String::new(),
             taken: 0,
             copies: HashMap::new(),
+            unnamed: 0,
             skipped: BTreeSet::new(),
             more_skipped: 0,
             pruned: Pruned::default(),
             errors: Vec::new(),
             only_the_selection: false,
+            empty: Vec::new(),
         }
     }
 
@@ -161,17 +166,31 @@ impl<'a> Sieve<'a> {
         }
         if let Some(identity) = key::identity(&object.name) {
             let hash = foldhash::quality::FixedState::default().hash_one(identity);
-            if let Some(first) = self.copies.get(&hash).filter(|first| key::identity(first) == Some(identity))
-            {
+            // Of different sizes, one may be cut short, or compressed anew: both are read, and what is in both counts once.
+            let same = |(first, size): &&(Box<str>, Option<u64>)| {
+                key::identity(first) == Some(identity) && *size == object.size
+            };
+            if let Some((first, _)) = self.copies.get(&hash).filter(same) {
                 let reason = SkipReason::SameObject { first: first.to_string() };
                 self.skipped.insert(Skipped { name: object.name, reason });
                 return None;
             }
-            self.copies.insert(hash, object.name.as_str().into());
+            self.copies.insert(hash, (object.name.as_str().into(), object.size));
         }
+        self.unnamed += u64::from(self.selection.is_lost_on(object.key.as_ref()));
         self.taken += 1;
         self.last.clone_from(&object.name);
         Some(object)
+    }
+
+    /// Objects offered and errors noted so far: whether a place held anything at all.
+    pub fn seen(&self) -> u64 {
+        self.taken + self.pruned.total() + self.errors.len() as u64
+    }
+
+    /// Notes that one of several places holds nothing; it counts if another does hold something.
+    pub fn empty(&mut self, place: String) {
+        self.empty.push(place);
     }
 
     /// Notes something passed over; beyond `most` it is only counted.
@@ -202,13 +221,26 @@ impl<'a> Sieve<'a> {
                 SourceError::NothingFound { looked_in, looked_for: LOOKED_FOR, skipped }
             });
         }
+        if self.taken > 0 {
+            let looked_for = LOOKED_FOR;
+            let nothing = |looked_in| SourceError::NothingFound { looked_in, looked_for, skipped: 0 };
+            self.errors.extend(self.empty.into_iter().map(nothing));
+        }
+        let mut notes = Vec::new();
+        if self.unnamed > 0 {
+            notes.push(format!(
+                "{} of the objects read do not say their account, region or flow log, so that --account, --region and \
+                 --flow-log-id could not leave them out",
+                self.unnamed
+            ));
+        }
         Listing {
             objects: Vec::new(),
             skipped: self.skipped.into_iter().collect(),
             more_skipped: self.more_skipped,
             pruned: self.pruned,
             errors: self.errors,
-            notes: Vec::new(),
+            notes,
         }
     }
 }

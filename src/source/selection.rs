@@ -58,6 +58,16 @@ impl Selection {
         *self != everything
     }
 
+    /// Whether something is asked for that this key can't answer.
+    pub(super) fn is_lost_on(&self, key: Option<&KeyParts>) -> bool {
+        let place = !self.accounts.is_empty() || !self.regions.is_empty();
+        let flow_log = !self.flow_logs.is_empty();
+        match key {
+            None => place || flow_log,
+            Some(key) => flow_log && key.flow_log.is_none(),
+        }
+    }
+
     /// Why the object with this key is not wanted, or `None` if it is or may be.
     pub(super) fn prunes(&self, key: Option<&KeyParts>) -> Option<PruneReason> {
         let key = key?;

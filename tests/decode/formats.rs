@@ -341,7 +341,7 @@ fn lines_of_no_format_say_so() {
     assert_eq!(outcome.problem, None);
     let short = vec!["2 3 4".to_owned()];
     let outcome = decode(&short, &flow_logs(&[V2, V3]));
-    assert!(outcome.reasons()[0].1.starts_with("3 fields, but the formats that were given have "));
+    assert!(outcome.reasons()[0].1.starts_with("3 fields, but the formats looked for have "));
     let odd = vec!["a line of something else".to_owned()];
     assert_eq!(decode(&odd, &engine()).problem, Some(SchemaProblem::UnknownFormat));
     assert_eq!(used(&odd, &engine()), []);

@@ -110,7 +110,7 @@ fn a_bucket_says_what_a_directory_says() {
     let logs = format!("{}/", directory.path().to_str().unwrap());
     for more in [
         &[][..],
-        &["--threads", "1", "--max-requests", "1", "--max-inflight-bytes", "64K"],
+        &["--threads", "1", "--max-requests", "1", "--max-inflight-bytes", "1K"],
         &["--from", "2026-03-01T00:30:00Z", "--to", "2026-03-01T01:00:00Z"],
         &["--account", "111122223333", "--region", "eu-west-1", "--flow-log-id", "fl-013225316f2b5547d"],
         &["--fail-on", "never", "--only", "rejected-spike"],

@@ -99,8 +99,8 @@ impl Asker {
                 Err(error) => Failure::of(&error),
             };
             failed += 1;
-            let again = failure.is_transient() && !is_unknown(call, &failure);
-            match self.backoff.after(failed, &who).filter(|_| again) {
+            let known = !is_unknown(call, &failure);
+            match failure.wait(&self.backoff, failed, &who).filter(|_| known) {
                 Some(wait) => tokio::time::sleep(wait).await,
                 None => return Err(failure),
             }

@@ -127,7 +127,7 @@ impl Requests {
     /// Waits before the next attempt, or hands the failure back if there were enough.
     pub async fn pause(&self, failure: Failure, failed: &mut u32, who: &str) -> Result<(), Failure> {
         *failed += 1;
-        match self.backoff.after(*failed, who) {
+        match failure.wait(&self.backoff, *failed, who) {
             Some(wait) => {
                 tokio::time::sleep(wait).await;
                 Ok(())
@@ -176,6 +176,8 @@ impl Refused<'_> {
                 "others use up the account's quota: run again with a lower --max-requests-per-second, or later"
                     .to_owned()
             }
+            FailureKind::Unreachable => "check the endpoint (--endpoint-url, AWS_ENDPOINT_URL), the region and the network"
+                .to_owned(),
             FailureKind::Transient => "check the network and the service's status, then run again".to_owned(),
             FailureKind::Credentials => {
                 "name a profile with --profile, log in (`aws sso login`), or set AWS_PROFILE; \

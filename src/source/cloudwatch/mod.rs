@@ -168,7 +168,11 @@ impl Source for CloudWatchSource {
             };
             let objects = slices.iter().map(|(name, _)| object(name)).collect();
             lock(&self.slices).extend(slices);
-            Listing { notes, ..Listing::build(objects, Vec::new(), errors, selection, &looked_in) }
+            // The regions were asked one by one; of the rest, a log group says nothing.
+            let rest = Selection { regions: Vec::new(), ..selection.clone() };
+            let mut listing = Listing::build(objects, Vec::new(), errors, &rest, &looked_in);
+            listing.notes.extend(notes);
+            listing
         })
     }
 

@@ -109,8 +109,7 @@ impl Requests {
     /// Waits before the next attempt, or hands the failure back if there should be none.
     pub async fn pause(&self, failure: &Failure, failed: &mut u32, name: &str) -> Result<(), Failure> {
         *failed += 1;
-        let wait = self.backoff.after(*failed, name).filter(|_| failure.is_transient());
-        match wait {
+        match failure.wait(&self.backoff, *failed, name) {
             Some(wait) => {
                 tokio::time::sleep(wait).await;
                 Ok(())
@@ -233,6 +232,9 @@ fn common(failure: &Failure) -> String {
     }
     match failure.kind {
         FailureKind::Throttled => "run again with a lower --max-requests",
+        FailureKind::Unreachable => {
+            "check the endpoint (--endpoint-url, AWS_ENDPOINT_URL), the region and the network"
+        }
         FailureKind::Transient => "check the network and the service's status, then run again",
         FailureKind::Credentials => {
             "name a profile with --profile, log in (`aws sso login`), or set AWS_PROFILE; \

@@ -84,6 +84,7 @@ pub(super) async fn walk(
     places.sort_by_cached_key(|(url, _)| url.to_string());
     let mut walk = Walk { requests, selection, sieve, to, named: named.into() };
     let mut walked: Vec<&S3Url> = Vec::new();
+    let several = urls.len() > 1;
     for (url, listed) in &mut places {
         if walked.iter().any(|w| w.bucket == url.bucket && url.prefix.starts_with(&w.prefix)) {
             continue;
@@ -92,8 +93,13 @@ pub(super) async fn walk(
             Some((node, page)) => walk.unfold(url, node, page),
             None => waiting(plan::expand(&url.prefix, 0, selection)),
         };
+        let before = walk.sieve.seen();
         if !walk.below(url, items.into()).await {
             return false;
+        }
+        // If nothing is found at all, that is told in one.
+        if walk.sieve.seen() == before && several {
+            walk.sieve.empty(url.to_string());
         }
         walked.push(url);
     }

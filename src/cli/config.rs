@@ -107,6 +107,11 @@ impl Check {
                     }
                     parsed.push(Input::Local(path));
                 }
+                // Legal in a key, and never in one that AWS made.
+                Ok(Input::S3(url)) if url.prefix.contains('*') => self.add(
+                    Problem::new(format!("{url}: patterns are for local files"))
+                        .help("name the folder, and choose by --from, --account and so on"),
+                ),
                 Ok(input) => parsed.push(input),
                 Err(reason) => self.add(
                     Problem::new(format!("{text}: {reason}"))

@@ -218,13 +218,15 @@ fn what_is_said_of_aws_reaches_the_connection() {
     assert!(connect.anonymous && config.remote.s3.path_style && config.remote.s3.requester_pays);
     assert_eq!((config.remote.max_requests, config.remote.max_inflight_bytes), (7, 8 << 20));
     assert_eq!(config.selection.interfaces, ["eni-1", "eni-2"]);
-    let wrong = "s3://b s3://logs/x --assume-role Reader --endpoint-url s3.local --max-requests 0 \
+    let wrong = "s3://b s3://logs/x/*.gz s3:logs --assume-role Reader --endpoint-url s3.local --max-requests 0 \
                  --max-inflight-bytes 1X --interface i-1";
     let wrong: Vec<&str> = wrong.split_whitespace().collect();
     let failure = config::validate(&arguments(&wrong), &REGISTRY, &eight()).unwrap_err();
     let messages: Vec<&str> = failure.problems.iter().map(|p| p.message.as_str()).collect();
     let expected = [
         "s3://b: `b` is no bucket name",
+        "s3://logs/x/*.gz: patterns are for local files",
+        "s3:logs: no such file, and not a place in AWS",
         "--interface i-1: not an interface",
         "--max-inflight-bytes 1X: not a size",
         "--max-requests 0: nothing would be fetched",

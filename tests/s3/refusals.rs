@@ -118,7 +118,8 @@ fn no_service_at_all_is_told() {
     assert_eq!(errors.len(), 1);
     assert!(errors[0].starts_with("s3://logs/in/: ") && errors[0].contains("refused"), "{errors:?}");
     assert!(
-        errors[0].ends_with("; check the network and the service's status, then run again"),
+        errors[0]
+            .ends_with("; check the endpoint (--endpoint-url, AWS_ENDPOINT_URL), the region and the network"),
         "{errors:?}"
     );
 }

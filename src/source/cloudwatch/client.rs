@@ -127,7 +127,12 @@ impl Requests {
     /// Waits before the next attempt, or hands the failure back if there were enough.
     pub async fn pause(&self, failure: Failure, failed: &mut u32, who: &str) -> Result<(), Failure> {
         *failed += 1;
-        match failure.wait(&self.backoff, *failed, who) {
+        // An expired token is no passing failure, and yet worth another attempt.
+        let wait = match failure.is_transient() {
+            true => failure.wait(&self.backoff, *failed, who),
+            false => self.backoff.after(*failed, who),
+        };
+        match wait {
             Some(wait) => {
                 tokio::time::sleep(wait).await;
                 Ok(())

@@ -39,13 +39,6 @@ impl S3Url {
         if !sound {
             return Err(format!("`{bucket}` is no bucket name"));
         }
-        // Legal in a key, and never in one that AWS made.
-        if prefix.contains('*') {
-            return Err(
-                "patterns are for local files; name the folder, and choose by --from, --account and so on"
-                    .to_owned(),
-            );
-        }
         Ok(Self { bucket: bucket.to_owned(), prefix: prefix.to_owned() })
     }
 
@@ -86,9 +79,7 @@ mod tests {
     fn everything_else_is_refused_or_left_alone() {
         assert_eq!(parts("logs/s3://x"), None);
         assert_eq!(parts("S3://x"), None);
-        for wrong in
-            ["s3://", "s3:///a", "s3://ab", "s3://lo gs/a", "s3://*/a", "s3://logs/*.gz", "s3://a@b:c/x"]
-        {
+        for wrong in ["s3://", "s3:///a", "s3://ab", "s3://lo gs/a", "s3://*/a", "s3://a@b:c/x"] {
             assert!(matches!(parts(wrong), Some(Err(_))), "{wrong}");
         }
     }

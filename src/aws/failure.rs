@@ -37,6 +37,19 @@ pub enum FailureKind {
     Other,
 }
 
+impl FailureKind {
+    /// What to do next where that does not depend on the service that was asked.
+    pub(crate) fn next(self) -> Option<&'static str> {
+        match self {
+            Self::Transient => Some("check the network and the service's status, then run again"),
+            Self::Unreachable => {
+                Some("check the endpoint (--endpoint-url, AWS_ENDPOINT_URL), the region and the network")
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A failed request, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {

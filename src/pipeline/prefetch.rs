@@ -216,3 +216,6 @@ impl Line<'_> {
 pub(super) fn waiting_line() -> (Sender<Ready>, Receiver<Ready>) {
     channel(READY)
 }
+
+#[cfg(test)]
+mod tests;

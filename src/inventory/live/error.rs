@@ -89,13 +89,11 @@ impl CallFailure {
                 format!("allow {} on all resources, see docs/permissions.md", self.action)
             }
             FailureKind::Throttled => "run again when fewer tools ask this account".to_owned(),
-            FailureKind::Unreachable => "check the endpoint (--endpoint-url, AWS_ENDPOINT_URL), the region and the network".to_owned(),
-            FailureKind::Transient => "check the network and the service's status, then run again".to_owned(),
             FailureKind::Credentials => "name a profile with --profile, log in (`aws sso login`), or set AWS_PROFILE; \
                                          `aws sts get-caller-identity` must work; a region may have to be enabled \
                                          for the account first"
                 .to_owned(),
-            _ => "check the region and the endpoint".to_owned(),
+            kind => kind.next().unwrap_or("check the region and the endpoint").to_owned(),
         }
     }
 }

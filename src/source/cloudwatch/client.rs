@@ -181,15 +181,12 @@ impl Refused<'_> {
                 "others use up the account's quota: run again with a lower --max-requests-per-second, or later"
                     .to_owned()
             }
-            FailureKind::Unreachable => "check the endpoint (--endpoint-url, AWS_ENDPOINT_URL), the region and the network"
-                .to_owned(),
-            FailureKind::Transient => "check the network and the service's status, then run again".to_owned(),
             FailureKind::Credentials => {
                 "name a profile with --profile, log in (`aws sso login`), or set AWS_PROFILE; \
                  `aws sts get-caller-identity` must work"
                     .to_owned()
             }
-            _ => "check the log group, the region and the endpoint".to_owned(),
+            kind => kind.next().unwrap_or("check the log group, the region and the endpoint").to_owned(),
         };
         SourceError::Aws { name: self.name.to_owned(), failure: Box::new(failure), next }
     }

@@ -232,15 +232,11 @@ fn common(failure: &Failure) -> String {
     }
     match failure.kind {
         FailureKind::Throttled => "run again with a lower --max-requests",
-        FailureKind::Unreachable => {
-            "check the endpoint (--endpoint-url, AWS_ENDPOINT_URL), the region and the network"
-        }
-        FailureKind::Transient => "check the network and the service's status, then run again",
         FailureKind::Credentials => {
             "name a profile with --profile, log in (`aws sso login`), or set AWS_PROFILE; \
              `aws sts get-caller-identity` must work; a public bucket needs --no-sign-request"
         }
-        _ => "check the bucket, the key and the endpoint",
+        kind => kind.next().unwrap_or("check the bucket, the key and the endpoint"),
     }
     .to_owned()
 }

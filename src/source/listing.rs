@@ -207,6 +207,14 @@ impl<'a> Sieve<'a> {
         self.errors.push(error);
     }
 
+    /// Nothing lies in a place, or nothing that the selection lets be listed.
+    fn nothing_in(&self, looked_in: String, skipped: usize) -> SourceError {
+        if self.only_the_selection && self.selection.names_objects() {
+            return SourceError::NothingThere { looked_in, selection: Box::new(self.selection.clone()) };
+        }
+        SourceError::NothingFound { looked_in, looked_for: LOOKED_FOR, skipped }
+    }
+
     /// The listing but for the objects, which were handed out. `looked_in` names the place, should it be empty.
     pub fn finish(mut self, looked_in: &str) -> Listing {
         if self.taken == 0 && self.errors.is_empty() {
@@ -214,17 +222,15 @@ impl<'a> Sieve<'a> {
             self.errors.push(if self.pruned.total() > 0 {
                 let selection = Box::new(self.selection.clone());
                 SourceError::NothingSelected { looked_in, selection, pruned: self.pruned }
-            } else if self.only_the_selection && self.selection.names_objects() {
-                SourceError::NothingThere { looked_in, selection: Box::new(self.selection.clone()) }
             } else {
                 let skipped = self.skipped.len() + usize::try_from(self.more_skipped).unwrap_or(usize::MAX);
-                SourceError::NothingFound { looked_in, looked_for: LOOKED_FOR, skipped }
+                self.nothing_in(looked_in, skipped)
             });
         }
         if self.taken > 0 {
-            let looked_for = LOOKED_FOR;
-            let nothing = |looked_in| SourceError::NothingFound { looked_in, looked_for, skipped: 0 };
-            self.errors.extend(self.empty.into_iter().map(nothing));
+            let told = std::mem::take(&mut self.empty);
+            let errors: Vec<SourceError> = told.into_iter().map(|place| self.nothing_in(place, 0)).collect();
+            self.errors.extend(errors);
         }
         let mut notes = Vec::new();
         if self.unnamed > 0 {

@@ -147,6 +147,16 @@ fn anywhere_in_the_layout() {
 }
 
 #[test]
+fn a_place_without_logs_beside_one_with_some_is_told() {
+    let outcome = read(&["in/1.log"], &["s3://logs/in/", "s3://logs/inn/"]);
+    let [error] = &outcome.errors()[..] else { panic!("{:?}", outcome.errors()) };
+    assert!(error.starts_with("no flow logs in s3://logs/inn/: looked for "), "{error}");
+    assert_eq!(outcome.keys("logs"), ["in/1.log"]);
+    // One within another has what the other has.
+    assert!(read(&["in/a/1.log"], &["s3://logs/in/", "s3://logs/in/a/"]).errors().is_empty());
+}
+
+#[test]
 fn nothing_there_says_what_was_looked_for() {
     let nothing = "no flow logs in s3://logs/: looked for *.log, *.txt, *.parquet, *.json, *.jsonl, *.gz and *.zst and \
                    skipped 0 other files; name a file itself to read it whatever its name";

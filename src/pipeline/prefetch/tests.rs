@@ -21,7 +21,7 @@ const SIZE: u64 = 100 << 10;
 /// Counts what happens at the same time.
 #[derive(Default)]
 struct Counting {
-    objects: usize,
+    names: Vec<String>,
     now: AtomicUsize,
     most: AtomicUsize,
     begun: AtomicUsize,
@@ -30,7 +30,7 @@ struct Counting {
 impl Source for Counting {
     fn list<'a>(&'a self, _: &'a Selection) -> BoxFuture<'a, Listing> {
         Box::pin(async move {
-            let objects = (0..self.objects).map(|n| Object::new(format!("{n:04}.log"), Some(SIZE)));
+            let objects = self.names.iter().map(|name| Object::new(name.clone(), Some(SIZE)));
             Listing { objects: objects.collect(), ..Listing::default() }
         })
     }
@@ -51,7 +51,14 @@ impl Source for Counting {
 /// Feeds 40 objects to a worker that takes its time: the most fetched at once, the most begun and not given back, and the
 /// names in the order in which they came.
 fn fed(requests: usize, bytes: u64) -> (usize, usize, Vec<String>) {
-    let source = Arc::new(Counting { objects: 40, ..Counting::default() });
+    let names: Vec<String> = (0..40).map(|n| format!("{n:04}.log")).collect();
+    let (most, held, names, streams) = feed(&names, requests, bytes);
+    assert!(streams.is_empty(), "no name tells a flow log");
+    (most, held, names)
+}
+
+fn feed(names: &[String], requests: usize, bytes: u64) -> (usize, usize, Vec<String>, Vec<String>) {
+    let source = Arc::new(Counting { names: names.to_vec(), ..Counting::default() });
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let formats = Formats::new(&DecodeOptions::default(), &Timeline::default());
     let (cancel, selection) = (Cancel::default(), Selection::default());
@@ -77,9 +84,9 @@ fn fed(requests: usize, bytes: u64) -> (usize, usize, Vec<String>) {
             }
             (names, most_held)
         };
-        let (fed, (names, most_held)) = tokio::join!(feeder.run(feeds), take);
-        assert_eq!(fed.objects, 40);
-        (source.most.load(Ordering::SeqCst), most_held, names)
+        let (fed, (taken, most_held)) = tokio::join!(feeder.run(feeds), take);
+        assert_eq!(fed.objects, names.len() as u64);
+        (source.most.load(Ordering::SeqCst), most_held, taken, fed.streams)
     })
 }
 
@@ -101,4 +108,20 @@ fn no_more_bytes_wait_for_a_worker_than_allowed() {
     // Less than two objects take: one at a time, each in half of the room, and on it goes.
     let (_, held, names) = fed(32, 1);
     assert!(held <= 2 && names.len() == 40, "{held}");
+}
+
+#[test]
+fn flow_logs_and_log_groups_are_told_apart() {
+    let file = |id: &str| format!("123456789012_vpcflowlogs_eu-west-1_{id}_20260301T0000Z_0a.log.gz");
+    let group = |name: &str, hour: u32| format!("cloudwatch:eu-west-1:{name}/2026-03-01T{hour:02}:00:00Z--x");
+    let names = [
+        file("fl-1"),
+        file("fl-2"),
+        group("/vpc/a", 1),
+        group("/vpc/a", 2),
+        group("/vpc/b", 1),
+        "x.log".into(),
+    ];
+    let (_, _, _, streams) = feed(&names, 8, 1 << 30);
+    assert_eq!(streams, ["fl-1", "fl-2", "cloudwatch:eu-west-1:/vpc/a", "cloudwatch:eu-west-1:/vpc/b"]);
 }

@@ -225,15 +225,9 @@ impl FlowBatch {
 /// The caller guarantees that the row is not null.
 #[must_use]
 pub fn address_at(array: &FixedSizeBinaryArray, row: usize) -> IpAddr {
-    address_from_bits(bits_at(array, row))
-}
-
-/// The 128 bits of an address, IPv4 mapped.
-#[must_use]
-pub(crate) fn bits_at(array: &FixedSizeBinaryArray, row: usize) -> u128 {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(array.value(row));
-    u128::from_be_bytes(bytes)
+    address_from_bits(u128::from_be_bytes(bytes))
 }
 
 fn mistyped(name: &str) -> ArrowError {

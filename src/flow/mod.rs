@@ -7,7 +7,6 @@ mod batch;
 mod tally;
 mod types;
 
-pub(crate) use batch::bits_at;
 pub use batch::{Columns, CoverageRow, FlowBatch, InterfaceContext, address_at, column};
 pub use tally::{MalformedExample, Tally};
 pub use types::{Action, CaptureStatus, Direction, Protocol, RecordDirection};

@@ -78,7 +78,7 @@ pub(super) fn validate(
         log_format: arguments.log_format.clone(),
         threads: arguments.threads.unwrap_or(environment.threads).max(1),
         max_object_bytes,
-        memory: memory.unwrap_or(environment.memory / 4),
+        memory: MemoryPlan::new(memory.unwrap_or(environment.memory / 4)),
         spill_directory: arguments.spill_dir.clone().unwrap_or_else(|| environment.spill_directory.clone()),
         connections_out: arguments.connections.clone(),
         only: arguments.only.clone(),

@@ -131,10 +131,8 @@ impl<'a> Ingest<'a> {
         facts.common[family].see(source, destination);
         facts.coverage.see(start, end);
         facts.coverage.records += 1;
-        match action {
-            Action::Accept => facts.coverage.accepts += 1,
-            Action::Reject => facts.coverage.rejects += 1,
-        }
+        facts.coverage.accepts += u64::from(action == Action::Accept);
+        facts.coverage.rejects += u64::from(action == Action::Reject);
         let buckets = (start / COVERAGE_BUCKET, end / COVERAGE_BUCKET);
         if facts.last != Some(buckets) {
             facts.last = Some(buckets);

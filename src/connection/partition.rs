@@ -30,6 +30,7 @@ pub(crate) struct Store {
     files: Vec<Option<SpillFile>>,
     /// Interface numbers fit a [`Narrow`].
     fits: bool,
+    interfaces: usize,
 }
 
 /// The records of one layout in a partition.
@@ -105,8 +106,15 @@ pub(super) fn gather(census: Census, shelves: Vec<Shelves>) -> Collected {
         files.push(file);
     }
     let records = partitions.iter().map(Partition::rows).sum();
-    let fits = interfaces.len() < NARROW_LANES as usize;
-    Collected { interfaces, stream_facts, partitions, store: Store { lanes, files, fits }, records }
+    let count = interfaces.len();
+    let fits = count < NARROW_LANES as usize;
+    Collected {
+        interfaces,
+        stream_facts,
+        partitions,
+        store: Store { lanes, files, fits, interfaces: count },
+        records,
+    }
 }
 
 /// Which part of a partition.
@@ -125,6 +133,7 @@ pub(crate) struct Sorted {
     pub wide: Vec<Wide>,
     /// Records left out as delivered twice.
     pub duplicates: u64,
+    scratch: Vec<Narrow>,
 }
 
 /// How records are loaded.
@@ -163,7 +172,7 @@ impl Partition {
 
     /// Loads a part.
     pub fn load(&self, piece: &Piece, loading: &Loading<'_>, into: &mut Sorted) -> Result<(), SpillError> {
-        let Sorted { narrow, wide, duplicates } = into;
+        let Sorted { narrow, wide, duplicates, scratch } = into;
         narrow.clear();
         wide.clear();
         *duplicates = 0;
@@ -199,7 +208,10 @@ impl Partition {
                 self.numbered(loading, &mut |_| (), &mut take, None)?;
             }
         }
-        *duplicates = left_out + sort(narrow) + sort(wide);
+        by_interface(narrow, scratch, loading.store.interfaces);
+        *duplicates = left_out + without_duplicates(narrow);
+        wide.sort_unstable();
+        *duplicates += without_duplicates(wide);
         Ok(())
     }
 
@@ -265,12 +277,42 @@ impl Loading<'_> {
     }
 }
 
-/// Sorts, and removes records that were delivered twice; returns how many.
-fn sort<T: Packed>(records: &mut Vec<T>) -> u64 {
-    records.sort_unstable();
-    let before = records.len();
-    records.dedup();
-    (before - records.len()) as u64
+/// Sorts. Interfaces come first in the order, and counting them leaves little to compare.
+fn by_interface<T: Packed>(records: &mut Vec<T>, scratch: &mut Vec<T>, interfaces: usize) {
+    let buckets = (records.len() / 64).min(interfaces).min(4096);
+    if buckets < 2 {
+        records.sort_unstable();
+        return;
+    }
+    let bucket = |record: &T| record.lane() as usize * buckets / interfaces;
+    let mut ends = vec![0_usize; buckets];
+    for record in records.iter() {
+        ends[bucket(record)] += 1;
+    }
+    let mut sum = 0;
+    for end in &mut ends {
+        sum += std::mem::replace(end, sum);
+    }
+    // Each entry moves from the beginning of its bucket to its end.
+    scratch.clear();
+    scratch.extend_from_slice(records);
+    for record in scratch.iter() {
+        let place = &mut ends[bucket(record)];
+        records[*place] = *record;
+        *place += 1;
+    }
+    let mut from = 0;
+    for end in ends {
+        records[from..end].sort_unstable();
+        from = end;
+    }
+}
+
+/// Removes records that were delivered twice; returns how many.
+fn without_duplicates<T: Packed>(sorted: &mut Vec<T>) -> u64 {
+    let before = sorted.len();
+    sorted.dedup();
+    (before - sorted.len()) as u64
 }
 
 fn lies_between<T: Packed>(record: &T, from: Option<&T>, to: Option<&T>) -> bool {

@@ -43,11 +43,8 @@ pub(super) fn judge(
         scopes: &scopes(&interfaces, timeline),
         fan: &fan,
     };
-    let loading = Loading {
-        store: &store,
-        election: &election,
-        most: config.memory_plan().loaded_records(config.threads),
-    };
+    let loading =
+        Loading { store: &store, election: &election, most: config.memory.loaded_records(config.threads) };
     let partitions: Vec<Mutex<Partition>> = partitions.into_iter().map(Mutex::new).collect();
 
     let duplicates = AtomicU64::new(0);

@@ -6,7 +6,7 @@
 /// memory than [`MemoryPlan::ENOUGH`] is not used, since it does not make a run faster by much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryPlan {
-    limit: u64,
+    records: usize,
 }
 
 impl MemoryPlan {
@@ -20,18 +20,30 @@ impl MemoryPlan {
     /// A plan for at most so many bytes.
     #[must_use]
     pub fn new(limit: u64) -> Self {
-        Self { limit: limit.clamp(Self::LEAST, Self::ENOUGH) }
+        let limit = limit.clamp(Self::LEAST, Self::ENOUGH);
+        Self { records: usize::try_from(limit / 4).unwrap_or(usize::MAX) }
+    }
+
+    /// A plan under which everything goes to disk and comes back in the smallest of pieces. It saves nothing; it is for
+    /// tests, since results must be the same.
+    #[must_use]
+    pub fn starving() -> Self {
+        Self { records: 0 }
     }
 
     /// Bytes for records that wait for all others to be read.
-    #[must_use]
     pub(crate) fn records(self) -> usize {
-        usize::try_from(self.limit / 4).unwrap_or(usize::MAX)
+        self.records
     }
 
     /// Records that each thread may load at a time while it judges.
-    #[must_use]
     pub(crate) fn loaded_records(self, threads: usize) -> usize {
-        self.records() / 4 / 32 / threads.max(1)
+        self.records / 4 / 32 / threads.max(1)
+    }
+}
+
+impl Default for MemoryPlan {
+    fn default() -> Self {
+        Self::new(Self::ENOUGH)
     }
 }

@@ -51,8 +51,8 @@ pub struct AnalyzeConfig {
     pub threads: usize,
     /// Most bytes one object may have after decompression.
     pub max_object_bytes: u64,
-    /// Bytes of memory to get along with, see [`MemoryPlan`].
-    pub memory: u64,
+    /// How much memory to get along with.
+    pub memory: MemoryPlan,
     /// Where records wait that memory has no room for; needs about 32 bytes for each of them.
     pub spill_directory: PathBuf,
     /// Where to write the judged connections (Parquet).
@@ -76,19 +76,13 @@ impl Default for AnalyzeConfig {
             log_format: None,
             threads: 1,
             max_object_bytes: DecodeOptions::MAX_OBJECT_BYTES,
-            memory: MemoryPlan::ENOUGH,
+            memory: MemoryPlan::default(),
             spill_directory: std::env::temp_dir(),
             connections_out: None,
             only: Vec::new(),
             skip: Vec::new(),
             cancel: Cancel::default(),
         }
-    }
-}
-
-impl AnalyzeConfig {
-    pub(crate) fn memory_plan(&self) -> MemoryPlan {
-        MemoryPlan::new(self.memory)
     }
 }
 

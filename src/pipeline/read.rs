@@ -114,7 +114,7 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
         unkept: Mutex::default(),
     };
     let room = Room {
-        bytes: config.memory_plan().records() / config.threads.max(1),
+        bytes: config.memory.records() / config.threads.max(1),
         directory: config.spill_directory.clone(),
     };
     let (fed, shares) = std::thread::scope(|scope| {

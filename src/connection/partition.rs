@@ -52,13 +52,13 @@ impl<T: Packed> Held<T> {
         self.spilled.extend(left.spilled.into_iter().map(|chunk| (worker, chunk)));
     }
 
-    fn each(&self, store: &Store, take: &mut dyn FnMut(T)) -> Result<(), SpillError> {
+    fn each(&self, store: &Store, mut take: impl FnMut(T)) -> Result<(), SpillError> {
         for block in &self.blocks {
-            block.iter().copied().for_each(&mut *take);
+            block.iter().copied().for_each(&mut take);
         }
         for (worker, chunk) in &self.spilled {
             if let Some(file) = &store.files[*worker] {
-                file.read(chunk, take)?;
+                file.read(chunk, &mut take)?;
             }
         }
         Ok(())
@@ -162,7 +162,7 @@ impl Partition {
         }
         let ranges = |count: usize| count.div_ceil(most).max(1);
         let (mut narrow, mut wide) = (Sample::new(self.rows()), Sample::new(self.rows()));
-        self.numbered(loading, &mut |r| narrow.see(r), &mut |r| wide.see(r), None)?;
+        self.numbered(loading, |r| narrow.see(r), |r| wide.see(r), None)?;
         let mut pieces = Vec::new();
         narrow.split(ranges(self.narrow.rows()), &mut |from, to| pieces.push(Piece::Narrow(from, to)));
         // Narrow records that belong to wide tuples are among these.
@@ -187,7 +187,7 @@ impl Partition {
                 narrow.reserve(self.narrow.rows());
                 wide.reserve(self.wide.rows());
                 let counted = Some(&mut left_out);
-                self.numbered(loading, &mut |r| narrow.push(r), &mut |r| wide.push(r), counted)?;
+                self.numbered(loading, |r| narrow.push(r), |r| wide.push(r), counted)?;
             }
             Piece::Narrow(from, to) => {
                 let mut take = |r: Narrow| {
@@ -197,7 +197,7 @@ impl Partition {
                 };
                 // Records left out have no place among the pieces: they are counted with the first.
                 let counted = from.is_none().then_some(&mut left_out);
-                self.numbered(loading, &mut take, &mut |_| (), counted)?;
+                self.numbered(loading, &mut take, |_| (), counted)?;
             }
             Piece::Wide(from, to) => {
                 let mut take = |r: Wide| {
@@ -205,7 +205,7 @@ impl Partition {
                         wide.push(r);
                     }
                 };
-                self.numbered(loading, &mut |_| (), &mut take, None)?;
+                self.numbered(loading, |_| (), &mut take, None)?;
             }
         }
         by_interface(narrow, scratch, loading.store.interfaces);
@@ -230,13 +230,13 @@ impl Partition {
     fn numbered(
         &self,
         loading: &Loading<'_>,
-        narrow: &mut dyn FnMut(Narrow),
-        wide: &mut dyn FnMut(Wide),
+        mut narrow: impl FnMut(Narrow),
+        mut wide: impl FnMut(Wide),
         left_out: Option<&mut u64>,
     ) -> Result<(), SpillError> {
         let mut covered = 0;
         let mut twofold: HashSet<u128> = HashSet::new();
-        self.wide.each(loading.store, &mut |record: Wide| match loading.number(record) {
+        self.wide.each(loading.store, |record: Wide| match loading.number(record) {
             Some(record) => {
                 twofold.extend(record.narrow_key());
                 wide(record);
@@ -244,7 +244,7 @@ impl Partition {
             None => covered += 1,
         })?;
         let whole = twofold.is_empty() && loading.store.fits;
-        self.narrow.each(loading.store, &mut |record: Narrow| {
+        self.narrow.each(loading.store, |record: Narrow| {
             if !loading.store.fits {
                 match loading.number(record.widen()) {
                     Some(record) => wide(record),

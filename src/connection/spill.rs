@@ -71,7 +71,7 @@ impl SpillFile {
     }
 
     /// Hands every record of a chunk to `take`, in the order in which they were written.
-    pub fn read<T: Packed>(&self, chunk: &Chunk, take: &mut dyn FnMut(T)) -> Result<(), SpillError> {
+    pub fn read<T: Packed>(&self, chunk: &Chunk, take: impl FnMut(T)) -> Result<(), SpillError> {
         let image = self.image(chunk).map_err(|e| self.failed(e.to_string()))?;
         decode(image, chunk.rows, take).map_err(|message| self.failed(message))
     }
@@ -110,7 +110,7 @@ fn encode<T: Packed>(records: &[T]) -> Result<Vec<u8>, String> {
     writer.into_inner().map_err(|e| e.to_string())
 }
 
-fn decode<T: Packed>(image: Bytes, rows: usize, take: &mut dyn FnMut(T)) -> Result<(), String> {
+fn decode<T: Packed>(image: Bytes, rows: usize, mut take: impl FnMut(T)) -> Result<(), String> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(image)
         .and_then(|builder| builder.with_batch_size(rows.clamp(1, 16 * 1024)).build())
         .map_err(|e| e.to_string())?;
@@ -155,13 +155,13 @@ mod tests {
         let chunks =
             (file.append(&first).unwrap(), file.append(&wide).unwrap(), file.append(&first[..1]).unwrap());
         let mut back = Vec::new();
-        file.read(&chunks.1, &mut |r: Wide| back.push(r)).unwrap();
+        file.read(&chunks.1, |r: Wide| back.push(r)).unwrap();
         assert_eq!(back, wide);
         let mut back = Vec::new();
-        file.read(&chunks.0, &mut |r: Narrow| back.push(r)).unwrap();
+        file.read(&chunks.0, |r: Narrow| back.push(r)).unwrap();
         assert_eq!(back, first);
         back.clear();
-        file.read(&chunks.2, &mut |r: Narrow| back.push(r)).unwrap();
+        file.read(&chunks.2, |r: Narrow| back.push(r)).unwrap();
         assert_eq!(back, first[..1]);
         assert!(chunks.0.bytes < 40_000 * 33, "{} bytes", chunks.0.bytes);
     }
@@ -170,7 +170,7 @@ mod tests {
     fn a_chunk_of_another_layout_is_refused() {
         let mut file = SpillFile::create(&std::env::temp_dir()).unwrap();
         let chunk = file.append(&[narrow(1)]).unwrap();
-        let error = file.read(&chunk, &mut |_: Wide| ()).unwrap_err();
+        let error = file.read(&chunk, |_: Wide| ()).unwrap_err();
         assert!(error.to_string().contains("not what was written"), "{error}");
     }
 

@@ -28,6 +28,7 @@ mod likeness;
 mod line;
 mod options;
 mod parquet;
+mod passed;
 mod row;
 mod text;
 mod token;

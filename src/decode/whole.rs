@@ -59,10 +59,11 @@ impl Inflater {
             return None;
         }
         // CRC and length were found to be right behind the end of the deflate stream, but where that is, is not
-        // told: another member may follow, even the same once more. If the length is found at the end of the
-        // object and nowhere before, it can only have been found there.
+        // told: another member may follow, even the same once more. If what was found there stands at the end of
+        // the object and nowhere before, it can only have been found there.
         let data = object.get(HEADER..)?;
-        let only = memmem::find(data, &[a, b, c, d]) == Some(data.len() - 4);
+        let only = is_only_at_end(data, &[a, b, c, d])
+            || is_only_at_end(data, trailer) && trailer.starts_with(&libdeflater::crc32(plain).to_le_bytes());
         only.then(|| &self.plain[..length])
     }
 
@@ -74,6 +75,10 @@ impl Inflater {
             self.plain = vec![0; (length + length / 4).min(most)];
         }
     }
+}
+
+fn is_only_at_end(data: &[u8], end: &[u8]) -> bool {
+    memmem::find(data, end).is_some_and(|at| at + end.len() == data.len())
 }
 
 /// A header that libdeflate reads as flate2 does, and that flate2 finds no fault with. The others have a CRC of

@@ -15,6 +15,8 @@ pub(super) struct Texts {
     pub(super) expected: Option<(usize, Vec<u8>)>,
     /// What they were in rows before, each at the place that its mark tells; a power of two of places.
     seen: Vec<Seen>,
+    /// Leaves so many bits of a mark as number the places.
+    shift: u32,
     /// How often something took a place since there were so many.
     taken: usize,
     /// Lengths that came last, both different: the next text probably has the same.
@@ -36,6 +38,7 @@ impl Texts {
             interface: None,
             expected: None,
             seen: vec![Seen::default(); FEWEST],
+            shift: u64::BITS - FEWEST.ilog2(),
             taken: 0,
             lengths: [0; 2],
         }
@@ -56,8 +59,8 @@ impl Texts {
 
     #[inline(always)]
     fn place(&self, mark: u64) -> usize {
-        // The high bits of a product depend on all bits of its factors.
-        (mark >> 32) as usize & (self.seen.len() - 1)
+        // The highest bits of a product depend on all bits of its factors.
+        (mark >> self.shift) as usize
     }
 
     /// Remembers a text in the place of another one.
@@ -66,6 +69,7 @@ impl Texts {
         if self.taken > 2 * self.seen.len() && self.seen.len() < MOST {
             let places = 2 * self.seen.len();
             self.seen = vec![Seen::default(); places];
+            self.shift = u64::BITS - places.ilog2();
             self.taken = 0;
         }
         let place = self.place(mark);

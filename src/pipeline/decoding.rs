@@ -212,3 +212,6 @@ impl Read for ChannelReader<'_> {
         Ok(len)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use super::partition::{Collected, gather};
 use super::record::{Body, Endpoint, RejectReason};
 use super::shelf::{PARTITIONS, Room, Shelves};
 use super::spill::SpillError;
-use crate::flow::{Action, CaptureStatus, Columns, FlowBatch, InterfaceContext};
+use crate::flow::{Action, CaptureStatus, Columns, FlowBatch, InterfaceContext, address_bytes};
 
 /// Which records are wanted.
 #[derive(Clone, Debug, Default)]
@@ -308,8 +308,8 @@ impl<'a> Rows<'a> {
 
 /// The values of an address column.
 fn addresses(array: &FixedSizeBinaryArray) -> Result<&[[u8; 16]], ArrowError> {
-    match array.value_data().as_chunks::<16>() {
-        (values, []) if values.len() == array.len() => Ok(values),
+    match address_bytes(array) {
+        values if values.len() == array.len() => Ok(values),
         _ => Err(ArrowError::SchemaError("addresses are not of 16 bytes each".to_owned())),
     }
 }

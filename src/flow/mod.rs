@@ -7,7 +7,7 @@ mod batch;
 mod tally;
 mod types;
 
-pub use batch::{Columns, CoverageRow, FlowBatch, InterfaceContext, address_at, column};
+pub use batch::{Columns, CoverageRow, FlowBatch, InterfaceContext, address_at, address_bytes, column};
 pub use tally::{MalformedExample, Tally};
 pub use types::{Action, CaptureStatus, Direction, Protocol, RecordDirection};
 pub(crate) use types::{address_bits, address_from_bits};

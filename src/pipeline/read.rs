@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::Receiver;
 
-use super::decoding::{Decoded, decode};
+use super::decoding::{Decoded, Workspace, decode};
 use super::formats::Formats;
 use super::inputs::Feed;
 use super::prefetch::{Fed, Feeder, Limits, Ready, waiting_line};
@@ -198,13 +198,14 @@ fn nothing(outcome: &Outcome) -> Option<AnalyzeError> {
 
 /// One worker: takes objects in their order until there are no more.
 fn work(shared: &Shared<'_>, ready: &Mutex<Receiver<Ready>>, mut ingest: Ingest<'_>) -> Share {
+    let mut workspace = Workspace::default();
     loop {
         let next = ready.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
         let Some(next) = next else { break };
         if shared.cancel.is_cancelled() || shared.has_failed() {
             continue;
         }
-        match read_object(shared, next, &mut ingest) {
+        match read_object(shared, next, &mut workspace, &mut ingest) {
             Ok(done) => note(&shared.outcome, done),
             Err(error) => *shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
         }
@@ -243,7 +244,12 @@ fn note(outcome: &Mutex<Outcome>, done: Done) {
 }
 
 /// Reads one object. What is wrong with it is in the result; an `Err` is a defect of the program.
-fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Result<Done, String> {
+fn read_object(
+    shared: &Shared<'_>,
+    ready: Ready,
+    workspace: &mut Workspace,
+    ingest: &mut Ingest<'_>,
+) -> Result<Done, String> {
     let Ready { object, stream, body, options, fetch, .. } = ready;
     let read = AtomicU64::new(0);
     let mut problems = Vec::new();
@@ -262,7 +268,7 @@ fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Re
         Ok(())
     };
     let Decoded { outcome, mut tally, schema, formats } =
-        decode(body, &read, shared.cancel, &options, &mut sink);
+        decode(body, workspace, &read, shared.cancel, &options, &mut sink);
     let mut missing = None;
     if let Err(error) = outcome {
         match error {

@@ -5,6 +5,8 @@
 //! pairing hands them over. `one interface` puts all 100,000 rules on a single one, a hundred times what AWS allows. The last lines
 //! are the cost of one connection and its ratio to that with 10 rules. The cases with changes have AWS Config history:
 //! the cost must not grow with the number of changes either.
+//!
+//! `cargo bench --bench judge -- --growth` prints only the cost, for the curves of `docs/benchmarks.md`.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails may panic")]
 #![allow(clippy::print_stdout, reason = "the ratio is no figure that criterion knows")]
@@ -13,7 +15,7 @@ use std::hint::black_box;
 use std::net::Ipv4Addr;
 use std::time::Instant;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use flowgate::connection::{Connection, Evidence, Part, RejectReason};
 use flowgate::flow::{Direction, Protocol};
 use flowgate::inventory::{
@@ -196,13 +198,17 @@ fn connections() -> Vec<Connection> {
 /// Judges interface after interface, in runs of a hundred connections in the order of their remote addresses: pairing
 /// sorts by tuple.
 fn judge_all(policy: &Policy, templates: &[Connection], interfaces: usize) -> usize {
+    judge_some(policy, templates, interfaces, CONNECTIONS)
+}
+
+fn judge_some(policy: &Policy, templates: &[Connection], interfaces: usize, connections: usize) -> usize {
     let permitted = |n: &usize| {
         let (run, place) = (n / 100, n % 100);
         let mut connection = templates[place * (TEMPLATES / 100) + run % (TEMPLATES / 100)];
-        connection.interface = (n * interfaces / CONNECTIONS) as u32;
+        connection.interface = (n * interfaces / connections) as u32;
         policy.judge(black_box(&connection), 0).verdict == Verdict::Permitted
     };
-    (0..CONNECTIONS).filter(permitted).count()
+    (0..connections).filter(permitted).count()
 }
 
 fn judge(c: &mut Criterion) {
@@ -236,5 +242,34 @@ fn judge(c: &mut Criterion) {
     }
 }
 
+/// Lines of `growth RULES INTERFACES NANOSECONDS`, the best of three: rules grow on 1,000 interfaces, interfaces with
+/// 1,000 rules, then both. Always a hundred connections for each interface, at least a million.
+fn growth() {
+    let mut templates = connections();
+    templates.sort_by_key(|c| c.remote);
+    let sizes = [10, 100, 1_000, 10_000, 100_000];
+    let cases =
+        sizes.map(|n| (n, 1_000)).into_iter().chain(sizes.map(|n| (1_000, n))).chain(sizes.map(|n| (n, n)));
+    for (rules, interfaces) in cases {
+        // Five groups at the least: an interface has them all.
+        let policy = policy(rules, QUOTA.min(rules / GROUPS), interfaces, None);
+        let connections = (100 * interfaces).max(1_000_000);
+        let once = || {
+            let start = Instant::now();
+            black_box(judge_some(&policy, &templates, interfaces, connections));
+            start.elapsed()
+        };
+        let best = (0..3).map(|_| once()).min().unwrap();
+        println!("growth {rules} {interfaces} {:.1}", best.as_nanos() as f64 / connections as f64);
+    }
+}
+
 criterion_group!(benches, judge);
-criterion_main!(benches);
+
+fn main() {
+    if std::env::args().any(|argument| argument == "--growth") {
+        return growth();
+    }
+    benches();
+    Criterion::default().configure_from_args().final_summary();
+}

@@ -298,8 +298,12 @@ pub fn analyze(
         detect::select(&config.only, &config.skip).map_err(|name| AnalyzeError::UnknownDetector { name })?;
     let log_format = config.log_format.as_deref().map(LogFormat::parse).transpose()?;
     let log_formats = log_format.into_iter().map(FormatCandidate::user).collect();
-    let options =
-        DecodeOptions { log_formats, max_object_bytes: config.max_object_bytes, ..DecodeOptions::default() };
+    let options = DecodeOptions {
+        log_formats,
+        max_object_bytes: config.max_object_bytes,
+        whole_bytes: config.memory.whole_object(config.threads),
+        ..DecodeOptions::default()
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One moves bytes faster than all cores together inflate them.
         .worker_threads(1)

@@ -28,12 +28,12 @@ pub use record::RejectReason;
 pub use segment::Part;
 
 pub(crate) use coverage::COVERAGE_BUCKET;
-pub(crate) use fanin::FanIn;
+pub(crate) use fanin::{Meetings, Met, SHELVES};
 pub(crate) use ingest::{Ingest, Share, Wanted, collect};
 pub(crate) use interfaces::Interner;
 pub(crate) use local::{LocalSide, is_private};
 pub(crate) use overlap::{Election, StreamInfo};
-pub(crate) use pairing::Pairing;
+pub(crate) use pairing::{Pairing, gather_meetings};
 pub(crate) use partition::{Collected, Loading, Partition, Sorted};
 pub(crate) use shelf::Room;
 pub(crate) use spill::SpillError;

@@ -11,16 +11,15 @@
 use std::cmp::Ordering;
 
 use super::record::{Body, Endpoint, FLIPPED, REJECT};
+use super::spill::Words;
 
 /// Lanes and interfaces from here on do not fit a [`Narrow`].
 pub(crate) const NARROW_LANES: u32 = 1 << 24;
 
 const MAPPED: u128 = 0xffff << 32;
 
-/// What storing and pairing need of a packed record. Its order is by tuple, then by time.
-pub(crate) trait Packed: Copy + Ord + Send + Sync + 'static {
-    /// 64-bit words that it takes in a spill file.
-    const WORDS: usize;
+/// What packed records need besides [`Words`]. Their order is by tuple, then by time.
+pub(crate) trait Packed: Words + Ord {
     fn body(&self) -> Body;
     /// The lane; after loading, the interface.
     fn lane(&self) -> u32;
@@ -30,8 +29,6 @@ pub(crate) trait Packed: Copy + Ord + Send + Sync + 'static {
     /// By interface, endpoints and protocol.
     fn tuple_order(&self, other: &Self) -> Ordering;
     fn same_tuple(&self, other: &Self) -> bool;
-    fn word(&self, at: usize) -> u64;
-    fn from_words(words: impl Fn(usize) -> u64) -> Self;
 }
 
 /// A number that all records of a tuple share, whatever layout they are packed in.
@@ -114,8 +111,6 @@ fn narrow_key(lane: u32, low: &Endpoint, high: &Endpoint, protocol: u8) -> u128 
 }
 
 impl Packed for Narrow {
-    const WORDS: usize = 4;
-
     #[inline]
     fn body(&self) -> Body {
         let times = (self.body >> 64) as u64;
@@ -160,6 +155,10 @@ impl Packed for Narrow {
     fn same_tuple(&self, other: &Self) -> bool {
         self.key == other.key
     }
+}
+
+impl Words for Narrow {
+    const WORDS: usize = 4;
 
     fn word(&self, at: usize) -> u64 {
         let half = if at < 2 { self.key } else { self.body };
@@ -199,8 +198,6 @@ impl Wide {
 }
 
 impl Packed for Wide {
-    const WORDS: usize = 13;
-
     fn body(&self) -> Body {
         self.body
     }
@@ -225,6 +222,10 @@ impl Packed for Wide {
     fn same_tuple(&self, other: &Self) -> bool {
         self.tuple_order(other).is_eq()
     }
+}
+
+impl Words for Wide {
+    const WORDS: usize = 13;
 
     fn word(&self, at: usize) -> u64 {
         let Self { lane, low, high, body } = self;

@@ -1,7 +1,7 @@
 //! Sorted partitions become connections, in two passes: the first counts service fan-in over all
 //! partitions, the second cuts and decides.
 
-use super::fanin::FanIn;
+use super::fanin::{FanIn, Met};
 use super::local::LocalSide;
 use super::opener::{Context, Evidence, Hints, decide};
 use super::packed::Packed;
@@ -139,31 +139,37 @@ impl<T: Packed> Tuple<'_, T> {
     }
 }
 
-impl Pairing<'_> {
-    /// First pass: counts the tuples that were accepted both ways at their endpoints.
-    pub fn count_fan_in(&self, sorted: &Sorted) {
-        self.count(&sorted.narrow);
-        self.count(&sorted.wide);
-    }
+/// First pass: gathers the endpoints of tuples that were accepted both ways. `scopes` is [`Pairing::scopes`].
+pub(crate) fn gather_meetings(sorted: &Sorted, scopes: &[u64], met: &mut Met) {
+    meetings(&sorted.narrow, scopes, met);
+    meetings(&sorted.wide, scopes, met);
+}
 
-    fn count<T: Packed>(&self, records: &[T]) {
-        for group in records.chunk_by(T::same_tuple) {
-            let body = group[0].body();
-            if !Protocol(body.protocol).has_ports() {
-                continue;
-            }
-            let accepted = |flipped: bool| {
-                group.iter().any(|r| r.body().flipped() == flipped && r.body().action() == Action::Accept)
-            };
-            if accepted(false) && accepted(true) {
-                let (low, high) = group[0].endpoints();
-                let scope = self.scopes[group[0].lane() as usize];
-                self.fan.add(scope, &low, body.protocol);
-                self.fan.add(scope, &high, body.protocol);
-            }
+fn meetings<T: Packed>(records: &[T], scopes: &[u64], met: &mut Met) {
+    for group in records.chunk_by(T::same_tuple) {
+        // Most tuples that are not met both ways have a single record.
+        if group.len() < 2 {
+            continue;
+        }
+        let protocol = group[0].body().protocol;
+        if !Protocol(protocol).has_ports() {
+            continue;
+        }
+        let mut accepted = [false; 2];
+        for record in group {
+            let body = record.body();
+            accepted[usize::from(body.flipped())] |= body.action() == Action::Accept;
+        }
+        if accepted == [true; 2] {
+            let (low, high) = group[0].endpoints();
+            let scope = scopes[group[0].lane() as usize];
+            met.add(scope, &low, protocol);
+            met.add(scope, &high, protocol);
         }
     }
+}
 
+impl Pairing<'_> {
     /// Second pass: hands every connection to `emit`. `fit` says how well the configuration explains the
     /// two openings of a connection whose opener is still open.
     pub fn connections(

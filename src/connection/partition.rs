@@ -18,8 +18,6 @@ pub(crate) struct Collected {
     pub stream_facts: BTreeMap<(u32, u16), StreamFacts>,
     pub partitions: Vec<Partition>,
     pub store: Store,
-    /// Records in all.
-    pub records: usize,
 }
 
 /// What partitions refer to.
@@ -105,16 +103,9 @@ pub(super) fn gather(census: Census, shelves: Vec<Shelves>) -> Collected {
         }
         files.push(file);
     }
-    let records = partitions.iter().map(Partition::rows).sum();
     let count = interfaces.len();
     let fits = count < NARROW_LANES as usize;
-    Collected {
-        interfaces,
-        stream_facts,
-        partitions,
-        store: Store { lanes, files, fits, interfaces: count },
-        records,
-    }
+    Collected { interfaces, stream_facts, partitions, store: Store { lanes, files, fits, interfaces: count } }
 }
 
 /// Which part of a partition.

@@ -18,7 +18,24 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 
-use super::packed::Packed;
+/// What can wait on disk: so many 64-bit words.
+pub(crate) trait Words: Copy + Send + Sync + 'static {
+    const WORDS: usize;
+    fn word(&self, at: usize) -> u64;
+    fn from_words(words: impl Fn(usize) -> u64) -> Self;
+}
+
+impl Words for u64 {
+    const WORDS: usize = 1;
+
+    fn word(&self, _: usize) -> u64 {
+        *self
+    }
+
+    fn from_words(words: impl Fn(usize) -> u64) -> Self {
+        words(0)
+    }
+}
 
 /// Records could not be written to disk, or not read back.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -60,7 +77,7 @@ impl SpillFile {
     }
 
     /// Appends records.
-    pub fn append<T: Packed>(&mut self, records: &[T]) -> Result<Chunk, SpillError> {
+    pub fn append<T: Words>(&mut self, records: &[T]) -> Result<Chunk, SpillError> {
         let image = encode(records).map_err(|message| self.failed(message))?;
         let file = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
         let written = file.seek(SeekFrom::Start(self.end)).and_then(|_| file.write_all(&image));
@@ -71,7 +88,7 @@ impl SpillFile {
     }
 
     /// Hands every record of a chunk to `take`, in the order in which they were written.
-    pub fn read<T: Packed>(&self, chunk: &Chunk, take: impl FnMut(T)) -> Result<(), SpillError> {
+    pub fn read<T: Words>(&self, chunk: &Chunk, take: impl FnMut(T)) -> Result<(), SpillError> {
         let image = self.image(chunk).map_err(|e| self.failed(e.to_string()))?;
         decode(image, chunk.rows, take).map_err(|message| self.failed(message))
     }
@@ -90,7 +107,7 @@ fn schema(words: usize) -> SchemaRef {
     Arc::new(Schema::new((0..words).map(field).collect::<Vec<_>>()))
 }
 
-fn encode<T: Packed>(records: &[T]) -> Result<Vec<u8>, String> {
+fn encode<T: Words>(records: &[T]) -> Result<Vec<u8>, String> {
     let schema = schema(T::WORDS);
     let column = |at| Arc::new(UInt64Array::from_iter_values(records.iter().map(|r| r.word(at)))) as ArrayRef;
     let batch = RecordBatch::try_new(Arc::clone(&schema), (0..T::WORDS).map(column).collect())
@@ -110,7 +127,7 @@ fn encode<T: Packed>(records: &[T]) -> Result<Vec<u8>, String> {
     writer.into_inner().map_err(|e| e.to_string())
 }
 
-fn decode<T: Packed>(image: Bytes, rows: usize, mut take: impl FnMut(T)) -> Result<(), String> {
+fn decode<T: Words>(image: Bytes, rows: usize, mut take: impl FnMut(T)) -> Result<(), String> {
     let reader = ParquetRecordBatchReaderBuilder::try_new(image)
         .and_then(|builder| builder.with_batch_size(rows.clamp(1, 16 * 1024)).build())
         .map_err(|e| e.to_string())?;
@@ -164,6 +181,16 @@ mod tests {
         file.read(&chunks.2, |r: Narrow| back.push(r)).unwrap();
         assert_eq!(back, first[..1]);
         assert!(chunks.0.bytes < 40_000 * 33, "{} bytes", chunks.0.bytes);
+    }
+
+    #[test]
+    fn numbers_come_back_too() {
+        let mut file = SpillFile::create(&std::env::temp_dir()).unwrap();
+        let numbers: Vec<u64> = (0..1000).map(|n| n << 40).collect();
+        let chunk = file.append(&numbers).unwrap();
+        let mut back = Vec::new();
+        file.read(&chunk, |number: u64| back.push(number)).unwrap();
+        assert_eq!(back, numbers);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use super::export::{Batches, Exporter, Rows};
 use super::{AnalyzeConfig, AnalyzeError};
 use crate::connection::{
-    Collected, Connection, Election, FanIn, InterfaceFacts, Loading, LocalSide, Pairing, Partition, Sorted,
-    StreamInfo,
+    Collected, Connection, Election, InterfaceFacts, Loading, LocalSide, Meetings, Met, Pairing, Partition,
+    Room, SHELVES, Sorted, StreamInfo, gather_meetings,
 };
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
@@ -30,34 +30,37 @@ pub(super) fn judge(
     streams: &[String],
     config: &AnalyzeConfig,
 ) -> Result<Outcome, AnalyzeError> {
-    let Collected { interfaces, stream_facts, partitions, store, records } = collected;
+    let Collected { interfaces, stream_facts, partitions, store } = collected;
     let ids: Vec<String> = interfaces.iter().map(|i| i.id.clone()).collect();
     let policy = Policy::new(timeline, &ids);
     let election = Election::hold(stream_facts, &stream_infos(streams, timeline));
     let local = LocalSide::new(&interfaces, timeline);
-    let fan = FanIn::for_records(records);
-    let pairing = Pairing {
-        local: &local,
-        tracking: &tracking(&interfaces, timeline),
-        watched_since: &interfaces.iter().map(|i| i.coverage.first.unwrap_or(0)).collect::<Vec<_>>(),
-        scopes: &scopes(&interfaces, timeline),
-        fan: &fan,
-    };
+    let scopes = scopes(&interfaces, timeline);
     let loading =
         Loading { store: &store, election: &election, most: config.memory.loaded_records(config.threads) };
     let partitions: Vec<Mutex<Partition>> = partitions.into_iter().map(Mutex::new).collect();
 
     let duplicates = AtomicU64::new(0);
-    each(partitions.len(), config, |sorted: &mut Sorted, at| {
+    let meetings =
+        Meetings::new(Room { bytes: config.memory.meetings(), directory: config.spill_directory.clone() });
+    each(partitions.len(), config, |(sorted, met): &mut (Sorted, Met), at| {
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
         for piece in partition.pieces(&loading)? {
             partition.load(&piece, &loading, sorted)?;
             duplicates.fetch_add(sorted.duplicates, Ordering::Relaxed);
-            pairing.count_fan_in(sorted);
+            gather_meetings(sorted, &scopes, met);
             partition.keep(sorted);
         }
-        Ok(())
+        Ok(meetings.gather(met)?)
     })?;
+    each(SHELVES, config, |(): &mut (), shelf| Ok(meetings.count(shelf)?))?;
+    let pairing = Pairing {
+        local: &local,
+        tracking: &tracking(&interfaces, timeline),
+        watched_since: &interfaces.iter().map(|i| i.coverage.first.unwrap_or(0)).collect::<Vec<_>>(),
+        scopes: &scopes,
+        fan: &meetings.finish(),
+    };
 
     let exporter =
         config.connections_out.as_deref().map(|path| Exporter::create(path, &policy)).transpose()?;

@@ -45,6 +45,11 @@ impl MemoryPlan {
         self.records() / 4 / 32 / threads.max(1)
     }
 
+    /// Bytes for endpoints that wait to be counted.
+    pub(crate) fn meetings(self) -> usize {
+        self.records() / 6
+    }
+
     /// Bytes for an object that a thread inflates in one go.
     pub(crate) fn whole_object(self, threads: usize) -> u64 {
         (self.objects / threads.max(1) as u64).min(ENOUGH_OBJECT)

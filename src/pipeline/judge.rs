@@ -1,5 +1,6 @@
 //! Packed records become rollups: sort, count fan-in, cut, decide, judge, sum up.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -12,7 +13,7 @@ use crate::connection::{
 };
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
-use crate::policy::Policy;
+use crate::policy::{Judge, Policy};
 use crate::rollup::{Rollup, Rollups};
 
 /// What judging comes to.
@@ -65,15 +66,18 @@ pub(super) fn judge(
         let mut rollup = Rollup::default();
         let mut rows =
             in_order.lock().unwrap_or_else(PoisonError::into_inner).exporter.is_some().then(Vec::new);
+        let judge = RefCell::new(Judge::new(&policy));
         let mut fit = |connection: &Connection| {
-            (policy.fit(connection, Direction::Inbound), policy.fit(connection, Direction::Outbound))
+            let mut judge = judge.borrow_mut();
+            (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
         };
         let mut emit = |connection: &Connection| {
             let since = interfaces[connection.interface as usize].coverage.first.unwrap_or(0);
-            let judged = policy.judge(connection, since);
-            rollup.add(connection, &judged);
+            let mut judge = judge.borrow_mut();
+            let judged = judge.judge(connection, since);
+            rollup.add(connection, judged);
             if let Some(rows) = &mut rows {
-                rows.push((*connection, judged));
+                rows.push((*connection, judged.clone()));
             }
         };
         pairing.connections(&partition, &mut fit, &mut emit);

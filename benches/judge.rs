@@ -4,7 +4,12 @@
 //! groups to an interface, on up to 15,000 interfaces; connections come in the order of interfaces and addresses, as
 //! pairing hands them over. `one interface` puts all 100,000 rules on a single one, a hundred times what AWS allows. The last lines
 //! are the cost of one connection and its ratio to that with 10 rules. The cases with changes have AWS Config history:
-//! the cost must not grow with the number of changes either.
+//! the cost must not grow with the number of changes either. Without handshakes, as in logs of version 2, the
+//! configuration is asked about both directions before the verdict. Every connection has a peer of its own, which is the
+//! worst that can be; but for the case with peers that come back.
+//!
+//! `cargo bench --bench judge -- --once "10 rules" 20000` judges so many connections of one case, and nothing else: for
+//! `valgrind --tool=callgrind --toggle-collect='judge::judge_all'`, which counts instructions.
 //!
 //! `cargo bench --bench judge -- --growth` prints only the cost, for the curves of `docs/benchmarks.md`.
 
@@ -22,7 +27,7 @@ use flowgate::inventory::{
     AclEntry, History, Inventory, NetworkAcl, NetworkInterface, Rule, RulePeer, SecurityGroup, State, Subnet,
     Timeline, Track, Version,
 };
-use flowgate::policy::{Policy, Verdict};
+use flowgate::policy::{Judge, Policy, Verdict};
 
 /// In all; the largest case has a hundred for each interface, which is a quiet quarter of an hour.
 const CONNECTIONS: usize = 1_500_000;
@@ -30,15 +35,31 @@ const TEMPLATES: usize = 1_000;
 const GROUPS: usize = 5;
 const QUOTA: usize = 60;
 
-/// Name, rules, rules per group, interfaces, and changes that AWS Config recorded, if it did.
-const CASES: [(&str, usize, usize, usize, Option<usize>); 7] = [
-    ("10 rules", 10, 2, 1, None),
-    ("1,000 rules", 1_000, QUOTA, 150, None),
-    ("100,000 rules", 100_000, QUOTA, 15_000, None),
-    ("100,000 on one interface", 100_000, 20_000, 1, None),
-    ("100,000 rules, recorded", 100_000, QUOTA, 15_000, Some(0)),
-    ("100,000 rules, 1,000 changes", 100_000, QUOTA, 15_000, Some(1_000)),
-    ("100,000 rules, 20,000 changes", 100_000, QUOTA, 15_000, Some(20_000)),
+/// What connections are like.
+#[derive(Clone, Copy, PartialEq)]
+enum Traffic {
+    /// The opener is known from the handshake.
+    Handshakes,
+    /// The configuration is asked for the opener.
+    Undecided,
+    /// The same, and ten connections in a row have the same peer.
+    Repeated,
+}
+
+use Traffic::{Handshakes, Repeated, Undecided};
+
+/// Name, rules, rules per group, interfaces, changes that AWS Config recorded, if it did, and traffic.
+const CASES: [(&str, usize, usize, usize, Option<usize>, Traffic); 10] = [
+    ("10 rules", 10, 2, 1, None, Handshakes),
+    ("1,000 rules", 1_000, QUOTA, 150, None, Handshakes),
+    ("100,000 rules", 100_000, QUOTA, 15_000, None, Handshakes),
+    ("100,000 on one interface", 100_000, 20_000, 1, None, Handshakes),
+    ("1,000 rules, no handshakes", 1_000, QUOTA, 150, None, Undecided),
+    ("100,000 rules, no handshakes", 100_000, QUOTA, 15_000, None, Undecided),
+    ("1,000 rules, repeated peers", 1_000, QUOTA, 150, None, Repeated),
+    ("100,000 rules, recorded", 100_000, QUOTA, 15_000, Some(0), Handshakes),
+    ("100,000 rules, 1,000 changes", 100_000, QUOTA, 15_000, Some(1_000), Handshakes),
+    ("100,000 rules, 20,000 changes", 100_000, QUOTA, 15_000, Some(20_000), Handshakes),
 ];
 
 /// SplitMix64 (Steele, Lea, Flood 2014): small, seeded, the same on every machine.
@@ -165,11 +186,11 @@ fn history(inventory: &Inventory, changes: usize) -> History {
     history
 }
 
-/// Accepted inbound connections, half of them from within 10.0.0.0/8, a third to 443.
+/// Accepted inbound connections, half of them from within 10.0.0.0/8, a third to 443; by remote address.
 fn connections() -> Vec<Connection> {
     let mut random = Random(5);
     let part = Part { records: 1, packets: 5, bytes: 400, first: 60, last: 90, syn: true, ..Part::default() };
-    (0..TEMPLATES)
+    let mut templates: Vec<Connection> = (0..TEMPLATES)
         .map(|_| {
             let bits = random.next() as u32;
             let remote = if random.below(2) == 0 { 0x0a00_0000 | bits >> 8 } else { bits };
@@ -192,51 +213,61 @@ fn connections() -> Vec<Connection> {
                 reason: RejectReason::None,
             }
         })
-        .collect()
+        .collect();
+    templates.sort_by_key(|c| c.remote);
+    templates
 }
 
 /// Judges interface after interface, in runs of a hundred connections in the order of their remote addresses: pairing
-/// sorts by tuple.
-fn judge_all(policy: &Policy, templates: &[Connection], interfaces: usize) -> usize {
-    judge_some(policy, templates, interfaces, CONNECTIONS)
-}
-
-fn judge_some(policy: &Policy, templates: &[Connection], interfaces: usize, connections: usize) -> usize {
-    let permitted = |n: &usize| {
-        let (run, place) = (n / 100, n % 100);
+/// sorts by tuple. Of `all`, the first `count`.
+#[inline(never)]
+fn judge_all(
+    policy: &Policy,
+    templates: &[Connection],
+    interfaces: usize,
+    traffic: Traffic,
+    (count, all): (usize, usize),
+) -> usize {
+    let mut judge = Judge::new(policy);
+    let mut permitted = |n: usize| {
+        let peer = if traffic == Repeated { n - n % 10 } else { n };
+        let (run, place) = (peer / 100, peer % 100);
         let mut connection = templates[place * (TEMPLATES / 100) + run % (TEMPLATES / 100)];
-        connection.interface = (n * interfaces / connections) as u32;
-        policy.judge(black_box(&connection), 0).verdict == Verdict::Permitted
+        connection.interface = (n * interfaces / all) as u32;
+        connection.remote_port = 40_000 + (n % 10) as u16;
+        if traffic != Handshakes {
+            let connection = black_box(&mut connection);
+            let inbound = judge.fit(connection, Direction::Inbound);
+            let outbound = judge.fit(connection, Direction::Outbound);
+            let opener = if inbound >= outbound { Direction::Inbound } else { Direction::Outbound };
+            connection.opener = Some(opener);
+        }
+        judge.judge(black_box(&connection), 0).verdict == Verdict::Permitted
     };
-    (0..connections).filter(permitted).count()
+    (0..count).filter(|&n| permitted(n)).count()
 }
 
 fn judge(c: &mut Criterion) {
-    let mut templates = connections();
-    templates.sort_by_key(|c| c.remote);
-    let cases: Vec<(&str, Policy, usize)> = CASES
+    let templates = connections();
+    let cases: Vec<(&str, Policy, usize, Traffic)> = CASES
         .iter()
-        .map(|&(name, rules, per, n, changes)| (name, policy(rules, per, n, changes), n))
+        .map(|&(name, rules, per, n, changes, traffic)| (name, policy(rules, per, n, changes), n, traffic))
         .collect();
     let mut group = c.benchmark_group("judge");
     group.sample_size(10).throughput(Throughput::Elements(CONNECTIONS as u64));
-    for (name, policy, interfaces) in &cases {
-        let permitted = judge_all(policy, &templates, *interfaces);
+    for (name, policy, interfaces, traffic) in &cases {
+        let permitted = judge_all(policy, &templates, *interfaces, *traffic, (CONNECTIONS, CONNECTIONS));
         assert!(permitted > CONNECTIONS / 4, "too little is permitted to be of interest");
         group.bench_function(BenchmarkId::from_parameter(name), |b| {
-            b.iter(|| judge_all(policy, &templates, *interfaces));
+            b.iter(|| judge_all(policy, &templates, *interfaces, *traffic, (CONNECTIONS, CONNECTIONS)));
         });
     }
     group.finish();
-    let cost = |policy: &Policy, interfaces: usize| {
-        let once = || {
-            let start = Instant::now();
-            black_box(judge_all(policy, &templates, interfaces));
-            start.elapsed()
-        };
-        (0..10).map(|_| once()).min().unwrap().as_nanos() as f64 / CONNECTIONS as f64
+    let cost = |policy: &Policy, interfaces: usize, traffic: Traffic| {
+        (0..10).map(|_| once(policy, &templates, interfaces, traffic, CONNECTIONS)).min_by(f64::total_cmp)
     };
-    let costs: Vec<(&str, f64)> = cases.iter().map(|(name, p, n)| (*name, cost(p, *n))).collect();
+    let costs: Vec<(&str, f64)> =
+        cases.iter().map(|(name, p, n, traffic)| (*name, cost(p, *n, *traffic).unwrap())).collect();
     for (name, ns) in &costs {
         println!("judge: {name}: {ns:.0} ns a connection, {:.2} x", ns / costs[0].1);
     }
@@ -256,12 +287,19 @@ fn growth() {
         let connections = (100 * interfaces).max(1_000_000);
         let once = || {
             let start = Instant::now();
-            black_box(judge_some(&policy, &templates, interfaces, connections));
+            black_box(judge_all(&policy, &templates, interfaces, Handshakes, (connections, connections)));
             start.elapsed()
         };
         let best = (0..3).map(|_| once()).min().unwrap();
         println!("growth {rules} {interfaces} {:.1}", best.as_nanos() as f64 / connections as f64);
     }
+}
+
+/// Nanoseconds a connection.
+fn once(policy: &Policy, templates: &[Connection], interfaces: usize, traffic: Traffic, count: usize) -> f64 {
+    let start = Instant::now();
+    black_box(judge_all(policy, templates, interfaces, traffic, (count, CONNECTIONS)));
+    start.elapsed().as_nanos() as f64 / count as f64
 }
 
 criterion_group!(benches, judge);
@@ -270,6 +308,14 @@ fn main() {
     if std::env::args().any(|argument| argument == "--growth") {
         return growth();
     }
-    benches();
-    Criterion::default().configure_from_args().final_summary();
+    let arguments: Vec<String> = std::env::args().collect();
+    let Some(at) = arguments.iter().position(|a| a == "--once") else {
+        benches();
+        return Criterion::default().configure_from_args().final_summary();
+    };
+    let (name, count) = (&arguments[at + 1], arguments[at + 2].parse().unwrap());
+    let &(name, rules, per, interfaces, changes, traffic) = CASES.iter().find(|c| c.0 == name).unwrap();
+    let policy = policy(rules, per, interfaces, changes);
+    let ns = once(&policy, &connections(), interfaces, traffic, count);
+    println!("judge: {name}: {ns:.0} ns a connection");
 }

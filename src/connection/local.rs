@@ -1,29 +1,26 @@
 //! Which side of a tuple is the interface's own (domain A.8).
 
-use std::collections::BTreeSet;
-
-use ipnet::IpNet;
-
 use super::interfaces::InterfaceFacts;
 use super::record::{Body, Endpoint};
-use crate::flow::{address_bits, address_from_bits};
+use crate::flow::{Nets, address_bits, address_from_bits};
 use crate::inventory::Timeline;
 
 /// The addresses of one interface, over all observations.
 #[derive(Debug, Default)]
 struct Own {
-    addresses: BTreeSet<u128>,
-    prefixes: Vec<IpNet>,
+    /// Sorted. Mostly one.
+    addresses: Vec<u128>,
+    prefixes: Nets,
     common: [Option<u128>; 2],
 }
 
 impl Own {
     fn holds(&self, bits: u128) -> bool {
-        self.addresses.contains(&bits)
-            || (!self.prefixes.is_empty() && {
-                let address = address_from_bits(bits);
-                self.prefixes.iter().any(|p| p.contains(&address))
-            })
+        let listed = match self.addresses.as_slice() {
+            [only] => *only == bits,
+            addresses => addresses.binary_search(&bits).is_ok(),
+        };
+        listed || self.prefixes.contains(bits)
     }
 }
 
@@ -43,8 +40,10 @@ impl LocalSide {
                     Own { common: [facts.common[0].single(), facts.common[1].single()], ..Own::default() };
                 for interface in timeline.interface_versions(&facts.id) {
                     own.addresses.extend(interface.addresses.iter().map(|&a| address_bits(a)));
-                    own.prefixes.extend(interface.prefixes.iter().copied());
+                    own.prefixes.extend(&interface.prefixes);
                 }
+                own.addresses.sort_unstable();
+                own.addresses.dedup();
                 own
             })
             .collect();

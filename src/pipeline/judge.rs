@@ -1,5 +1,6 @@
 //! Packed records become rollups: sort, count fan-in, cut, decide, judge, sum up.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -12,7 +13,7 @@ use crate::connection::{
 };
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
-use crate::policy::Policy;
+use crate::policy::{Judge, Policy};
 use crate::rollup::{Rollup, Rollups};
 
 /// What judging comes to.
@@ -43,7 +44,7 @@ pub(super) fn judge(
     let duplicates = AtomicU64::new(0);
     let meetings =
         Meetings::new(Room { bytes: config.memory.meetings(), directory: config.spill_directory.clone() });
-    each(partitions.len(), config, |(sorted, met): &mut (Sorted, Met), at| {
+    each(partitions.len(), config, <(Sorted, Met)>::default, |(sorted, met), at| {
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
         for piece in partition.pieces(&loading)? {
             partition.load(&piece, &loading, sorted)?;
@@ -53,7 +54,7 @@ pub(super) fn judge(
         }
         Ok(meetings.gather(met)?)
     })?;
-    each(SHELVES, config, |(): &mut (), shelf| Ok(meetings.count(shelf)?))?;
+    each(SHELVES, config, || (), |(), shelf| Ok(meetings.count(shelf)?))?;
     let pairing = Pairing {
         local: &local,
         tracking: &tracking(&interfaces, timeline),
@@ -66,7 +67,8 @@ pub(super) fn judge(
         config.connections_out.as_deref().map(|path| Exporter::create(path, &policy)).transpose()?;
     let exports = exporter.is_some();
     let in_order = InOrder::new(exporter);
-    each(partitions.len(), config, |sorted: &mut Sorted, at| {
+    let begin = || (Sorted::default(), RefCell::new(Judge::new(&policy)));
+    each(partitions.len(), config, begin, |(sorted, judge), at| {
         if exports {
             in_order.wait_for(at, config.threads);
         }
@@ -74,14 +76,16 @@ pub(super) fn judge(
         let mut rollup = Rollup::default();
         let mut rows = exports.then(|| Rows::new(&interfaces, &policy));
         let mut fit = |connection: &Connection| {
-            (policy.fit(connection, Direction::Inbound), policy.fit(connection, Direction::Outbound))
+            let mut judge = judge.borrow_mut();
+            (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
         };
         let mut emit = |connection: &Connection| {
             let since = interfaces[connection.interface as usize].coverage.first.unwrap_or(0);
-            let judged = policy.judge(connection, since);
-            rollup.add(connection, &judged);
+            let mut judge = judge.borrow_mut();
+            let judged = judge.judge(connection, since);
+            rollup.add(connection, judged);
             if let Some(rows) = &mut rows {
-                rows.push(connection, judged);
+                rows.push(connection, judged.clone());
             }
         };
         for piece in partition.pieces(&loading)? {
@@ -150,14 +154,15 @@ impl InOrder {
 }
 
 /// Calls `work` for 0..count on all threads, each with a state of its own, until one fails or the run is cancelled.
-fn each<S: Default>(
+fn each<S>(
     count: usize,
     config: &AnalyzeConfig,
+    begin: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize) -> Result<(), AnalyzeError> + Sync,
 ) -> Result<(), AnalyzeError> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let run = || {
-        let mut state = S::default();
+        let mut state = begin();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             if at >= count || config.cancel.is_cancelled() || failed.load(Ordering::Relaxed) {

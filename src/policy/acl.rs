@@ -1,6 +1,8 @@
 //! Network ACLs: numbered entries, the first that matches decides (domain C.4).
 
-use crate::flow::{Direction, address_from_bits};
+use super::ranges::meant;
+use super::scope::Scope;
+use crate::flow::{Direction, is_v4, net_range};
 use crate::inventory::NetworkAcl;
 
 /// What a network ACL says to one packet.
@@ -41,8 +43,8 @@ struct Entry {
     number: u32,
     protocol: Option<u8>,
     allow: bool,
-    cidr: ipnet::IpNet,
-    ports: Option<(u16, u16)>,
+    remotes: (u128, u128),
+    ports: (u16, u16),
     icmp_specific: bool,
 }
 
@@ -62,8 +64,8 @@ impl CompiledAcl {
                 number: entry.number,
                 protocol: entry.protocol.map(|p| p.0),
                 allow: entry.allow,
-                cidr: entry.cidr,
-                ports: entry.ports,
+                remotes: net_range(&entry.cidr),
+                ports: entry.ports.unwrap_or((0, u16::MAX)),
                 icmp_specific: entry.icmp.is_some_and(|(kind, _)| kind >= 0),
             });
         }
@@ -73,18 +75,30 @@ impl CompiledAcl {
         Self { entries }
     }
 
+    /// Asks for the reply to a packet in this direction. `port` is the reply's destination port.
+    pub fn ask_reply(&self, direction: Direction, remote: u128, protocol: u8, port: u16) -> AclVerdict {
+        // Nobody remembers answers about replies.
+        self.ask(direction.reverse(), remote, protocol, port, &mut Scope::around(remote))
+    }
+
     /// Asks for a packet that enters (`Inbound`) or leaves (`Outbound`) the subnet. `port` is the packet's
     /// destination port.
-    pub fn ask(&self, direction: Direction, remote: u128, protocol: u8, port: u16) -> AclVerdict {
-        let address = address_from_bits(remote);
-        let list = &self.entries[direction as usize][usize::from(address.is_ipv6())];
+    pub fn ask(
+        &self,
+        direction: Direction,
+        remote: u128,
+        protocol: u8,
+        port: u16,
+        scope: &mut Scope,
+    ) -> AclVerdict {
+        let v4 = is_v4(remote);
+        let list = &self.entries[direction as usize][usize::from(!v4)];
+        let ported = protocol == 6 || protocol == 17;
         let mut maybe = [false; 2];
         for entry in list {
-            if entry.protocol.is_some_and(|p| p != protocol) || !entry.cidr.contains(&address) {
-                continue;
-            }
-            let ported = protocol == 6 || protocol == 17;
-            if ported && entry.protocol.is_some() && entry.ports.is_some_and(|(l, h)| port < l || h < port) {
+            if !meant(entry.protocol, entry.ports, protocol, port, scope)
+                || !scope.remote_in(remote, entry.remotes)
+            {
                 continue;
             }
             if entry.icmp_specific && entry.protocol.is_some() && !ported {
@@ -101,7 +115,7 @@ impl CompiledAcl {
         // The catch-all entry may be missing from a trimmed dump; what no entry allows is denied.
         match maybe {
             [_, true] => AclVerdict::Maybe,
-            _ => AclVerdict::Deny(if address.is_ipv6() { 32768 } else { 32767 }),
+            _ => AclVerdict::Deny(if v4 { 32767 } else { 32768 }),
         }
     }
 }
@@ -132,7 +146,8 @@ mod tests {
 
     fn ask(entries: Vec<AclEntry>, remote: &str, protocol: u8, port: u16) -> AclVerdict {
         let acl = CompiledAcl::new(&NetworkAcl { entries, ..NetworkAcl::default() });
-        acl.ask(Direction::Inbound, address_bits(remote.parse().unwrap()), protocol, port)
+        let remote = address_bits(remote.parse().unwrap());
+        acl.ask(Direction::Inbound, remote, protocol, port, &mut Scope::around(remote))
     }
 
     #[test]

@@ -9,8 +9,9 @@ use hashbrown::HashMap;
 use ipnet::IpNet;
 
 use super::acl::{AclVerdict, CompiledAcl};
-use super::ranges::{Blocks, Claim, RangeIndex};
-use crate::flow::{Direction, address_from_bits};
+use super::ranges::{Blocks, Claim, RangeIndex, meant};
+use super::scope::{Opening, Scope};
+use crate::flow::{Nets, is_v4};
 use crate::inventory::{Inventory, Rule, RulePeer};
 
 /// The rules of all observations, numbered: a rule keeps its number from one observation to the next.
@@ -53,9 +54,8 @@ pub(crate) struct Unresolved {
 
 impl Unresolved {
     /// True if the rule would match, were the remote address its peer's.
-    pub fn may_match(self, protocol: u8, port: u16) -> bool {
-        let ported = protocol == 6 || protocol == 17;
-        self.protocol.is_none_or(|p| p == protocol && (!ported || (self.low <= port && port <= self.high)))
+    pub fn may_match(&self, protocol: u8, port: u16, scope: &mut Scope) -> bool {
+        meant(self.protocol, (self.low, self.high), protocol, port, scope)
     }
 }
 
@@ -74,13 +74,14 @@ struct GroupSet {
     incomplete: bool,
 }
 
-#[derive(Debug)]
-struct CompiledInterface {
+/// Where an interface is in one observation: what decides on its traffic, by number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Place {
     /// `None` for interfaces without security groups, which are judged by network ACL only.
-    set: Option<usize>,
-    acl: Option<usize>,
-    /// Index into [`Compiled::subnets`], which interfaces share.
-    subnet: usize,
+    set: Option<u32>,
+    acl: Option<u32>,
+    /// Index into [`Compiled::subnets`].
+    subnet: u32,
 }
 
 /// One observation, compiled.
@@ -88,11 +89,10 @@ struct CompiledInterface {
 pub(crate) struct Compiled {
     /// Unix seconds; `None` for the undated observation.
     pub observed_at: Option<i64>,
-    interfaces: Vec<Option<CompiledInterface>>,
     sets: Vec<GroupSet>,
     acls: Vec<CompiledAcl>,
     /// Blocks of each subnet; the first is for interfaces whose subnet is unknown.
-    subnets: Vec<Vec<IpNet>>,
+    subnets: Vec<Nets>,
 }
 
 /// What the security groups say to one opening.
@@ -109,107 +109,94 @@ pub(crate) enum Groups {
 }
 
 impl Compiled {
-    pub fn new(inventory: &Inventory, run: &[String], book: &mut RuleBook) -> Self {
+    /// Compiles for the interfaces of the run; the place of each is `None` if the inventory does not have it.
+    pub fn new(inventory: &Inventory, run: &[String], book: &mut RuleBook) -> (Self, Vec<Option<Place>>) {
         let members = members(inventory);
         let numbers = number_rules(inventory, book);
         let mut acl_numbers = BTreeMap::new();
         let mut acls = Vec::new();
         for acl in inventory.network_acls.values() {
             for subnet in &acl.subnets {
-                acl_numbers.insert(subnet.as_str(), acls.len());
+                acl_numbers.insert(subnet.as_str(), number(acls.len()));
             }
             acls.push(CompiledAcl::new(acl));
         }
-        let subnet_numbers: BTreeMap<&str, usize> =
-            inventory.subnets.keys().enumerate().map(|(at, id)| (id.as_str(), at + 1)).collect();
-        let subnets =
-            std::iter::once(Vec::new()).chain(inventory.subnets.values().map(|s| s.cidrs.clone())).collect();
-        let mut set_numbers: HashMap<&[String], usize> = HashMap::new();
+        let subnet_numbers: BTreeMap<&str, u32> =
+            inventory.subnets.keys().map(String::as_str).zip(1..).collect();
+        let blocks = inventory.subnets.values().map(|s| s.cidrs.iter().collect());
+        let subnets = std::iter::once(Nets::default()).chain(blocks).collect();
+        let mut set_numbers: HashMap<&[String], u32> = HashMap::new();
         let mut sets = Vec::new();
-        let interfaces = run
+        let places = run
             .iter()
             .map(|id| {
                 let interface = inventory.interfaces.get(id)?;
                 let set = (!interface.groups.is_empty()).then(|| {
                     *set_numbers.entry(&interface.groups).or_insert_with(|| {
                         sets.push(compile_set(&interface.groups, inventory, &members, &numbers));
-                        sets.len() - 1
+                        number(sets.len() - 1)
                     })
                 });
                 let subnet = interface.subnet.as_deref();
-                Some(CompiledInterface {
+                Some(Place {
                     set,
                     acl: subnet.and_then(|s| acl_numbers.get(s).copied()),
                     subnet: subnet.and_then(|s| subnet_numbers.get(s).copied()).unwrap_or(0),
                 })
             })
             .collect();
-        Self { observed_at: inventory.observed_at, interfaces, sets, acls, subnets }
+        (Self { observed_at: inventory.observed_at, sets, acls, subnets }, places)
     }
 
-    /// True when the inventory has this interface.
-    pub fn knows(&self, interface: u32) -> bool {
-        self.interfaces[interface as usize].is_some()
-    }
-
-    /// What the interface's security groups say to an opening in `direction` towards `port`; permitting rules
-    /// are appended to `rules`, sorted.
-    pub fn groups(
-        &self,
-        interface: u32,
-        direction: Direction,
-        remote: u128,
-        protocol: u8,
-        port: u16,
-        rules: &mut Vec<u32>,
-    ) -> Groups {
-        let Some(compiled) = &self.interfaces[interface as usize] else { return Groups::Unresolved };
-        let Some(set) = compiled.set else { return Groups::NotApplicable };
-        let set = &self.sets[set];
+    /// What the security groups of a place say to an opening; permitting rules are appended to `rules`, which is
+    /// empty, sorted.
+    pub fn groups(&self, place: Place, opening: &Opening, scope: &mut Scope, rules: &mut Vec<u32>) -> Groups {
+        let Some(set) = place.set else { return Groups::NotApplicable };
+        let set = &self.sets[set as usize];
+        let Opening { direction, remote, protocol, port, .. } = *opening;
         let index = &set.directions[direction as usize];
-        let before = rules.len();
-        match address_from_bits(remote) {
-            std::net::IpAddr::V4(v4) => index.v4.collect(u32::from(v4), protocol, port, rules),
-            std::net::IpAddr::V6(_) => index.v6.collect(remote, protocol, port, rules),
+        if is_v4(remote) {
+            index.v4.collect(remote as u32, protocol, port, scope, rules);
+        } else {
+            index.v6.collect(remote, protocol, port, scope, rules);
         }
-        if rules.len() > before {
-            rules[before..].sort_unstable();
+        if rules.is_empty() {
+            let mut may = |u: &Unresolved| u.may_match(protocol, port, scope);
+            return if set.incomplete || index.unresolved.iter().any(&mut may) {
+                Groups::Unresolved
+            } else {
+                Groups::Refused
+            };
+        }
+        if rules.len() > 1 {
+            rules.sort_unstable();
             // A group reference and a CIDR of the same rule cannot both exist, but two prefix list entries can.
-            dedup_from(rules, before);
-            return Groups::Permitted;
+            rules.dedup();
         }
-        let may = |u: &Unresolved| u.may_match(protocol, port);
-        if set.incomplete || index.unresolved.iter().any(may) { Groups::Unresolved } else { Groups::Refused }
+        Groups::Permitted
     }
 
-    /// What the subnet's network ACL says to a packet that enters or leaves.
+    /// What the subnet's network ACL says to the opening packet, and to the reply if that is asked.
     pub fn acl(
         &self,
-        interface: u32,
-        direction: Direction,
-        remote: u128,
-        protocol: u8,
-        port: u16,
-    ) -> AclVerdict {
-        let Some(compiled) = &self.interfaces[interface as usize] else { return AclVerdict::Unknown };
-        let Some(acl) = compiled.acl else { return AclVerdict::Unknown };
-        let address = address_from_bits(remote);
-        if self.subnets[compiled.subnet].iter().any(|net| net.contains(&address)) {
-            return AclVerdict::NotAsked;
+        place: Place,
+        opening: &Opening,
+        scope: &mut Scope,
+    ) -> (AclVerdict, Option<AclVerdict>) {
+        let Opening { direction, remote, protocol, port, reply_port, .. } = *opening;
+        let both = |verdict: AclVerdict| (verdict, reply_port.map(|_| verdict));
+        let Some(acl) = place.acl else { return both(AclVerdict::Unknown) };
+        if scope.remote_in_any(remote, &self.subnets[place.subnet as usize]) {
+            return both(AclVerdict::NotAsked);
         }
-        self.acls[acl].ask(direction, remote, protocol, port)
+        let acl = &self.acls[acl as usize];
+        let open = acl.ask(direction, remote, protocol, port, scope);
+        (open, reply_port.map(|port| acl.ask_reply(direction, remote, protocol, port)))
     }
 }
 
-fn dedup_from(list: &mut Vec<u32>, from: usize) {
-    let mut keep = from;
-    for at in from..list.len() {
-        if at == from || list[at] != list[keep - 1] {
-            list[keep] = list[at];
-            keep += 1;
-        }
-    }
-    list.truncate(keep);
+fn number(index: usize) -> u32 {
+    u32::try_from(index).unwrap_or(u32::MAX)
 }
 
 /// Private addresses (and delegated prefixes) of the interfaces of each group: what a reference to the group

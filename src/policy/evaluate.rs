@@ -1,8 +1,11 @@
 //! Decisions as of a time.
 
+use hashbrown::HashMap;
+
 use super::acl::AclVerdict;
-use super::compile::{Compiled, Groups, RuleBook};
-use super::recorded::{Opening, Recorded, Removal};
+use super::compile::{Compiled, Groups, Place, RuleBook};
+use super::recorded::{Recorded, Removal};
+use super::scope::{Opening, Scope};
 use crate::connection::{Connection, Fit};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{Rule, Timeline};
@@ -30,7 +33,7 @@ pub struct Decision {
     pub weak: bool,
     /// The network ACL's word on the opening packet.
     pub acl_open: Option<AclVerdict>,
-    /// The network ACL's word on the reply.
+    /// The network ACL's word on the reply; `None` also where a verdict did not depend on it.
     pub acl_reply: Option<AclVerdict>,
 }
 
@@ -58,10 +61,53 @@ impl Decision {
 #[derive(Debug)]
 pub struct Policy {
     book: RuleBook,
-    specific: Vec<bool>,
+    traits: Vec<Traits>,
     observations: Vec<Compiled>,
+    /// All of time, in order.
+    spans: Vec<Span>,
+    /// By number in the run: what decides on an interface's traffic.
+    subjects: Vec<Subject>,
+    /// By posture, then observation; see [`Subject`].
+    places: Vec<Option<Place>>,
     /// In place of the observations, for interfaces that AWS Config has something to say about.
     recorded: Option<Recorded>,
+}
+
+/// Equal for interfaces on whose traffic the same decides. The number of a posture: of the same security groups,
+/// network ACL and subnet in every observation. Or, with [`Subject::RECORDED`], that of an interface with a history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Subject(u32);
+
+impl Subject {
+    const RECORDED: u32 = 1 << 31;
+
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// What is asked of a rule that permits.
+#[derive(Clone, Copy, Debug)]
+struct Traits {
+    /// It was made for a particular service.
+    specific: bool,
+    /// It certainly permits what it matched, whatever its ICMP type.
+    sure: bool,
+}
+
+/// A stretch of time for which the same observations speak.
+#[derive(Clone, Copy, Debug)]
+struct Span {
+    /// Unix seconds; it ends where the next begins.
+    from: i64,
+    /// The observation before, or the only one there is.
+    first: Option<usize>,
+    /// The observation after.
+    second: Option<usize>,
+    /// It lies before everything that was observed.
+    before_all: bool,
+    /// `first` was made so shortly before that what held before it still explains.
+    fresh: bool,
 }
 
 impl Policy {
@@ -71,10 +117,10 @@ impl Policy {
         let mut book = RuleBook::default();
         let recorded =
             (!timeline.history().is_empty()).then(|| Recorded::new(timeline, interfaces, &mut book));
-        let mut compile = |interfaces: &[String]| -> Vec<Compiled> {
+        let mut compile = |interfaces: &[String]| -> Vec<(Compiled, Vec<Option<Place>>)> {
             timeline.observations().iter().map(|o| Compiled::new(o, interfaces, &mut book)).collect()
         };
-        let observations = match &recorded {
+        let compiled = match &recorded {
             None => compile(interfaces),
             Some(recorded) => {
                 // The others are not asked for; without a name they are not compiled.
@@ -85,8 +131,29 @@ impl Policy {
                 if rest.iter().all(String::is_empty) { Vec::new() } else { compile(&rest) }
             }
         };
-        let specific = book.rules().iter().map(is_specific).collect();
-        Self { book, specific, observations, recorded }
+        let traits = |rule: &Rule| Traits {
+            specific: is_specific(rule),
+            sure: rule.icmp.is_none_or(|(kind, _)| kind < 0),
+        };
+        let traits = book.rules().iter().map(traits).collect();
+        let (observations, of_interface): (Vec<_>, Vec<_>) = compiled.into_iter().unzip();
+        let mut postures: HashMap<Vec<Option<Place>>, u32> = HashMap::new();
+        let mut places = Vec::new();
+        let subject = |interface: u32| {
+            if recorded.as_ref().is_some_and(|recorded| recorded.concerns(interface)) {
+                return Subject(Subject::RECORDED | interface);
+            }
+            let posture: Vec<Option<Place>> =
+                of_interface.iter().map(|places: &Vec<_>| places[interface as usize]).collect();
+            let next = u32::try_from(postures.len()).unwrap_or(u32::MAX);
+            Subject(*postures.entry(posture).or_insert_with_key(|posture| {
+                places.extend_from_slice(posture);
+                next
+            }))
+        };
+        let subjects = (0..).zip(interfaces).map(|(number, _)| number).map(subject).collect();
+        let spans = spans(&observations);
+        Self { book, traits, observations, spans, subjects, places, recorded }
     }
 
     /// Every rule of every observation; a rule's number is its index.
@@ -109,7 +176,7 @@ impl Policy {
 
     /// True if one of these rules certainly permits what it matched, whatever its ICMP type.
     pub(crate) fn any_sure(&self, rules: &[u32]) -> bool {
-        rules.iter().any(|&r| self.rule(r).is_some_and(|rule| rule.icmp.is_none_or(|(kind, _)| kind < 0)))
+        rules.iter().any(|&r| self.traits.get(r as usize).is_some_and(|t| t.sure))
     }
 
     /// True when any observation has the interface.
@@ -117,47 +184,61 @@ impl Policy {
     pub fn knows(&self, interface: u32) -> bool {
         match self.recorded(interface) {
             Some(recorded) => recorded.knows(interface),
-            None => self.observations.iter().any(|o| o.knows(interface)),
+            None => (0..self.observations.len()).any(|at| self.place(interface, at).is_some()),
         }
     }
 
     fn recorded(&self, interface: u32) -> Option<&Recorded> {
-        self.recorded.as_ref().filter(|recorded| recorded.concerns(interface))
+        if self.subject(interface).0 & Subject::RECORDED == 0 { None } else { self.recorded.as_ref() }
     }
 
-    /// The observations that speak for a time: the one before and the one after, or the only one there is;
-    /// and whether the time lies before everything that was observed.
-    fn around(&self, time: i64) -> (Option<usize>, Option<usize>, bool) {
-        let at = |o: &Compiled| o.observed_at.unwrap_or(i64::MAX);
-        match self.observations.iter().rposition(|o| at(o) <= time) {
-            Some(i) if i + 1 < self.observations.len() => (Some(i), Some(i + 1), false),
-            Some(i) => (Some(i), None, false),
-            None => {
-                // A single undated inventory is taken to hold throughout; a dated one says nothing about before.
-                let before_all = self.observations.first().is_some_and(|o| o.observed_at.is_some());
-                ((!self.observations.is_empty()).then_some(0), None, before_all)
-            }
-        }
+    pub(super) fn subject(&self, interface: u32) -> Subject {
+        self.subjects[interface as usize]
+    }
+
+    /// Where an interface that nothing recorded concerns is in an observation; `None` if it is not there.
+    fn place(&self, interface: u32, observation: usize) -> Option<Place> {
+        self.places[self.subject(interface).0 as usize * self.observations.len() + observation]
+    }
+
+    /// The observations that speak for a time, and the last second for which they do.
+    fn around(&self, time: i64) -> (Span, i64) {
+        let after = match self.spans.as_slice() {
+            [_] => 1,
+            spans => spans.partition_point(|span| span.from <= time),
+        };
+        let last = self.spans.get(after).map_or(i64::MAX, |next| next.from - 1);
+        (self.spans[after - 1], last)
     }
 
     /// The decision on an opening in `direction`, as of the connection's start.
     #[must_use]
     pub fn decide(&self, connection: &Connection, direction: Direction) -> Decision {
-        let time = i64::from(connection.first);
-        if let Some(recorded) = self.recorded(connection.interface) {
-            return recorded.decide(&opening(connection, direction), time);
+        let opening = Opening::with_reply(connection, direction);
+        let mut scope = Scope::around(opening.remote);
+        self.decide_opening(&opening, i64::from(connection.first), &mut scope, Vec::new())
+    }
+
+    /// The decision as of a time; `scope` is narrowed to where it holds. `spare` is an empty list to put rules in.
+    pub(super) fn decide_opening(
+        &self,
+        opening: &Opening,
+        time: i64,
+        scope: &mut Scope,
+        spare: Vec<u32>,
+    ) -> Decision {
+        if let Some(recorded) = self.recorded(opening.interface) {
+            return recorded.decide(opening, time, scope, spare);
         }
-        let (first, second, before_all) = self.around(time);
-        let Some(first) = first else { return Decision::default() };
-        let mut decision = self.decide_between(connection, direction, first, second);
-        decision.weak |= before_all;
-        if !decision.permits() && first > 0 {
-            let since = time - self.observations[first].observed_at.unwrap_or(time);
-            if since <= CHANGE_BAND {
-                let earlier = self.decide_between(connection, direction, first - 1, Some(first));
-                if earlier.permits() {
-                    return Decision { weak: true, ..earlier };
-                }
+        let (span, last) = self.around(time);
+        scope.within((span.from, last));
+        let Some(first) = span.first else { return Decision::default() };
+        let mut decision = self.decide_between(opening, first, span.second, scope, spare);
+        decision.weak |= span.before_all;
+        if span.fresh && !decision.permits() {
+            let earlier = self.decide_between(opening, first - 1, Some(first), scope, Vec::new());
+            if earlier.permits() {
+                return Decision { weak: true, ..earlier };
             }
         }
         decision
@@ -165,15 +246,40 @@ impl Policy {
 
     fn decide_between(
         &self,
-        connection: &Connection,
-        direction: Direction,
+        opening: &Opening,
         first: usize,
         second: Option<usize>,
+        scope: &mut Scope,
+        spare: Vec<u32>,
     ) -> Decision {
-        let one = decide_at(&self.observations[first], connection, direction);
+        let one = self.decide_at(opening, first, scope, spare);
         match second {
             None => one,
-            Some(second) => join(one, decide_at(&self.observations[second], connection, direction)),
+            Some(second) => join(one, self.decide_at(opening, second, scope, Vec::new())),
+        }
+    }
+
+    fn decide_at(
+        &self,
+        opening: &Opening,
+        observation: usize,
+        scope: &mut Scope,
+        mut rules: Vec<u32>,
+    ) -> Decision {
+        let Some(place) = self.place(opening.interface, observation) else {
+            return Decision { rules, ..Decision::default() };
+        };
+        let compiled = &self.observations[observation];
+        let groups = compiled.groups(place, opening, scope, &mut rules);
+        let (acl_open, acl_reply) = compiled.acl(place, opening, scope);
+        Decision {
+            known: true,
+            has_groups: groups != Groups::NotApplicable,
+            rules,
+            unresolved: groups == Groups::Unresolved,
+            weak: false,
+            acl_open: Some(acl_open),
+            acl_reply,
         }
     }
 
@@ -185,13 +291,15 @@ impl Policy {
         connection: &Connection,
         direction: Direction,
     ) -> Option<Removal> {
+        let time = i64::from(connection.first);
+        let opening = Opening::of(connection, direction);
         if let Some(recorded) = self.recorded(connection.interface) {
-            return recorded.removal(&opening(connection, direction), i64::from(connection.first));
+            return recorded.removal(&opening, time);
         }
-        let (first, ..) = self.around(i64::from(connection.first));
-        let earlier = self.observations.get(..first?)?;
-        let (at, before) = (0..earlier.len()).rev().find_map(|at| {
-            let decision = decide_at(&earlier[at], connection, direction);
+        let (span, _) = self.around(time);
+        let mut scope = Scope::around(opening.remote);
+        let (at, before) = (0..span.first?).rev().find_map(|at| {
+            let decision = self.decide_at(&opening, at, &mut scope, Vec::new());
             decision.permits().then_some((at, decision))
         })?;
         // It was gone at the latest by the next observation.
@@ -199,15 +307,20 @@ impl Policy {
         Some(Removal { time, exact: false, rules: before.rules })
     }
 
-    /// How well the configuration explains an opening in `direction`.
+    /// How well the configuration explains that a connection was opened in `direction`. For more than one answer see
+    /// [`Judge::fit`](super::Judge::fit).
     #[must_use]
-    pub(crate) fn fit(&self, connection: &Connection, direction: Direction) -> Fit {
-        let decision = self.decide(connection, direction);
+    pub fn fit(&self, connection: &Connection, direction: Direction) -> Fit {
+        self.fit_of(&self.decide(connection, direction))
+    }
+
+    /// How well a decision explains an opening.
+    pub(super) fn fit_of(&self, decision: &Decision) -> Fit {
         if !decision.known || (decision.unresolved && decision.rules.is_empty()) {
             Fit::Unknown
         } else if !decision.permits() {
             Fit::Refused
-        } else if decision.rules.iter().any(|&r| self.specific[r as usize]) {
+        } else if decision.rules.iter().any(|&r| self.traits[r as usize].specific) {
             Fit::Specific
         } else {
             Fit::Broad
@@ -215,43 +328,31 @@ impl Policy {
     }
 }
 
-fn opening(connection: &Connection, direction: Direction) -> Opening {
-    let (port, reply_port) = match direction {
-        Direction::Inbound => (connection.local_port, connection.remote_port),
-        Direction::Outbound => (connection.remote_port, connection.local_port),
+/// Which observations speak for which time: the one before and the one after, or the only one there is.
+fn spans(observations: &[Compiled]) -> Vec<Span> {
+    let at = |o: &Compiled| o.observed_at.unwrap_or(i64::MAX);
+    let span = |from: i64| {
+        let (first, second, before_all) = match observations.iter().rposition(|o| at(o) <= from) {
+            Some(i) if i + 1 < observations.len() => (Some(i), Some(i + 1), false),
+            Some(i) => (Some(i), None, false),
+            None => {
+                // A single undated inventory is taken to hold throughout; a dated one says nothing about before.
+                let before_all = observations.first().is_some_and(|o| o.observed_at.is_some());
+                ((!observations.is_empty()).then_some(0), None, before_all)
+            }
+        };
+        let since = |first: usize| from - observations[first].observed_at.unwrap_or(from);
+        let fresh = first.is_some_and(|first| first > 0 && since(first) <= CHANGE_BAND);
+        Span { from, first, second, before_all, fresh }
     };
-    Opening {
-        interface: connection.interface,
-        direction,
-        remote: connection.remote,
-        protocol: connection.protocol.0,
-        port,
-        reply_port,
-    }
-}
-
-fn decide_at(compiled: &Compiled, connection: &Connection, direction: Direction) -> Decision {
-    let interface = connection.interface;
-    if !compiled.knows(interface) {
-        return Decision::default();
-    }
-    let protocol = connection.protocol.0;
-    let (port, reply_port) = match direction {
-        Direction::Inbound => (connection.local_port, connection.remote_port),
-        Direction::Outbound => (connection.remote_port, connection.local_port),
-    };
-    let mut rules = Vec::new();
-    let groups = compiled.groups(interface, direction, connection.remote, protocol, port, &mut rules);
-    let acl = |direction, port| Some(compiled.acl(interface, direction, connection.remote, protocol, port));
-    Decision {
-        known: true,
-        has_groups: groups != Groups::NotApplicable,
-        rules,
-        unresolved: groups == Groups::Unresolved,
-        weak: false,
-        acl_open: acl(direction, port),
-        acl_reply: acl(direction.reverse(), reply_port),
-    }
+    let dated = observations.iter().filter_map(|o| o.observed_at);
+    let mut starts: Vec<i64> =
+        dated.flat_map(|time| [time, time.saturating_add(CHANGE_BAND + 1)]).chain([i64::MIN]).collect();
+    starts.sort_unstable();
+    starts.dedup();
+    // No time is that late.
+    starts.retain(|start| *start < i64::MAX);
+    starts.into_iter().map(span).collect()
 }
 
 /// What two neighbouring observations say about the time between them: what both permit held; what only one

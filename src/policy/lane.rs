@@ -50,11 +50,23 @@ impl<V> Lane<V> {
 
     /// What may have held at a time.
     pub fn at(&self, time: i64) -> &[Candidate<V>] {
-        let after = self.starts.partition_point(|(start, _)| *start <= time);
-        let Some(span) = after.checked_sub(1) else { return &[] };
-        let from = self.starts[span].1 as usize;
-        let to = self.starts.get(after).map_or(self.candidates.len(), |(_, first)| *first as usize);
-        self.candidates.get(from..to).unwrap_or(&[])
+        self.span(time).0
+    }
+
+    /// What may have held at a time, and from when to when the same is true.
+    pub fn span(&self, time: i64) -> (&[Candidate<V>], (i64, i64)) {
+        let after = match self.starts.as_slice() {
+            // Most things never change.
+            [(start, _)] if *start <= time => 1,
+            starts => starts.partition_point(|(start, _)| *start <= time),
+        };
+        let (to, end) = match self.starts.get(after) {
+            Some((next, first)) => (*first as usize, next - 1),
+            None => (self.candidates.len(), i64::MAX),
+        };
+        let Some(span) = after.checked_sub(1) else { return (&[], (i64::MIN, end)) };
+        let (start, from) = self.starts[span];
+        (self.candidates.get(from as usize..to).unwrap_or(&[]), (start, end))
     }
 
     /// Where spans begin.

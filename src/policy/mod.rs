@@ -7,11 +7,15 @@
 mod acl;
 mod compile;
 mod evaluate;
+mod judge;
 mod lane;
+mod memo;
 mod ranges;
 mod recorded;
+mod scope;
 mod verdict;
 
 pub use acl::AclVerdict;
 pub use evaluate::{Decision, Policy};
+pub use judge::Judge;
 pub use verdict::{Cause, EscapeReason, Judged, NotEvaluable, Verdict};

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
+use super::scope::Scope;
+
 /// A rule's claim on a block: protocol and inclusive destination ports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Claim {
@@ -20,11 +22,16 @@ pub(crate) struct Claim {
 
 impl Claim {
     /// True for a packet of this protocol to this port.
-    pub fn holds(&self, protocol: u8, port: u16) -> bool {
-        match self.protocol {
-            None => true,
-            Some(p) => p == protocol && (!has_ports(protocol) || (self.low <= port && port <= self.high)),
-        }
+    pub fn holds(&self, protocol: u8, port: u16, scope: &mut Scope) -> bool {
+        meant(self.protocol, (self.low, self.high), protocol, port, scope)
+    }
+}
+
+/// True if a rule for a protocol (`None` is every one) and these ports is one for a packet of `protocol` to `port`.
+pub(crate) fn meant(rule: Option<u8>, ports: (u16, u16), protocol: u8, port: u16, scope: &mut Scope) -> bool {
+    match rule {
+        None => true,
+        Some(p) => p == protocol && (!has_ports(protocol) || scope.port_in(port, ports)),
     }
 }
 
@@ -86,8 +93,10 @@ impl PortTable {
         Self { starts, rules }
     }
 
-    fn at(&self, port: u16) -> &[u32] {
+    fn at(&self, port: u16, scope: &mut Scope) -> &[u32] {
         let after = self.starts.partition_point(|&s| s <= port);
+        let last = self.starts.get(after).map_or(u16::MAX, |next| next - 1);
+        scope.port_in(port, (self.starts[after - 1], last));
         &self.rules[after - 1]
     }
 }
@@ -98,11 +107,11 @@ impl Tables {
         Self { tcp: PortTable::new(claims, 6), udp: PortTable::new(claims, 17), other }
     }
 
-    fn collect(&self, protocol: u8, port: u16, out: &mut Vec<u32>) {
+    fn collect(&self, protocol: u8, port: u16, scope: &mut Scope, out: &mut Vec<u32>) {
         match protocol {
-            6 => out.extend(self.tcp.at(port)),
-            17 => out.extend(self.udp.at(port)),
-            _ => out.extend(self.other.iter().filter(|c| c.holds(protocol, port)).map(|c| c.rule)),
+            6 => out.extend(self.tcp.at(port, scope)),
+            17 => out.extend(self.udp.at(port, scope)),
+            _ => out.extend(self.other.iter().filter(|c| c.holds(protocol, port, scope)).map(|c| c.rule)),
         }
     }
 }
@@ -112,6 +121,8 @@ pub(crate) trait Key: Copy + Ord {
     fn next(self) -> Option<Self>;
     /// The top 16 bits.
     fn top(self) -> usize;
+    /// As [`crate::flow::address_bits`] has it.
+    fn bits(self) -> u128;
 }
 
 impl Key for u32 {
@@ -121,6 +132,9 @@ impl Key for u32 {
     fn top(self) -> usize {
         (self >> 16) as usize
     }
+    fn bits(self) -> u128 {
+        (0xffff << 32) | u128::from(self)
+    }
 }
 
 impl Key for u128 {
@@ -129,6 +143,9 @@ impl Key for u128 {
     }
     fn top(self) -> usize {
         (self >> 112) as usize
+    }
+    fn bits(self) -> u128 {
+        self
     }
 }
 
@@ -220,7 +237,7 @@ impl<K: Key> RangeIndex<K> {
     }
 
     /// Appends the rules that claim this address, protocol and port; unsorted, possibly repeated.
-    pub fn collect(&self, address: K, protocol: u8, port: u16, out: &mut Vec<u32>) {
+    pub fn collect(&self, address: K, protocol: u8, port: u16, scope: &mut Scope, out: &mut Vec<u32>) {
         let (from, to) = if self.top.is_empty() {
             (0, self.starts.len())
         } else {
@@ -228,15 +245,19 @@ impl<K: Key> RangeIndex<K> {
             (self.top[top] as usize, self.top[top + 1] as usize)
         };
         let after = from + self.starts[from..to].partition_point(|&s| s <= address);
+        if let Some(next) = self.starts.get(after) {
+            scope.remote.1 = scope.remote.1.min(next.bits() - 1);
+        }
         let Some(at) = after.checked_sub(1) else { return };
+        scope.remote.0 = scope.remote.0.max(self.starts[at].bits());
         let mut block = self.blocks[at];
         while block != NONE {
             let Block { parent, first, count } = self.nodes[block as usize];
             if count == NONE {
-                self.tables[first as usize].collect(protocol, port, out);
+                self.tables[first as usize].collect(protocol, port, scope, out);
             } else {
                 let claims = &self.claims[first as usize..][..count as usize];
-                out.extend(claims.iter().filter(|c| c.holds(protocol, port)).map(|c| c.rule));
+                out.extend(claims.iter().filter(|c| c.holds(protocol, port, scope)).map(|c| c.rule));
             }
             block = parent;
         }
@@ -282,11 +303,16 @@ mod tests {
         Claim { protocol, low, high, rule }
     }
 
+    fn means(claim: &Claim, protocol: u8, port: u16) -> bool {
+        let ported = protocol == 6 || protocol == 17;
+        claim.protocol.is_none_or(|p| p == protocol && (!ported || (claim.low..=claim.high).contains(&port)))
+    }
+
     fn brute(rules: &[(ipnet::Ipv4Net, Claim)], address: u32, protocol: u8, port: u16) -> Vec<u32> {
         let inside = |net: &ipnet::Ipv4Net| net.contains(&std::net::Ipv4Addr::from(address));
         let mut found: Vec<u32> = rules
             .iter()
-            .filter(|(net, c)| inside(net) && c.holds(protocol, port))
+            .filter(|(net, c)| inside(net) && means(c, protocol, port))
             .map(|(_, c)| c.rule)
             .collect();
         found.sort_unstable();
@@ -319,9 +345,19 @@ mod tests {
                 for &(_, port, p) in &probes {
                     let protocol = [6, 17, 1][usize::from(p)];
                     let mut found = Vec::new();
-                    index.collect(address, protocol, port, &mut found);
+                    let mut scope = Scope::around(address.bits());
+                    index.collect(address, protocol, port, &mut scope, &mut found);
                     found.sort_unstable();
-                    prop_assert_eq!(found, brute(&rules, address, protocol, port));
+                    let expect = brute(&rules, address, protocol, port);
+                    prop_assert_eq!(&found, &expect);
+                    // As far as the answer reaches it is the same, and at its very ends, too.
+                    prop_assert!(scope.remote.0 <= address.bits() && address.bits() <= scope.remote.1);
+                    prop_assert!(scope.port.0 <= port && port <= scope.port.1);
+                    for end in [scope.remote.0, scope.remote.1] {
+                        for port in [scope.port.0, scope.port.1] {
+                            prop_assert_eq!(&brute(&rules, end as u32, protocol, port), &expect);
+                        }
+                    }
                 }
             }
         }
@@ -341,12 +377,12 @@ mod tests {
             [(0x0a00_0105, vec![1, 99_999]), (0x0900_0000, vec![99_999]), (u32::MAX, vec![99_999])]
         {
             let mut found = Vec::new();
-            index.collect(address, 6, 443, &mut found);
+            index.collect(address, 6, 443, &mut Scope::around(address.bits()), &mut found);
             found.sort_unstable();
             assert_eq!(found, expect);
         }
         let mut found = Vec::new();
-        v6.collect(1, 6, 443, &mut found);
+        v6.collect(1, 6, 443, &mut Scope::around(1), &mut found);
         assert!(found.is_empty(), "0.0.0.0/0 never matches IPv6");
     }
 }

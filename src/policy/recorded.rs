@@ -19,14 +19,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
-use ipnet::IpNet;
 
 use super::acl::CompiledAcl;
 use super::compile::RuleBook;
 use super::lane::{Candidate, Lane, lane};
-use crate::flow::{address_bits, address_from_bits};
+use crate::flow::{Nets, address_bits};
 use crate::inventory::{Inventory, NetworkAcl, NetworkInterface, Timeline, Track, Trust};
-pub(super) use decide::Opening;
 use groups::{Compiler, GroupHistory};
 use members::Members;
 use reach::Reach;
@@ -39,16 +37,12 @@ struct Attached {
     subnet: Option<u32>,
     /// Private addresses, sorted.
     addresses: Vec<u128>,
-    prefixes: Vec<IpNet>,
+    prefixes: Nets,
 }
 
 impl Attached {
     fn holds(&self, bits: u128) -> bool {
-        self.addresses.binary_search(&bits).is_ok()
-            || (!self.prefixes.is_empty() && {
-                let address = address_from_bits(bits);
-                self.prefixes.iter().any(|prefix| prefix.contains(&address))
-            })
+        self.addresses.binary_search(&bits).is_ok() || self.prefixes.contains(bits)
     }
 }
 
@@ -56,7 +50,7 @@ impl Attached {
 #[derive(Debug)]
 struct SubnetHistory {
     /// Its blocks, empty where they are not known.
-    blocks: Lane<Vec<IpNet>>,
+    blocks: Lane<Nets>,
     /// The network ACL associated with it, `None` if none is known.
     acl: Lane<Option<Arc<AclState>>>,
 }
@@ -181,7 +175,7 @@ fn attached(state: &NetworkInterface, groups: &HashMap<&str, u32>, subnets: &Has
         groups: state.groups.iter().filter_map(|id| groups.get(id.as_str()).copied()).collect(),
         subnet: state.subnet.as_deref().and_then(|id| subnets.get(id).copied()),
         addresses,
-        prefixes: state.prefixes.clone(),
+        prefixes: state.prefixes.iter().collect(),
     }
 }
 
@@ -208,7 +202,7 @@ fn subnets(timeline: &Timeline, numbers: &HashMap<&str, u32>) -> Vec<SubnetHisto
         let anchors = timeline.anchors(id, |h| &h.subnets, |i| &i.subnets);
         let claiming: Vec<&Lane<_>> = claims.get(id).into_iter().flatten().map(|&i| &acls[i]).collect();
         SubnetHistory {
-            blocks: lane(&anchors, |state| state.map(|s| s.cidrs.clone()).unwrap_or_default()),
+            blocks: lane(&anchors, |state| state.map(|s| s.cidrs.iter().collect()).unwrap_or_default()),
             acl: associated(id, &claiming),
         }
     };

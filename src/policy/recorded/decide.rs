@@ -5,25 +5,11 @@ use std::sync::Arc;
 use super::super::acl::AclVerdict;
 use super::super::evaluate::Decision;
 use super::super::lane::{Candidate, Lane};
-use super::groups::GroupHistory;
+use super::super::scope::{Opening, Scope};
+use super::groups::{GroupHistory, GroupIndex};
 use super::members::{Member, membership};
-use super::{Attached, Recorded};
-use crate::flow::{Direction, address_from_bits};
+use super::{AclState, Attached, Recorded};
 use crate::inventory::Trust;
-
-/// An opening to be judged.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Opening {
-    /// Number in the run.
-    pub interface: u32,
-    pub direction: Direction,
-    pub remote: u128,
-    pub protocol: u8,
-    /// Destination port of the opening packet.
-    pub port: u16,
-    /// Destination port of the reply.
-    pub reply_port: u16,
-}
 
 /// Which states of a lane count.
 #[derive(Clone, Copy, Debug)]
@@ -34,18 +20,28 @@ pub(super) struct When {
 }
 
 impl When {
-    pub fn of<V>(self, lane: &Lane<V>) -> impl Iterator<Item = &Candidate<V>> {
-        lane.at(self.time).iter().filter(move |c| c.nominal || !self.nominal)
+    pub fn of<'l, V>(
+        self,
+        lane: &'l Lane<V>,
+        scope: &mut Scope,
+    ) -> impl Iterator<Item = &'l Candidate<V>> + use<'l, V> {
+        let (states, span) = lane.span(self.time);
+        scope.within(span);
+        states.iter().filter(move |c| self.counts(c))
+    }
+
+    fn counts<V>(self, candidate: &Candidate<V>) -> bool {
+        candidate.nominal || !self.nominal
     }
 }
 
 /// What security groups say in all of the states that may have held.
 #[derive(Debug, Default)]
 struct Word {
-    /// Rules that match in every state, sorted.
+    /// Rules that match in every state.
     certain: Vec<u32>,
-    /// Rules that match in some state, sorted.
-    possible: Vec<u32>,
+    /// More rules, that match in some state; others of them may be among the certain ones, too.
+    perhaps: Vec<u32>,
     /// In some state nothing matches.
     may_refuse: bool,
     /// In some state nothing matches for certain, but something that can't be resolved might.
@@ -54,14 +50,16 @@ struct Word {
 }
 
 impl Word {
-    /// Takes in what another state of the same thing says.
+    /// Takes in what another state of the same thing says. The certain rules of both are sorted.
     fn or(&mut self, other: Self, first: bool) {
         if first {
             *self = other;
             return;
         }
+        self.perhaps.extend(&self.certain);
+        self.perhaps.extend(&other.certain);
+        self.perhaps.extend(other.perhaps);
         self.certain.retain(|rule| other.certain.binary_search(rule).is_ok());
-        merge(&mut self.possible, other.possible);
         self.may_refuse |= other.may_refuse;
         self.unresolved |= other.unresolved;
         self.weak |= other.weak;
@@ -69,55 +67,75 @@ impl Word {
 
     /// Takes in what another group of the same interface says: what either permits, is permitted.
     fn and(&mut self, other: Self) {
-        merge(&mut self.certain, other.certain);
-        merge(&mut self.possible, other.possible);
+        self.certain.extend(other.certain);
+        self.perhaps.extend(other.perhaps);
         self.may_refuse &= other.may_refuse;
         self.unresolved |= other.unresolved;
         self.weak |= other.weak;
     }
 }
 
-fn merge(into: &mut Vec<u32>, mut other: Vec<u32>) {
-    if into.is_empty() {
-        *into = other;
-    } else if !other.is_empty() {
-        into.append(&mut other);
-        into.sort_unstable();
-        into.dedup();
+fn sort(rules: &mut Vec<u32>) {
+    if rules.len() > 1 {
+        rules.sort_unstable();
+        rules.dedup();
     }
+}
+
+/// A question on its way through the states.
+struct Asking<'q> {
+    opening: &'q Opening,
+    when: When,
+    scope: &'q mut Scope,
+    /// The interfaces that ever had the remote address, once that matters.
+    holders: Option<Vec<u32>>,
 }
 
 impl Recorded {
     /// The decision on an opening at a time: what holds in every state that may have held, else what holds in some.
-    pub fn decide(&self, opening: &Opening, time: i64) -> Decision {
-        self.decide_when(opening, When { time, nominal: false })
+    /// `scope` is narrowed to where it holds. `spare` is an empty list to put rules in.
+    pub fn decide(&self, opening: &Opening, time: i64, scope: &mut Scope, spare: Vec<u32>) -> Decision {
+        self.decide_when(opening, When { time, nominal: false }, scope, spare)
     }
 
-    pub(super) fn decide_when(&self, opening: &Opening, when: When) -> Decision {
+    pub(super) fn decide_when(
+        &self,
+        opening: &Opening,
+        when: When,
+        scope: &mut Scope,
+        mut spare: Vec<u32>,
+    ) -> Decision {
         let Some(lane) = self.lane_of(opening.interface) else { return Decision::default() };
-        let mut holders: Option<Vec<u32>> = None;
+        let states = when.of(lane, scope);
+        let mut asking = Asking { opening, when, scope, holders: None };
         let mut word = Word::default();
         let mut decision = Decision { has_groups: true, ..Decision::default() };
         let mut absent = false;
-        for candidate in when.of(lane) {
+        for candidate in states {
             let Some(state) = &candidate.value else {
                 absent = true;
                 continue;
             };
-            let mut here = self.word(opening, state, when, &mut holders);
+            let mut here = self.word(&mut asking, state, std::mem::take(&mut spare));
             here.weak |= candidate.trust != Trust::Sure;
             here.unresolved |= candidate.trust == Trust::Partial && here.may_refuse;
             decision.has_groups &= !state.groups.is_empty();
             word.or(here, !decision.known);
             decision.known = true;
-            self.acls(opening, state, when, &mut decision);
+            self.acls(&mut asking, state, &mut decision);
         }
         if !decision.known {
             return Decision::default();
         }
-        decision.weak |= absent || word.weak || (word.may_refuse && !word.possible.is_empty());
+        let possible = !word.certain.is_empty() || !word.perhaps.is_empty();
+        decision.weak |= absent || word.weak || (word.may_refuse && possible);
         decision.unresolved = word.unresolved;
-        decision.rules = if word.certain.is_empty() { word.possible } else { word.certain };
+        decision.rules = if word.certain.is_empty() && possible {
+            sort(&mut word.perhaps);
+            word.perhaps
+        } else {
+            word.certain
+        };
         decision
     }
 
@@ -127,91 +145,106 @@ impl Recorded {
     }
 
     /// What the groups of an interface in one state say.
-    fn word(&self, opening: &Opening, state: &Attached, when: When, holders: &mut Option<Vec<u32>>) -> Word {
-        let mut word = Word { may_refuse: true, ..Word::default() };
+    fn word(&self, asking: &mut Asking<'_>, state: &Attached, spare: Vec<u32>) -> Word {
+        let mut word = Word { certain: spare, may_refuse: true, ..Word::default() };
         for &group in &state.groups {
             match self.groups.get(group as usize) {
-                Some(history) => word.and(self.group_word(opening, history, when, holders)),
+                Some(history) => self.add_group(asking, history, &mut word),
                 None => word.unresolved = true,
             }
         }
         // Something that can't be resolved only matters where no other group permits.
         word.unresolved &= word.may_refuse;
+        sort(&mut word.certain);
         word
     }
 
-    fn group_word(
-        &self,
-        opening: &Opening,
-        history: &GroupHistory,
-        when: When,
-        holders: &mut Option<Vec<u32>>,
-    ) -> Word {
-        let Opening { direction, remote, protocol, port, .. } = *opening;
-        let mut word = Word::default();
-        for (n, candidate) in when.of(&history.lane).enumerate() {
+    /// Takes what a group says into what others of the same interface said.
+    fn add_group(&self, asking: &mut Asking<'_>, history: &GroupHistory, word: &mut Word) {
+        let (states, span) = history.lane.span(asking.when.time);
+        asking.scope.within(span);
+        if let [only] = states
+            && asking.when.counts(only)
+        {
+            let before = word.certain.len();
+            let open = self.collect(asking, only, &mut word.certain, &mut word.perhaps);
+            let refuses = word.certain.len() == before;
+            word.may_refuse &= refuses;
+            word.unresolved |= refuses && open;
+            word.weak |= only.trust != Trust::Sure;
+            return;
+        }
+        let mut group = Word::default();
+        let when = asking.when;
+        for (n, candidate) in states.iter().filter(|c| when.counts(c)).enumerate() {
             let mut here = Word { weak: candidate.trust != Trust::Sure, ..Word::default() };
-            let mut open = candidate.trust == Trust::Partial;
-            match &candidate.value {
-                // A group that an interface is in, but that nobody described.
-                None => open = true,
-                Some(index) => {
-                    let index = &index.directions[direction as usize];
-                    index.collect(remote, protocol, port, &mut here.certain);
-                    for (claim, group) in index.references.iter().filter(|(c, _)| c.holds(protocol, port)) {
-                        let holders = holders.get_or_insert_with(|| self.members.holders(remote));
-                        match self.membership(holders, *group, remote, when) {
-                            Member::Yes => here.certain.push(claim.rule),
-                            Member::Perhaps => here.possible.push(claim.rule),
-                            Member::No => {}
-                        }
-                    }
-                    here.certain.sort_unstable();
-                    here.certain.dedup();
-                    merge(&mut here.possible, here.certain.clone());
-                    here.possible.sort_unstable();
-                    here.possible.dedup();
-                    open |= index.unresolved.iter().any(|u| u.may_match(protocol, port));
-                }
-            }
+            let open = self.collect(asking, candidate, &mut here.certain, &mut here.perhaps);
+            sort(&mut here.certain);
             here.may_refuse = here.certain.is_empty();
             here.unresolved = here.may_refuse && open;
-            word.or(here, n == 0);
+            group.or(here, n == 0);
         }
-        word
+        word.and(group);
     }
 
-    fn membership(&self, holders: &[u32], group: u32, remote: u128, when: When) -> Member {
-        membership(holders, group, remote, |holder| {
-            let lane = self.interfaces.get(holder as usize);
-            lane.map(|lane| when.of(lane).collect()).unwrap_or_default()
-        })
+    /// Appends the rules of a group in one state that match, and that perhaps do; true if something that can't be
+    /// resolved might.
+    fn collect(
+        &self,
+        asking: &mut Asking<'_>,
+        candidate: &Candidate<Option<Arc<GroupIndex>>>,
+        certain: &mut Vec<u32>,
+        perhaps: &mut Vec<u32>,
+    ) -> bool {
+        // A group that an interface is in, but that nobody described.
+        let Some(index) = &candidate.value else { return true };
+        let Opening { direction, remote, protocol, port, .. } = *asking.opening;
+        let index = &index.directions[direction as usize];
+        index.collect(asking.opening, asking.scope, certain);
+        for (claim, group) in &index.references {
+            if !claim.holds(protocol, port, asking.scope) {
+                continue;
+            }
+            // Members are looked up by the very address.
+            asking.scope.remote_in(remote, (remote, remote));
+            let holders = asking.holders.get_or_insert_with(|| self.members.holders(remote));
+            match membership(&self.interfaces, holders, *group, remote, asking.when, asking.scope) {
+                Member::Yes => certain.push(claim.rule),
+                Member::Perhaps => perhaps.push(claim.rule),
+                Member::No => {}
+            }
+        }
+        candidate.trust == Trust::Partial
+            || index.unresolved.iter().any(|u| u.may_match(protocol, port, asking.scope))
     }
 
     /// What the network ACLs of a state's subnet say, together with what is known from other states.
-    fn acls(&self, opening: &Opening, state: &Attached, when: When, decision: &mut Decision) {
-        let Opening { direction, remote, protocol, .. } = *opening;
+    fn acls(&self, asking: &mut Asking<'_>, state: &Attached, decision: &mut Decision) {
+        let Opening { direction, remote, protocol, port, reply_port, .. } = *asking.opening;
         let mut join = |open: AclVerdict, reply: AclVerdict| {
             decision.acl_open = Some(decision.acl_open.map_or(open, |known| known.both(open)));
-            decision.acl_reply = Some(decision.acl_reply.map_or(reply, |known| known.both(reply)));
+            if reply_port.is_some() {
+                decision.acl_reply = Some(decision.acl_reply.map_or(reply, |known| known.both(reply)));
+            }
         };
         let Some(subnet) = state.subnet.and_then(|number| self.subnets.get(number as usize)) else {
             return join(AclVerdict::Unknown, AclVerdict::Unknown);
         };
-        let address = address_from_bits(remote);
-        let inside = |blocks: &[ipnet::IpNet]| blocks.iter().any(|net| net.contains(&address));
         let mut weak = false;
-        for candidate in when.of(&subnet.acl) {
+        for candidate in asking.when.of(&subnet.acl, asking.scope) {
             weak |= candidate.value.is_some() && candidate.trust != Trust::Sure;
-            let ask = |direction: Direction, port: u16| match &candidate.value {
-                Some(state) => state.acl.ask(direction, remote, protocol, port),
-                None => AclVerdict::Unknown,
-            };
-            for blocks in when.of(&subnet.blocks) {
-                if candidate.value.is_some() && inside(&blocks.value) {
-                    join(AclVerdict::NotAsked, AclVerdict::NotAsked);
-                } else {
-                    join(ask(direction, opening.port), ask(direction.reverse(), opening.reply_port));
+            for blocks in asking.when.of(&subnet.blocks, asking.scope) {
+                match &candidate.value {
+                    None => join(AclVerdict::Unknown, AclVerdict::Unknown),
+                    Some(_) if asking.scope.remote_in_any(remote, &blocks.value) => {
+                        join(AclVerdict::NotAsked, AclVerdict::NotAsked);
+                    }
+                    Some(state) => {
+                        let AclState { acl, .. } = state.as_ref();
+                        let open = acl.ask(direction, remote, protocol, port, asking.scope);
+                        let reply = reply_port.map(|port| acl.ask_reply(direction, remote, protocol, port));
+                        join(open, reply.unwrap_or(AclVerdict::Unknown));
+                    }
                 }
             }
         }

@@ -9,7 +9,8 @@ use ipnet::IpNet;
 use super::super::compile::{RuleBook, Unresolved};
 use super::super::lane::{Candidate, Lane, lane};
 use super::super::ranges::{Blocks, Claim, RangeIndex};
-use crate::flow::address_from_bits;
+use super::super::scope::{Opening, Scope};
+use crate::flow::is_v4;
 use crate::inventory::{Anchor, Peering, PrefixList, Rule, RulePeer, SecurityGroup, Timeline, Trust};
 
 /// More combinations of states than this are not told apart: the one that held nominally stands for all.
@@ -35,10 +36,12 @@ pub(super) struct DirectionIndex {
 
 impl DirectionIndex {
     /// Appends the rules with a CIDR or prefix list that permit it; unsorted, possibly repeated.
-    pub fn collect(&self, remote: u128, protocol: u8, port: u16, out: &mut Vec<u32>) {
-        match address_from_bits(remote) {
-            std::net::IpAddr::V4(v4) => self.v4.collect(u32::from(v4), protocol, port, out),
-            std::net::IpAddr::V6(_) => self.v6.collect(remote, protocol, port, out),
+    pub fn collect(&self, opening: &Opening, scope: &mut Scope, out: &mut Vec<u32>) {
+        let Opening { remote, protocol, port, .. } = *opening;
+        if is_v4(remote) {
+            self.v4.collect(remote as u32, protocol, port, scope, out);
+        } else {
+            self.v6.collect(remote, protocol, port, scope, out);
         }
     }
 }

@@ -3,19 +3,20 @@
 use std::sync::Arc;
 
 use hashbrown::{HashMap, HashSet};
-use ipnet::IpNet;
 
-use super::super::lane::{Candidate, Lane};
+use super::super::lane::Lane;
+use super::super::scope::Scope;
 use super::Attached;
-use crate::flow::{address_bits, address_from_bits};
+use super::decide::When;
+use crate::flow::is_v4;
 use crate::inventory::Trust;
 
 /// Interfaces by private address.
 #[derive(Debug, Default)]
 pub(super) struct Members {
     by_address: HashMap<u128, Vec<u32>>,
-    /// Delegated prefixes by length, then by network.
-    by_prefix: Vec<(bool, u8, HashMap<u128, Vec<u32>>)>,
+    /// Delegated prefixes by family (true is IPv4) and mask, then by network.
+    by_prefix: Vec<(bool, u128, HashMap<u128, Vec<u32>>)>,
 }
 
 /// Whether an address belongs to a group.
@@ -38,7 +39,7 @@ impl Members {
                 for address in &state.addresses {
                     put(&mut members.by_address, *address, number);
                 }
-                for prefix in &state.prefixes {
+                for prefix in state.prefixes.ranges() {
                     members.put_prefix(prefix, number);
                 }
             }
@@ -46,27 +47,24 @@ impl Members {
         members
     }
 
-    fn put_prefix(&mut self, prefix: &IpNet, number: u32) {
-        let (v6, length) = (prefix.addr().is_ipv6(), prefix.prefix_len());
-        let at = self.by_prefix.iter().position(|(a, b, _)| (*a, *b) == (v6, length)).unwrap_or_else(|| {
-            self.by_prefix.push((v6, length, HashMap::new()));
+    fn put_prefix(&mut self, (low, high): (u128, u128), number: u32) {
+        let kind = (is_v4(low), !(low ^ high));
+        let at = self.by_prefix.iter().position(|(v4, mask, _)| (*v4, *mask) == kind).unwrap_or_else(|| {
+            self.by_prefix.push((kind.0, kind.1, HashMap::new()));
             self.by_prefix.len() - 1
         });
-        put(&mut self.by_prefix[at].2, address_bits(prefix.network()), number);
+        put(&mut self.by_prefix[at].2, low, number);
     }
 
     /// The interfaces that ever had this address, by number.
     pub fn holders(&self, remote: u128) -> Vec<u32> {
         let mut holders = self.by_address.get(&remote).cloned().unwrap_or_default();
-        if !self.by_prefix.is_empty() {
-            let address = address_from_bits(remote);
-            for (v6, length, networks) in &self.by_prefix {
-                if *v6 == address.is_ipv6()
-                    && let Ok(net) = IpNet::new(address, *length)
-                    && let Some(found) = networks.get(&address_bits(net.network()))
-                {
-                    holders.extend(found);
-                }
+        let family = is_v4(remote);
+        for (v4, mask, networks) in &self.by_prefix {
+            if *v4 == family
+                && let Some(found) = networks.get(&(remote & mask))
+            {
+                holders.extend(found);
             }
         }
         holders
@@ -81,17 +79,19 @@ fn put(map: &mut HashMap<u128, Vec<u32>>, key: u128, number: u32) {
     }
 }
 
-/// Whether one of the interfaces is in the group with this address, in the states that `held` picks.
-pub(super) fn membership<'a>(
+/// Whether one of the interfaces is in the group with this address at a time.
+pub(super) fn membership(
+    interfaces: &[Lane<Option<Arc<Attached>>>],
     holders: &[u32],
     group: u32,
     remote: u128,
-    held: impl Fn(u32) -> Vec<&'a Candidate<Option<Arc<Attached>>>>,
+    when: When,
+    scope: &mut Scope,
 ) -> Member {
     let mut best = Member::No;
-    for &holder in holders {
+    for lane in holders.iter().filter_map(|&holder| interfaces.get(holder as usize)) {
         let (mut all, mut any) = (true, false);
-        for candidate in held(holder) {
+        for candidate in when.of(lane, scope) {
             let is = candidate.value.as_ref().is_some_and(|a| a.groups.contains(&group) && a.holds(remote));
             any |= is;
             all &= is && candidate.trust != Trust::Partial;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::super::scope::{Opening, Scope};
 use super::Recorded;
-use super::decide::{Opening, When};
+use super::decide::When;
 use super::groups::GroupHistory;
 
 /// Changes that are tried, the latest first. More than that between a removal and a connection are not looked behind.
@@ -69,7 +70,8 @@ impl Recorded {
             add(subnet.blocks.changes());
         }
         changes.into_iter().rev().take(TRIED).find_map(|(at, exact)| {
-            let before = self.decide_when(opening, When { time: at.saturating_sub(1), nominal: true });
+            let when = When { time: at.saturating_sub(1), nominal: true };
+            let before = self.decide_when(opening, when, &mut Scope::around(opening.remote), Vec::new());
             before.permits().then_some(Removal { time: at, exact, rules: before.rules })
         })
     }
@@ -85,10 +87,11 @@ fn matching(opening: &Opening, history: &GroupHistory) -> (Vec<u32>, bool) {
     let Some(index) = history.ever.as_ref().or(only) else { return (Vec::new(), false) };
     let index = &index.directions[opening.direction as usize];
     let mut rules = Vec::new();
-    index.collect(opening.remote, opening.protocol, opening.port, &mut rules);
+    let mut scope = Scope::around(opening.remote);
+    index.collect(opening, &mut scope, &mut rules);
     let before = rules.len();
     let claims = index.references.iter().map(|(claim, _)| claim);
-    rules.extend(claims.filter(|c| c.holds(opening.protocol, opening.port)).map(|c| c.rule));
+    rules.extend(claims.filter(|c| c.holds(opening.protocol, opening.port, &mut scope)).map(|c| c.rule));
     let referenced = rules.len() > before;
     rules.sort_unstable();
     rules.dedup();

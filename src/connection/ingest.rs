@@ -7,6 +7,7 @@ use arrow::array::{Array, AsArray};
 use arrow::error::ArrowError;
 use hashbrown::HashMap;
 
+use super::buckets::BucketSet;
 use super::common::CommonAddress;
 use super::coverage::{COVERAGE_BUCKET, Coverage};
 use super::record::{Body, Endpoint, Narrow, Packed, RejectReason, Wide};
@@ -104,7 +105,7 @@ pub(crate) struct StreamFacts {
     pub rejects: u64,
     /// Optional engine columns seen: richer formats are preferred.
     pub richness: u8,
-    pub buckets: BTreeSet<u32>,
+    pub buckets: BucketSet,
 }
 
 /// Which records are wanted.
@@ -329,9 +330,7 @@ impl<'a> Ingest<'a> {
             coverage.buckets.insert(start / COVERAGE_BUCKET);
             match row.status {
                 CaptureStatus::SkipData => {
-                    coverage.skips.insert((start, end));
-                    coverage.skipdata = coverage.skips.len() as u64;
-                    coverage.skipped.extend(start / COVERAGE_BUCKET..=end / COVERAGE_BUCKET);
+                    coverage.skip(start, end);
                 }
                 CaptureStatus::NoData | CaptureStatus::Ok => coverage.nodata += 1,
             }
@@ -446,7 +445,7 @@ pub(crate) fn collect(interner: Interner, shares: Vec<Share>) -> (Collected, Vec
                 into.accepts += facts.accepts;
                 into.rejects += facts.rejects;
                 into.richness = into.richness.max(facts.richness);
-                into.buckets.extend(facts.buckets);
+                into.buckets.merge(&facts.buckets);
             }
         }
         for (partition, blocks) in partitions.iter_mut().zip(share.narrow) {

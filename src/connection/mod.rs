@@ -4,6 +4,7 @@
 //! 5-tuple once everything is read, cut at closes and idle timeouts, and given an opener with the evidence
 //! that decided it. Nothing here depends on the order of files, batches or threads.
 
+mod buckets;
 mod common;
 mod coverage;
 mod fanin;
@@ -15,6 +16,7 @@ mod pairing;
 mod record;
 mod segment;
 
+pub use buckets::BucketSet;
 pub use coverage::Coverage;
 pub use ingest::InterfaceFacts;
 pub use opener::{Evidence, Fit, Strength};
@@ -22,7 +24,7 @@ pub use pairing::Connection;
 pub use record::RejectReason;
 pub use segment::Part;
 
-pub(crate) use coverage::COVERAGE_BUCKET;
+pub(crate) use coverage::{COVERAGE_BUCKET, mix64};
 pub(crate) use fanin::FanIn;
 pub(crate) use ingest::{Collected, Ingest, Interner, PartitionRecords, Share, Wanted, collect};
 pub(crate) use local::{LocalSide, is_private};

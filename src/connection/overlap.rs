@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use super::buckets::BucketSet;
 use super::coverage::COVERAGE_BUCKET;
 use super::ingest::StreamFacts;
 use super::record::Body;
@@ -34,7 +35,7 @@ struct Candidate {
     stream: u16,
     accepts: bool,
     rejects: bool,
-    buckets: std::collections::BTreeSet<u32>,
+    buckets: BucketSet,
 }
 
 impl Election {
@@ -82,7 +83,7 @@ impl Election {
                 Action::Accept => c.accepts,
                 Action::Reject => c.rejects,
             };
-            logs && c.buckets.contains(&(body.start / COVERAGE_BUCKET))
+            logs && c.buckets.contains(body.start / COVERAGE_BUCKET)
         })
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::bounds::Bounds;
 use super::odd::{EvidenceCounts, OddTable};
 use super::rejects::RejectSums;
 use super::rule_use::RuleTable;
@@ -14,7 +15,7 @@ use crate::policy::{Cause, Judged, Verdict};
 ///
 /// The result depends on the connections alone: not on their order, nor on how they are spread over rollups, nor on the
 /// order in which those are merged.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Rollup {
     /// Only rules with connections, so that many rules cost nothing per partition.
     pub(super) rules: RuleTable,
@@ -29,7 +30,27 @@ pub struct Rollup {
     pub(super) late_records: u64,
 }
 
+impl Default for Rollup {
+    fn default() -> Self {
+        Self::within(&Bounds::default())
+    }
+}
+
 impl Rollup {
+    pub(super) fn within(bounds: &Bounds) -> Self {
+        Self {
+            rules: RuleTable::within(bounds),
+            sets: SetTable::within(bounds),
+            odd: OddTable::within(bounds),
+            rejects: RejectSums::within(bounds),
+            verdicts: Vec::new(),
+            openers: EvidenceCounts::default(),
+            connections: 0,
+            blocked_replies: 0,
+            late_records: 0,
+        }
+    }
+
     /// Takes a judged connection in.
     pub fn add(&mut self, connection: &Connection, judged: &Judged) {
         let late_only = judged.verdict == Verdict::Rejected(Cause::LatePacket);

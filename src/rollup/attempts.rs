@@ -12,14 +12,16 @@
 //! - The plan starts with 16,384 of each stratum. While the strata together have more than [`Limits::attempts`], it
 //!   goes to half as many, down to 64, and then to level 1, 2, 3 … for all. What a plan leaves is computed from the
 //!   counts of the strata, and never falls as more attempts come.
-//! - Numbers of distinct sources and ports can't be told from a sample of attempts. For them a thinned stratum keeps
-//!   **marks**: the hashes of its sources and ports that are above its level (adaptive sampling, as in [`super::Peers`]).
+//! - Numbers of distinct sources and ports can't be told from a sample of attempts. For them thinned strata keep
+//!   **marks**: hashes of their sources and ports by place. If there are more of them than [`Limits::attempts`], only those
+//!   stay that begin with enough zero bits (adaptive sampling, as in [`super::Peers`]), the same number everywhere.
 //!
 //! Attempts that are left out are counted by series and bucket in [`Cell`]s. If there are too many of those, buckets
 //! are widened to 10, 20, 40 … minutes, and if that does not suffice, interfaces that are neighbours by name are merged.
 
 use hashbrown::HashTable;
 
+use super::bounds::Limits;
 use super::peers::hash_address;
 use crate::connection::{Connection, mix64};
 use crate::flow::Direction;
@@ -238,27 +240,6 @@ impl Plan {
     }
 }
 
-/// How much may be kept.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// Attempts of 32 bytes, and as many marks of 16. More are there at times, see below.
-    pub attempts: usize,
-    /// Cells of 24 bytes.
-    pub cells: usize,
-}
-
-impl Limits {
-    /// Rows at any time: so many more that thinning is worth its while.
-    fn rows(self) -> usize {
-        self.attempts / 3 * 4
-    }
-
-    /// Marks at any time.
-    fn marks(self) -> usize {
-        self.attempts / 2 * 3
-    }
-}
-
 const STRATA: usize = 1 << 16;
 
 /// Attempts of sources inside, or of those outside: a flood from outside must not thin what is known of the inside.
@@ -272,6 +253,8 @@ pub(super) struct Attempts {
     /// Attempts by stratum. Absent while there are so few that nothing was left out.
     strata: Option<Box<[u32]>>,
     marks: HashTable<Mark>,
+    /// Leading zero bits that a mark must have.
+    mark_level: u8,
     /// Attempts that are not among the rows.
     left_out: HashTable<Cell>,
 }
@@ -286,10 +269,10 @@ impl Attempts {
             rows: Vec::new(),
             strata: None,
             marks: HashTable::new(),
+            mark_level: 0,
             left_out: HashTable::new(),
         }
     }
-
 
     /// One more attempt.
     pub fn push(&mut self, connection: &Connection, cause: &'static str) {
@@ -310,7 +293,7 @@ impl Attempts {
             self.reserve(1);
             self.rows.push(row);
         } else {
-            self.mark(&row, level);
+            self.mark_both(&row);
             self.leave_out(Cell::one(&row, self.width));
         }
         if self.is_full() {
@@ -319,7 +302,7 @@ impl Attempts {
     }
 
     fn is_full(&self) -> bool {
-        self.rows.len() >= self.limits.rows() || self.marks.len() >= self.limits.marks()
+        self.rows.len() >= self.limits.rows()
     }
 
     /// Makes room for more rows without ever having more of it than [`Limits::rows`].
@@ -340,12 +323,24 @@ impl Attempts {
         self.strata = Some(strata);
     }
 
-    fn mark(&mut self, row: &Row, level: u8) {
-        for mark in Mark::both(row) {
-            // One more, because there are two of them for an attempt.
-            if mark.level() > level && self.marks.find(mark.slot(), |m| *m == mark).is_none() {
-                self.marks.insert_unique(mark.slot(), mark, Mark::slot);
-            }
+    fn mark_both(&mut self, row: &Row) {
+        Mark::both(row).into_iter().for_each(|mark| self.mark(mark));
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        if mark.level() < self.mark_level || self.marks.find(mark.slot(), |m| *m == mark).is_some() {
+            return;
+        }
+        self.marks.insert_unique(mark.slot(), mark, Mark::slot);
+        while self.marks.len() > self.limits.attempts {
+            self.raise_marks(self.mark_level + 1);
+        }
+    }
+
+    fn raise_marks(&mut self, level: u8) {
+        if level > self.mark_level {
+            self.mark_level = level;
+            self.marks.retain(|mark| mark.level() >= level);
         }
     }
 
@@ -398,12 +393,11 @@ impl Attempts {
     fn keep_to_plan(&mut self, strata: &[u32]) {
         let plan = self.plan;
         let level_at = |place: Place| plan.level_of(strata[place.stratum()]);
-        self.marks.retain(|mark| mark.level() > level_at(mark.place()));
         let mut rows = std::mem::take(&mut self.rows);
         rows.retain(|row| {
             let level = level_at(row.place());
             if level > 0 {
-                self.mark(row, level);
+                self.mark_both(row);
             }
             let stays = row.level >= level;
             if !stays {
@@ -434,17 +428,14 @@ impl Attempts {
         }
         self.plan = self.plan.max(other.plan);
         other.plan = self.plan;
-        self.widen(other.width);
         // Each for itself first, so that both together never hold more than what fits into one.
         if self.rows.len() + other.rows.len() >= self.limits.rows() {
             self.thin();
             other.thin();
         }
-        for mark in std::mem::take(&mut other.marks) {
-            if self.marks.find(mark.slot(), |m| *m == mark).is_none() {
-                self.marks.insert_unique(mark.slot(), mark, Mark::slot);
-            }
-        }
+        self.raise_marks(other.mark_level);
+        std::mem::take(&mut other.marks).into_iter().for_each(|mark| self.mark(mark));
+        self.widen(other.width);
         self.leave_out_all(std::mem::take(&mut other.left_out), other.width);
         self.reserve(other.rows.len());
         self.rows.append(&mut other.rows);
@@ -461,7 +452,7 @@ impl Attempts {
     /// place is.
     pub fn finish(mut self) -> Sampled {
         self.thin();
-        let Self { plan, strata, mut rows, marks, left_out, limits, .. } = self;
+        let Self { plan, strata, mut rows, marks, mark_level, left_out, limits, .. } = self;
         rows.sort_unstable();
         let mut marks: Vec<Mark> = marks.into_iter().collect();
         marks.sort_unstable();
@@ -478,7 +469,7 @@ impl Attempts {
             width = next;
             join_cells(&mut cells);
         }
-        Sampled { total: self.total, rows, cells, marks, width, plan, strata }
+        Sampled { total: self.total, rows, cells, marks, mark_level, width, plan, strata }
     }
 }
 
@@ -494,7 +485,7 @@ fn join_cells(cells: &mut Vec<Cell>) {
 }
 
 /// Attempts that are all in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Sampled {
     pub total: u64,
     /// Sorted by series and time.
@@ -503,12 +494,23 @@ pub(super) struct Sampled {
     pub cells: Vec<Cell>,
     /// Sorted by series and bucket.
     pub marks: Vec<Mark>,
+    /// One in `2^mark_level` sources and ports has marks.
+    pub mark_level: u8,
     pub width: Width,
     plan: Plan,
     strata: Option<Box<[u32]>>,
 }
 
 impl Sampled {
+    /// How much there is of each kind, for tests.
+    #[cfg(test)]
+    pub fn shape(&self) -> String {
+        let strata = self.strata.as_ref().map(|s| s.iter().map(|&n| u64::from(n)).sum::<u64>());
+        let (rows, cells, marks) = (self.rows.len(), self.cells.len(), self.marks.len());
+        let (plan, width, level) = (self.plan, self.width, self.mark_level);
+        format!("{} = {strata:?}: {rows} {cells} {marks}, {plan:?} {width:?} {level}", self.total)
+    }
+
     /// One in `2^level` attempts of this place is kept.
     pub fn level(&self, place: Place) -> u8 {
         self.strata.as_ref().map_or(0, |strata| self.plan.level_of(strata[place.stratum()]))

@@ -26,6 +26,7 @@
 mod accumulate;
 mod attempts;
 mod blocks;
+mod bounds;
 mod facts;
 mod lives;
 mod odd;
@@ -34,6 +35,9 @@ mod ports;
 mod rejects;
 mod rule_use;
 mod sets;
+
+#[cfg(test)]
+mod tests;
 
 pub use accumulate::Rollup;
 pub use blocks::Blocks;

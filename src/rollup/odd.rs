@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
+use super::bounds::Bounds;
 use super::peers::Peers;
 use crate::connection::{Connection, Evidence};
 use crate::flow::{Direction, Protocol};
@@ -127,14 +128,15 @@ impl OddCell {
 
 /// Cells by key, within a budget.
 ///
-/// While everything takes more than [`OddCells::UNITS`], it is told in less detail, step by step: first each cell keeps
+/// While everything takes more than a budget, it is told in less detail, step by step: first each cell keeps
 /// fewer remote addresses (from 4,096 down to 16), then ports are merged into ranges of 2, 4, 8 … and at last
 /// interfaces. The step follows from the data alone: what a step takes never falls as connections come.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct OddTable {
     cells: HashMap<OddKey, OddCell>,
     step: u32,
     used: usize,
+    most: usize,
 }
 
 /// A cell costs its addresses and this much beside, in units of 24 bytes.
@@ -144,6 +146,10 @@ const ADDRESS_STEPS: u32 = 8;
 const PORT_STEPS: u32 = 16;
 
 impl OddTable {
+    pub fn within(bounds: &Bounds) -> Self {
+        Self { cells: HashMap::new(), step: 0, used: 0, most: bounds.odd }
+    }
+
     fn limit(&self) -> usize {
         Peers::EXACT >> self.step.min(ADDRESS_STEPS)
     }
@@ -203,7 +209,7 @@ impl OddTable {
     }
 
     fn fit(&mut self) {
-        while self.used > OddCells::UNITS && self.step < ADDRESS_STEPS + PORT_STEPS + 32 {
+        while self.used > self.most && self.step < ADDRESS_STEPS + PORT_STEPS + 32 {
             self.go_to(self.step + 1);
         }
     }
@@ -230,7 +236,7 @@ fn cell_cost(cell: &OddCell, limit: usize) -> usize {
     if cell.connections == 0 { 0 } else { CELL + cell.remotes.cost(limit) }
 }
 
-/// Escaped and misdropped connections.
+/// Escaped and misdropped connections. About 20,000 cells with a few addresses each are told exactly.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OddCells {
     cells: BTreeMap<OddKey, OddCell>,
@@ -239,10 +245,6 @@ pub struct OddCells {
 }
 
 impl OddCells {
-    /// What cells may take, in units of 24 bytes: a cell takes 17 and one per remote address. 20,000 cells with a few
-    /// addresses each are told exactly.
-    pub const UNITS: usize = 400_000;
-
     /// The cells, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&OddKey, &OddCell)> {
         self.cells.iter()

@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use hashbrown::HashSet;
 use polars::prelude::{Column, DataFrame, PolarsResult};
 
-use super::attempts::{Attempts, CAUSES, Limits, Mark, Place, REJECT_BUCKET, Row, Sampled};
+use super::attempts::{Attempts, CAUSES, Mark, Place, REJECT_BUCKET, Row, Sampled};
+use super::bounds::Bounds;
 use super::peers::standard_error;
 use crate::connection::{Connection, is_private};
 use crate::flow::Direction;
@@ -18,18 +19,11 @@ pub(crate) struct RejectSums {
     sides: [Attempts; 2],
 }
 
-/// Sources outside: at most 30 MB.
-const OUTSIDE: Limits = Limits { attempts: 300_000, cells: 400_000 };
-/// Sources inside (private addresses): at most 15 MB.
-const INSIDE: Limits = Limits { attempts: 150_000, cells: 200_000 };
-
-impl Default for RejectSums {
-    fn default() -> Self {
-        Self { sides: [Attempts::new(OUTSIDE), Attempts::new(INSIDE)] }
-    }
-}
-
 impl RejectSums {
+    pub fn within(bounds: &Bounds) -> Self {
+        Self { sides: [bounds.outside, bounds.inside].map(Attempts::new) }
+    }
+
     pub fn push(&mut self, connection: &Connection, cause: &'static str) {
         self.sides[usize::from(is_private(connection.remote))].push(connection, cause);
     }
@@ -55,7 +49,7 @@ impl RejectSums {
 /// 150,000 from private addresses, and no more than 16,384 in one 5-minute bucket of a series. Beyond that it is a
 /// sample of attempts that stand for [`Attempt::weight`] each; floods are thinned first. See [`Distinct`] for numbers
 /// of sources and ports.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RejectTable {
     sides: [Sampled; 2],
 }
@@ -200,6 +194,12 @@ impl RejectTable {
         side.rows.iter().map(move |row| side.attempt(row))
     }
 
+    /// How much there is of each kind, for tests.
+    #[cfg(test)]
+    pub(super) fn shape(&self) -> Vec<String> {
+        self.sides.iter().map(Sampled::shape).collect()
+    }
+
     fn rows(&self, series: &Series, buckets: RangeInclusive<u32>) -> impl Iterator<Item = &Row> {
         let side = &self.sides[usize::from(series.3)];
         let (packed, width) = (pack(series), side.width);
@@ -215,34 +215,30 @@ impl RejectTable {
     /// had. Exact where nothing was thinned. Elsewhere estimated from hashes; the error says how well.
     #[must_use]
     pub fn distinct(&self, stretches: &[(Series, RangeInclusive<u32>)], more: &[Attempt]) -> Distinct {
-        let (mut seen, mut least) = (HashSet::new(), 0);
-        let mut take = |side: &Sampled, row: &Row| {
-            let level = side.level(row.place());
-            if level == 0 {
-                seen.extend(Mark::hashes(row.address(), row.port));
-            } else {
-                least = least.max(level + 1);
+        let (mut seen, mut thinned) = (HashSet::new(), false);
+        let (mut some_inside, mut some_outside) = (false, false);
+        for (series, buckets) in stretches {
+            let side = &self.sides[usize::from(series.3)];
+            for row in self.rows(series, buckets.clone()) {
+                if side.level(row.place()) == 0 {
+                    seen.extend(Mark::hashes(row.address(), row.port));
+                } else {
+                    thinned = true;
+                }
             }
-        };
-        for (series, buckets) in stretches {
-            let side = &self.sides[usize::from(series.3)];
-            self.rows(series, buckets.clone()).for_each(|row| take(side, row));
-        }
-        for (series, buckets) in stretches {
-            let side = &self.sides[usize::from(series.3)];
             for mark in side.marks_of(pack(series), buckets) {
-                least = least.max(side.level(mark.place()) + 1);
+                thinned = true;
                 seen.insert(mark.hash);
             }
+            (some_inside, some_outside) = (some_inside || series.3 == 1, some_outside || series.3 == 0);
         }
         for attempt in more {
-            let hashes = Mark::hashes(attempt.remote, attempt.port);
-            if attempt.weight == 1 {
-                seen.extend(hashes);
-            } else {
-                least = least.max(attempt.weight.ilog2() as u8 + 1);
-            }
+            thinned |= attempt.weight > 1;
+            seen.extend(Mark::hashes(attempt.remote, attempt.port));
+            some_inside = true;
         }
+        let level = |some: bool, side: usize| if some && thinned { self.sides[side].mark_level } else { 0 };
+        let least = level(some_outside, 0).max(level(some_inside, 1));
         let estimate = |kind: u64| {
             let counts = |hash: &&u64| **hash & 1 == kind && hash.leading_zeros() >= u32::from(least);
             let kept = seen.iter().filter(counts).count();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use hashbrown::HashMap;
 
 use super::blocks::Blocks;
+use super::bounds::Bounds;
 use super::peers::Peers;
 use super::ports::PortUse;
 use crate::connection::Connection;
@@ -27,13 +28,11 @@ pub struct RuleUse {
     pub first: Option<u32>,
     /// Last packet of a connection that used it.
     pub last: Option<u32>,
-    /// Remote addresses. Exact up to 4,096 of them, and less if many rules have many: together they keep at most
-    /// [`RuleTable::PEERS`].
+    /// Remote addresses. Exact up to 4,096 of them, and fewer where all rules together would keep more than 262,144.
     pub peers: Peers,
     /// The blocks that hold every remote address, exact at their prefix length.
     pub blocks: Blocks,
-    /// Connections by service port. Exact unless rules have so many that together they would keep more than
-    /// [`RuleTable::PORTS`].
+    /// Connections by service port. Exact unless all rules together would keep more than 262,144 ports.
     pub ports: PortUse,
 }
 
@@ -49,7 +48,7 @@ impl RuleUse {
     }
 }
 
-/// Observed use of every rule that was used; within [`RuleTable::PEERS`] addresses and [`RuleTable::PORTS`] ports.
+/// Observed use of every rule that was used, within budgets of addresses and ports.
 ///
 /// Each rule may keep as many as a limit that all share. It is halved, from 4,096 addresses and 65,536 ports, until
 /// what rules have (each counted up to the limit) fits: busy rules give way first. The limits follow from the data
@@ -72,22 +71,14 @@ struct Budget {
     total: usize,
 }
 
-impl Default for RuleTable {
-    fn default() -> Self {
+impl RuleTable {
+    pub fn within(bounds: &Bounds) -> Self {
         Self {
             rules: HashMap::new(),
-            peers: Budget { limit: Peers::EXACT, used: 0, total: Self::PEERS },
-            ports: Budget { limit: PortUse::ALL, used: 0, total: Self::PORTS },
+            peers: Budget { limit: Peers::EXACT, used: 0, total: bounds.peers },
+            ports: Budget { limit: PortUse::ALL, used: 0, total: bounds.ports },
         }
     }
-}
-
-impl RuleTable {
-    /// Addresses that all rules together keep at most, unless there are more rules: 24 bytes each, and as much again
-    /// in slots that are free.
-    pub const PEERS: usize = 1 << 18;
-    /// Ports, or ranges of them, that all rules together keep at most, unless there are more rules: 16 bytes each.
-    pub const PORTS: usize = 1 << 18;
 
     /// An accepted connection that rules permit.
     pub fn credit(&mut self, rules: &[u32], connection: &Connection, weak: bool) {

@@ -4,18 +4,22 @@ use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
+use super::bounds::Bounds;
 use crate::connection::mix64;
 
 /// Combinations of two or more rules that permitted the same connections, with the number of those.
 ///
-/// Kept until they take more than [`RuleSets::WORDS`]. Beyond, only combinations are kept whose first rule has a hash
+/// Kept until they take more than a budget. Beyond, only combinations are kept whose first rule has a hash
 /// that begins with enough zero bits; so a rule either has all of its combinations here, which
 /// [`RuleSets::are_all_of`] tells, or nothing is to be concluded from those that are left.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct SetTable {
     sets: HashMap<Box<[u32]>, u64>,
+    /// Leading zero bits of the hash that a kept combination must have.
     level: u32,
+    /// What is kept takes, in words of 4 bytes.
     words: usize,
+    most: usize,
 }
 
 fn level(set: &[u32]) -> u32 {
@@ -26,6 +30,10 @@ fn level(set: &[u32]) -> u32 {
 const OVERHEAD: usize = 12;
 
 impl SetTable {
+    pub fn within(bounds: &Bounds) -> Self {
+        Self { sets: HashMap::new(), level: 0, words: 0, most: bounds.sets }
+    }
+
     pub fn add(&mut self, set: &[u32], connections: u64) {
         if let Some(count) = self.sets.get_mut(set) {
             *count += connections;
@@ -36,7 +44,7 @@ impl SetTable {
         }
         self.words += set.len() + OVERHEAD;
         self.sets.insert(set.into(), connections);
-        while self.words > RuleSets::WORDS && self.level < 32 {
+        while self.words > self.most && self.level < 64 {
             self.raise(self.level + 1);
         }
     }
@@ -74,9 +82,6 @@ pub struct RuleSets {
 }
 
 impl RuleSets {
-    /// What combinations may take, in words of 4 bytes: 12 MB.
-    pub const WORDS: usize = 3 << 20;
-
     /// Each combination with its connections.
     pub fn iter(&self) -> impl Iterator<Item = (&[u32], u64)> {
         self.sets.iter().map(|(set, &n)| (&**set, n))

@@ -360,3 +360,24 @@ fn describe(rollups: &Rollups, episode: &Episode) -> FindingBuilder {
 fn share(part: u64, total: u64) -> f64 {
     (part as f64 / total.max(1) as f64 * 1000.0).round() / 1000.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::median;
+
+    #[test]
+    fn a_median_with_repeated_values_is_that_of_all_written_out() {
+        for values in [&[][..], &[3.0], &[1.0, 7.0], &[5.0, 1.0, 9.0], &[2.0, 2.0, 8.0, 1.0]] {
+            for more in 0..6 {
+                for other in [0.0, 2.0, 4.5, 10.0] {
+                    let mut all = values.to_vec();
+                    all.extend(std::iter::repeat_n(other, more));
+                    let expected = median(&mut all, 0, 0.0);
+                    let got = median(&mut values.to_vec(), more, other);
+                    assert!((got - expected).abs() < 1e-12, "{values:?} {more} x {other}: {got} {expected}");
+                }
+            }
+        }
+        assert!((median(&mut [4.0, 1.0, 3.0], 0, 0.0) - 3.0).abs() < 1e-12);
+    }
+}

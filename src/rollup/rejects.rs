@@ -46,9 +46,11 @@ impl RejectSums {
 /// Rejected attempts of a run.
 ///
 /// Counts by series and bucket are exact. Each attempt is there as long as they are at most 300,000 from outside and
-/// 150,000 from private addresses, and no more than 16,384 in one 5-minute bucket of a series. Beyond that it is a
-/// sample of attempts that stand for [`Attempt::weight`] each; floods are thinned first. See [`Distinct`] for numbers
-/// of sources and ports.
+/// 150,000 from private addresses, and no more than 16,384 in one 5-minute bucket of a series (and those few that share
+/// its stratum). Beyond that it is a sample of attempts that stand for [`Attempt::weight`] each; floods are thinned
+/// first, and of every place with 64 attempts or more about as many are left unless all together are too many even
+/// so. A share of `n` sampled attempts has a standard error of at most `0.5 / sqrt(n)`. See [`Distinct`] for numbers of
+/// sources and ports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RejectTable {
     sides: [Sampled; 2],

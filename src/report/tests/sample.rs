@@ -199,6 +199,7 @@ fn coverage() -> Vec<InterfaceCoverage> {
         records: 60_000,
         nodata: 49,
         skipdata,
+        skipdata_approximate: false,
         buckets_seen: seen,
         buckets_expected: 144,
         traffic,

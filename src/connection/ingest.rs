@@ -137,7 +137,8 @@ impl<'a> Ingest<'a> {
         if facts.last != Some(buckets) {
             facts.last = Some(buckets);
             facts.coverage.buckets.insert(buckets.0);
-            facts.stream.buckets.extend([buckets.0, buckets.1]);
+            facts.stream.buckets.insert(buckets.0);
+            facts.stream.buckets.insert(buckets.1);
         }
         let lane = facts.lane;
 
@@ -196,9 +197,7 @@ impl<'a> Ingest<'a> {
             coverage.buckets.insert(start / COVERAGE_BUCKET);
             match row.status {
                 CaptureStatus::SkipData => {
-                    coverage.skips.insert((start, end));
-                    coverage.skipdata = coverage.skips.len() as u64;
-                    coverage.skipped.extend(start / COVERAGE_BUCKET..=end / COVERAGE_BUCKET);
+                    coverage.skip(start, end);
                 }
                 CaptureStatus::NoData | CaptureStatus::Ok => coverage.nodata += 1,
             }

@@ -138,7 +138,7 @@ pub(super) fn census(interner: Interner, workers: impl Iterator<Item = Vec<LaneF
         into.accepts += coverage.accepts;
         into.rejects += coverage.rejects;
         into.richness = into.richness.max(stream.richness);
-        into.buckets.extend(&stream.buckets);
+        into.buckets.merge(&stream.buckets);
         facts.coverage.merge(&coverage);
     }
     Census { interfaces, lanes, stream_facts }

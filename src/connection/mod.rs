@@ -4,6 +4,7 @@
 //! 5-tuple once everything is read, cut at closes and idle timeouts, and given an opener with the evidence
 //! that decided it. Nothing here depends on the order of files, batches or threads.
 
+mod buckets;
 mod common;
 mod coverage;
 mod fanin;
@@ -20,6 +21,7 @@ mod segment;
 mod shelf;
 mod spill;
 
+pub use buckets::BucketSet;
 pub use coverage::Coverage;
 pub use interfaces::InterfaceFacts;
 pub use opener::{Evidence, Fit, Strength};
@@ -27,7 +29,7 @@ pub use pairing::Connection;
 pub use record::RejectReason;
 pub use segment::Part;
 
-pub(crate) use coverage::COVERAGE_BUCKET;
+pub(crate) use coverage::{COVERAGE_BUCKET, mix64};
 pub(crate) use fanin::{Meetings, Met, SHELVES};
 pub(crate) use ingest::{Ingest, Share, Wanted, collect};
 pub(crate) use interfaces::Interner;

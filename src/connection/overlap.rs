@@ -4,8 +4,9 @@
 //! traffic into separate objects, and no record has an id (domain B.2). For each interface the flow logs
 //! are ranked; a record counts unless a better flow log that logs its action covers that time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::buckets::BucketSet;
 use super::coverage::COVERAGE_BUCKET;
 use super::record::Body;
 use crate::flow::Action;
@@ -17,7 +18,7 @@ pub(crate) struct StreamFacts {
     pub rejects: u64,
     /// Optional engine columns seen: richer formats are preferred.
     pub richness: u8,
-    pub buckets: BTreeSet<u32>,
+    pub buckets: BucketSet,
 }
 
 /// What the inventory knows of a flow log.
@@ -43,7 +44,7 @@ struct Candidate {
     stream: u16,
     accepts: bool,
     rejects: bool,
-    buckets: BTreeSet<u32>,
+    buckets: BucketSet,
 }
 
 impl Election {
@@ -93,7 +94,7 @@ impl Election {
                 Action::Accept => c.accepts,
                 Action::Reject => c.rejects,
             };
-            logs && c.buckets.contains(&(body.start / COVERAGE_BUCKET))
+            logs && c.buckets.contains(body.start / COVERAGE_BUCKET)
         })
     }
 

@@ -75,8 +75,9 @@ def targets(results: dict) -> list[str]:
         add(f"{FORMATS[name]}: at most {most:g} times {what}", f"{value:.2f}", value <= most)
         for engine, word, least in (("duckdb", "DuckDB", 6), ("clickhouse", "ClickHouse", 4)):
             if engine in runs:
-                value = ratio(runs, engine, "flowgate")
-                add(f"{FORMATS[name]}: at least {least} times as fast as {word}", f"{value:.2f}", value >= least)
+                value, bare = ratio(runs, engine, "flowgate"), ratio(runs, engine, floor)
+                text = f"{FORMATS[name]}: at least {least} times as fast as {word}"
+                add(text, f"{value:.2f} (inflating alone: {bare:.2f})", value >= least)
     if "startup" in results:
         value = results["startup"]["milliseconds"]
         add("`flowgate --help`: below 10 ms", f"{value:.1f} ms", value < 10)

@@ -33,11 +33,11 @@ FIXED = 1_000
 PER_FILE = 200_000
 
 
-def analyze(tools: Tools, inputs: list, inventory: Path, expected: int, scratch: Path) -> Run:
+def analyze(tools: Tools, inputs: list, inventory: Path, expected: int, scratch: Path, *more: str) -> Run:
     """A whole run, with everything that it writes; the lines it read must be those that were made."""
     out = scratch / "out"
     shutil.rmtree(out, ignore_errors=True)
-    flags = ["--quiet", "--fail-on", "never", "--threads", THREADS, "--out", out]
+    flags = ["--quiet", "--fail-on", "never", "--threads", THREADS, "--out", out, *more]
     measured = timed([tools.flowgate, "analyze", *inputs, "--inventory", inventory, *flags])
     tally = json.loads((out / "summary.json").read_text())["tally"]
     # The generator fills the last interval.
@@ -130,6 +130,7 @@ def growth(options, tools: Tools, data: Data, scratch: Path) -> dict:
     sizes = [n for n in (1_000_000, 3_000_000, 10_000_000, 30_000_000) if n <= 3 * options.records] or [options.records]
     if options.huge:
         sizes.append(10 * max(options.records, PER_FILE))
+    limit = ["--memory", options.memory] if options.memory else []
     points = []
     for sources in ("mixed", "distinct"):
         world = data.make(sizes[-1], "v2", "--sources", sources)
@@ -139,14 +140,14 @@ def growth(options, tools: Tools, data: Data, scratch: Path) -> dict:
             part = files[: -(-size // PER_FILE)]
             once = size > 10_000_000
             runs = [
-                analyze(tools, part, world / "inventory", min(size, len(part) * PER_FILE), scratch)
+                analyze(tools, part, world / "inventory", min(size, len(part) * PER_FILE), scratch, *limit)
                 for _ in range(1 if once else options.growth_rounds)
             ]
             points.append({"sources": sources, "records": size, **middle(runs)})
             say(f"  {sources:9}{size:12,} records{shown(runs[0])}")
         if not options.keep:
             data.drop(world)
-    return {"points": points}
+    return {"memory": options.memory, "points": points}
 
 
 def series() -> list[tuple[str, int, int, int]]:
@@ -210,6 +211,7 @@ def arguments():
     parser.add_argument("--skip", choices=SECTIONS, action="append", default=[], help="leave this part as it was")
     parser.add_argument("--no-engines", action="store_true", help="without DuckDB and ClickHouse")
     parser.add_argument("--huge", action="store_true", help="let growth go to ten times --records: some 4 GB for a while")
+    parser.add_argument("--memory", metavar="SIZE", help="`--memory` of flowgate in the growth with records; default: its own")
     parser.add_argument("--flowgate", metavar="PATH", help="measure this binary instead of building one")
     parser.add_argument("--no-build", action="store_true", help="everything is built already")
     parser.add_argument("--cache", metavar="DIR", help="default: FLOWGATE_BENCH_CACHE, else ~/.cache/flowgate/bench")

@@ -105,7 +105,9 @@ def targets(results: dict) -> list[str]:
 
 
 def growth(section: dict) -> list[str]:
-    out = ["| records | sources | seconds | µs a record | CPU seconds | peak memory |", "|---:|---|---:|---:|---:|---:|"]
+    limit = section.get("memory")
+    out = [f"With `--memory {limit}`." if limit else "With the default of `--memory`.", ""]
+    out += ["| records | sources | seconds | µs a record | CPU seconds | peak memory |", "|---:|---|---:|---:|---:|---:|"]
     for p in section["points"]:
         each = p["seconds"] / p["records"] * 1e6
         out.append(

@@ -15,6 +15,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails may panic")]
 #![allow(clippy::print_stdout, reason = "the ratio is no figure that criterion knows")]
+#![allow(clippy::disallowed_methods, reason = "a program of its own reads its own command line")]
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;

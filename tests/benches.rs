@@ -60,6 +60,6 @@ fn a_small_comparison_runs_and_is_shown() {
         assert!(said.contains(row), "{row} is missing:\n{said}");
     }
     let picture = std::fs::read_to_string(place.path().join("docs/benchmarks/growth.svg")).unwrap();
-    assert!(picture.contains("Memory does not") && picture.ends_with("</svg>\n"));
+    assert!(picture.contains("peak memory, MB") && picture.ends_with("</svg>\n"));
     assert!(!place.path().join("cache/data").exists(), "the data is removed");
 }

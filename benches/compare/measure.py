@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -27,8 +28,17 @@ def own_peak() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "darwin" else 1)
 
 
-def timed(command: list) -> tuple[float, int]:
-    """Seconds and peak kB of a process and nothing else."""
+class Run(NamedTuple):
+    """What a process took."""
+
+    seconds: float
+    # Of all its threads: a busy machine changes it less.
+    cpu: float
+    peak_kb: int
+
+
+def timed(command: list) -> Run:
+    """Runs a process and nothing else."""
     began = time.perf_counter()
     child = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     errors = child.stderr.read()
@@ -39,7 +49,8 @@ def timed(command: list) -> tuple[float, int]:
     if child.returncode:
         raise Failed(f"{' '.join(map(str, command))[:400]}\nended with {child.returncode}: {errors.decode()[-2000:]}")
     # macOS counts bytes.
-    return seconds, usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+    peak = usage.ru_maxrss // (1024 if sys.platform == "darwin" else 1)
+    return Run(seconds, usage.ru_utime + usage.ru_stime, peak)
 
 
 def output(command: list) -> str:

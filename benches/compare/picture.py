@@ -56,11 +56,12 @@ class Panel:
         self.log_y = log_y
         xs = [x for _, points in self.series for x, _ in points]
         ys = [y for _, points in self.series for _, y in points]
-        self.x_ticks = _decades(min(xs), max(xs))
+        self.span = min(xs), max(max(xs), 10 * min(xs))
+        self.x_ticks = [tick for tick in _decades(*self.span) if self.span[0] <= tick <= self.span[1]]
         self.y_ticks = _decades(min(ys), max(ys)) if log_y else _steps(max(ys))
 
     def x(self, value):
-        low, high = math.log10(self.x_ticks[0]), math.log10(self.x_ticks[-1])
+        low, high = map(math.log10, self.span)
         return self.left + PANEL_W * (math.log10(value) - low) / (high - low)
 
     def y(self, value):
@@ -113,11 +114,11 @@ def draw(results: dict) -> str:
 
         names = (("mixed", "mixed"), ("distinct", "scan"))
         panels.append(
-            Panel(*places[0], "Time grows with the records", "records", "seconds",
+            Panel(*places[0], "Time", "records", "seconds",
                   [(name, curve(s, "seconds", 1)) for s, name in names], log_y=True)
         )
         panels.append(
-            Panel(*places[1], "Memory does not", "records", "peak memory, MB",
+            Panel(*places[1], "Memory", "records", "peak memory, MB",
                   [(name, curve(s, "peak_kb", 1000)) for s, name in names])
         )
     for place, section, key, title, label in (

@@ -6,7 +6,7 @@
     benches/compare/run.py --draw                 # tables and picture again, from the figures in docs/benchmarks/
 
 Needs Rust, Python 3.10 or later and, for the engines, a package index to install them from. Nothing is written into the
-clone but docs/benchmarks.md and docs/benchmarks/; data and the engines' environment go below --cache.
+clone but docs/benchmarks.md, docs/benchmarks/ and README.md's table; data and the engines' environment go below --cache.
 """
 
 import argparse
@@ -24,7 +24,7 @@ sys.dont_write_bytecode = True
 import picture
 import tables
 from flatten import flatten
-from measure import HERE, ROOT, THREADS, Data, Failed, Tools, cache, cargo, engines, machine, own_peak, say, timed
+from measure import HERE, ROOT, THREADS, Data, Failed, Run, Tools, cache, cargo, engines, machine, own_peak, say, timed
 
 SECTIONS = ("comparison", "startup", "growth", "judge", "rules")
 SIZES = (10, 100, 1_000, 10_000, 100_000)
@@ -33,11 +33,11 @@ FIXED = 1_000
 PER_FILE = 200_000
 
 
-def analyze(tools: Tools, inputs: list, inventory: Path, expected: int, scratch: Path) -> tuple[float, int]:
+def analyze(tools: Tools, inputs: list, inventory: Path, expected: int, scratch: Path, *more: str) -> Run:
     """A whole run, with everything that it writes; the lines it read must be those that were made."""
     out = scratch / "out"
     shutil.rmtree(out, ignore_errors=True)
-    flags = ["--quiet", "--fail-on", "never", "--threads", THREADS, "--out", out]
+    flags = ["--quiet", "--fail-on", "never", "--threads", THREADS, "--out", out, *more]
     measured = timed([tools.flowgate, "analyze", *inputs, "--inventory", inventory, *flags])
     tally = json.loads((out / "summary.json").read_text())["tally"]
     # The generator fills the last interval.
@@ -53,27 +53,39 @@ def comparison(options, tools: Tools, data: Data, scratch: Path) -> dict:
     formats: dict = {form: {} for form in worlds}
     answers: dict = {}
 
-    def note(form, step, seconds, peak):
-        run = formats[form].setdefault(step, {"seconds": [], "peak_kb": []})
-        run["seconds"].append(round(seconds, 3))
-        run["peak_kb"].append(peak)
-        say(f"  {form:8}{step:11}{seconds:8.2f} s{peak / 1000:10.0f} MB")
+    def note(form, step, run: Run):
+        runs = formats[form].setdefault(step, {"seconds": [], "cpu": [], "peak_kb": []})
+        runs["seconds"].append(round(run.seconds, 3))
+        runs["cpu"].append(round(run.cpu, 3))
+        runs["peak_kb"].append(run.peak_kb)
+        say(f"  {form:8}{step:11}{shown(run)}")
 
     for number in range(options.rounds):
         say(f"round {number + 1} of {options.rounds}")
         for form, world in worlds.items():
             logs, inventory = world / "AWSLogs", world / "inventory"
             if form == "parquet":
-                note(form, "columns", *timed([tools.columns, logs, THREADS]))
+                note(form, "columns", timed([tools.columns, logs, THREADS]))
             else:
-                note(form, "inflate", *timed([tools.inflate, logs, THREADS]))
+                note(form, "inflate", timed([tools.inflate, logs, THREADS]))
                 files = sorted(logs.rglob("*.gz"))
-                note(form, "gzip", *timed(["xargs", "-P", THREADS, "-n", "1", "-a", listing(files, scratch), "gzip", "-dc"]))
-            note(form, "flowgate", *analyze(tools, [logs], inventory, options.records, scratch))
+                listed = listing(files, scratch)
+                note(form, "gzip", timed(["xargs", "-P", THREADS, "-n", "1", "-a", listed, "gzip", "-dc"]))
+            note(form, "flowgate", analyze(tools, [logs], inventory, options.records, scratch))
             if python and form != "parquet" and number < options.engine_rounds:
                 for engine in ("duckdb", "clickhouse"):
-                    note(form, engine, *job(python, engine, world, scratch, answers))
+                    note(form, engine, job(python, engine, world, scratch, answers))
     return {"records": options.records, "rounds": options.rounds, "formats": formats}
+
+
+def shown(run: Run) -> str:
+    return f"{run.seconds:8.2f} s{run.cpu:8.2f} s CPU{run.peak_kb / 1000:8.0f} MB"
+
+
+def middle(runs: list[Run]) -> dict:
+    """Medians, as they are kept."""
+    seconds, cpu, peak = (tables.median(values) for values in zip(*runs))
+    return {"seconds": round(seconds, 3), "cpu": round(cpu, 3), "peak_kb": round(peak)}
 
 
 def listing(files: list[Path], scratch: Path) -> Path:
@@ -82,18 +94,18 @@ def listing(files: list[Path], scratch: Path) -> Path:
     return path
 
 
-def job(python: Path, engine: str, world: Path, scratch: Path, answers: dict) -> tuple[float, int]:
-    """The engine's own seconds, and the peak of its process. The answers of the engines must be the same."""
+def job(python: Path, engine: str, world: Path, scratch: Path, answers: dict) -> Run:
+    """The engine's own seconds and CPU, and the peak of its process. The answers of the engines must be the same."""
     rules, addresses, answer = scratch / "rules.csv", scratch / "addresses.csv", scratch / "answer.json"
     for path, rows in zip((rules, addresses), flatten(world / "inventory")):
         with open(path, "w", newline="") as file:
             csv.writer(file).writerows(rows)
-    _, peak = timed([python, "-B", HERE / f"engine_{engine}.py", world / "AWSLogs", rules, addresses, answer])
+    whole = timed([python, "-B", HERE / f"engine_{engine}.py", world / "AWSLogs", rules, addresses, answer])
     found = json.loads(answer.read_text())
-    seconds = found.pop("seconds")
+    alone = Run(found.pop("seconds"), found.pop("cpu"), whole.peak_kb)
     if answers.setdefault(world, found) != found or not found["rejects"] or not found["rules"]:
         raise Failed(f"{engine} answers something else for {world}")
-    return seconds, peak
+    return alone
 
 
 def startup(_options, tools: Tools, _data, scratch: Path) -> dict:
@@ -108,7 +120,7 @@ def startup(_options, tools: Tools, _data, scratch: Path) -> dict:
             timed(["hyperfine", "-N", "--warmup", "5", "--runs", str(runs), "--export-json", report, line])
             seconds = json.loads(report.read_text())["results"][0]["median"]
         else:
-            seconds = tables.median([timed(command)[0] for _ in range(runs + 5)][5:])
+            seconds = tables.median([timed(command).seconds for _ in range(runs + 5)][5:])
         found[name] = round(seconds * 1000, 2)
     return found
 
@@ -118,6 +130,7 @@ def growth(options, tools: Tools, data: Data, scratch: Path) -> dict:
     sizes = [n for n in (1_000_000, 3_000_000, 10_000_000, 30_000_000) if n <= 3 * options.records] or [options.records]
     if options.huge:
         sizes.append(10 * max(options.records, PER_FILE))
+    limit = ["--memory", options.memory] if options.memory else []
     points = []
     for sources in ("mixed", "distinct"):
         world = data.make(sizes[-1], "v2", "--sources", sources)
@@ -127,15 +140,14 @@ def growth(options, tools: Tools, data: Data, scratch: Path) -> dict:
             part = files[: -(-size // PER_FILE)]
             once = size > 10_000_000
             runs = [
-                analyze(tools, part, world / "inventory", min(size, len(part) * PER_FILE), scratch)
+                analyze(tools, part, world / "inventory", min(size, len(part) * PER_FILE), scratch, *limit)
                 for _ in range(1 if once else options.growth_rounds)
             ]
-            seconds, peak = tables.median([s for s, _ in runs]), tables.median([p for _, p in runs])
-            points.append({"sources": sources, "records": size, "seconds": round(seconds, 3), "peak_kb": round(peak)})
-            say(f"  {sources:9}{size:12,} records{seconds:8.2f} s{peak / 1000:10.0f} MB")
+            points.append({"sources": sources, "records": size, **middle(runs)})
+            say(f"  {sources:9}{size:12,} records{shown(runs[0])}")
         if not options.keep:
             data.drop(world)
-    return {"points": points}
+    return {"memory": options.memory, "points": points}
 
 
 def series() -> list[tuple[str, int, int, int]]:
@@ -171,14 +183,12 @@ def rules(options, tools: Tools, data: Data, scratch: Path) -> dict:
                 analyze(tools, [world / "AWSLogs"], world / "inventory", records, scratch)
                 for _ in range(options.growth_rounds)
             ]
-            measured[many, interfaces] = [tables.median(values) for values in zip(*runs)]
+            measured[many, interfaces] = middle(runs)
+            say(f"  {many:9,} rules{interfaces:9,} interfaces{shown(runs[0])}")
             if not options.keep:
                 data.drop(world)
-        seconds, peak = measured[many, interfaces]
-        points.append(
-            {"series": name, "n": n, "rules": many, "interfaces": interfaces, "seconds": round(seconds, 3), "peak_kb": round(peak)}
-        )
-        say(f"  {many:9,} rules{interfaces:9,} interfaces{seconds:8.2f} s{peak / 1000:10.0f} MB")
+        size = {"rules": many, "interfaces": interfaces}
+        points.append({"series": name, "n": n, **size, **measured[many, interfaces]})
     return {"records": records, "points": points}
 
 
@@ -186,9 +196,9 @@ def draw(docs: Path) -> None:
     """Tables and picture from the figures: nothing else is asked."""
     results = json.loads((docs / "benchmarks" / "results.json").read_text())
     (docs / "benchmarks" / "growth.svg").write_text(picture.draw(results))
-    page = docs / "benchmarks.md"
-    text = page.read_text() if page.exists() else f"{tables.BEGIN}\n{tables.END}\n"
-    page.write_text(tables.insert(text, tables.markdown(results)))
+    for page, generated in ((docs / "benchmarks.md", tables.markdown), (docs.parent / "README.md", tables.readme)):
+        text = page.read_text() if page.exists() else f"{tables.BEGIN}\n{tables.END}\n"
+        page.write_text(tables.insert(text, generated(results)))
 
 
 def arguments():
@@ -201,11 +211,12 @@ def arguments():
     parser.add_argument("--skip", choices=SECTIONS, action="append", default=[], help="leave this part as it was")
     parser.add_argument("--no-engines", action="store_true", help="without DuckDB and ClickHouse")
     parser.add_argument("--huge", action="store_true", help="let growth go to ten times --records: some 4 GB for a while")
+    parser.add_argument("--memory", metavar="SIZE", help="`--memory` of flowgate in the growth with records; default: its own")
     parser.add_argument("--flowgate", metavar="PATH", help="measure this binary instead of building one")
     parser.add_argument("--no-build", action="store_true", help="everything is built already")
     parser.add_argument("--cache", metavar="DIR", help="default: FLOWGATE_BENCH_CACHE, else ~/.cache/flowgate/bench")
     parser.add_argument("--keep", action="store_true", help="keep the generated data")
-    parser.add_argument("--docs", metavar="DIR", default=ROOT / "docs", type=Path, help="where benchmarks.md is")
+    parser.add_argument("--docs", metavar="DIR", default=ROOT / "docs", type=Path, help="where benchmarks.md is; README.md is beside this directory")
     parser.add_argument("--draw", action="store_true", help="measure nothing: draw tables and picture again")
     return parser.parse_args()
 

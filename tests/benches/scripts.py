@@ -133,6 +133,8 @@ class Documents(unittest.TestCase):
         self.assertEqual(drawn, (docs / "benchmarks" / "growth.svg").read_text(), "benches/compare/run.py --draw")
         page = (docs / "benchmarks.md").read_text()
         self.assertEqual(page, tables.insert(page, tables.markdown(results)), "benches/compare/run.py --draw")
+        readme = (ROOT / "README.md").read_text()
+        self.assertEqual(readme, tables.insert(readme, tables.readme(results)), "benches/compare/run.py --draw")
         xml.dom.minidom.parseString(drawn)
 
     def test_ticks_hold_all_points(self):

@@ -31,6 +31,7 @@ mod facts;
 mod lives;
 mod odd;
 mod peers;
+mod places;
 mod ports;
 mod rejects;
 mod rule_use;
@@ -52,4 +53,4 @@ pub use sets::RuleSets;
 pub use crate::policy::{EscapeReason, Verdict};
 
 /// Seconds per bucket of rejected attempts, where there are not too many.
-pub const REJECT_BUCKET: u32 = attempts::REJECT_BUCKET;
+pub const REJECT_BUCKET: u32 = places::REJECT_BUCKET;

@@ -5,9 +5,10 @@ use std::ops::RangeInclusive;
 use hashbrown::HashSet;
 use polars::prelude::{Column, DataFrame, PolarsResult};
 
-use super::attempts::{Attempts, CAUSES, Mark, Place, REJECT_BUCKET, Row, Sampled};
+use super::attempts::{Attempts, Sampled};
 use super::bounds::Bounds;
 use super::peers::standard_error;
+use super::places::{CAUSES, Mark, Place, REJECT_BUCKET, Row};
 use crate::connection::{Connection, is_private};
 use crate::flow::Direction;
 

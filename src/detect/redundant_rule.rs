@@ -98,6 +98,10 @@ fn contains(wide: &RuleFacts, narrow: &RuleFacts) -> bool {
         (None, None) => wide.peer_text == narrow.peer_text,
         _ => false,
     };
-    let interfaces = narrow.interfaces.iter().all(|i| wide.interfaces.contains(i));
-    wide.direction == narrow.direction && protocol && ports && peers && interfaces
+    // Of one group more often than not; sorted in any case.
+    let interfaces = || {
+        wide.group == narrow.group
+            || narrow.interfaces.iter().all(|id| wide.interfaces.binary_search(id).is_ok())
+    };
+    wide.direction == narrow.direction && protocol && ports && peers && interfaces()
 }

@@ -2,6 +2,7 @@
 //! `rules.jsonl` share this.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
@@ -87,7 +88,7 @@ fn row(rollups: &Rollups, rule: &RuleFacts, is_redundant: bool, unknown: bool) -
         distinct_peers_error: usage.peers.relative_error(),
         observed_ports,
         observed_port_ranges,
-        interfaces: rule.interfaces.clone(),
+        interfaces: Arc::clone(&rule.interfaces),
         grade,
         grade_reasons,
         class,
@@ -107,9 +108,9 @@ fn grade(rollups: &Rollups, rule: &RuleFacts) -> (Grade, Vec<String>) {
     }
     let attached = rule.interfaces.len();
     let watched: Vec<_> = rule
-        .interfaces
+        .places
         .iter()
-        .filter_map(|id| rollups.interface(id))
+        .map(|&place| &rollups.interfaces[place as usize])
         .filter(|row| row.coverage.first.is_some())
         .collect();
     if attached == 0 {

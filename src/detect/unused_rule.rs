@@ -128,10 +128,10 @@ pub(super) fn about_rule(builder: FindingBuilder, rollups: &Rollups, rule: &Rule
             f.vpc.clone_from(&rule.vpc);
             f.security_group = Some(rule.group.clone());
             f.rule_id = Some(rule.id.clone());
-            f.interfaces.clone_from(&rule.interfaces);
+            f.interfaces = rule.interfaces.to_vec();
             f.controls = controls.into_iter().map(str::to_owned).collect();
             let mut instances: Vec<String> =
-                rule.interfaces.iter().filter_map(|id| rollups.interface(id)?.instance.clone()).collect();
+                rule.places.iter().filter_map(|&p| rollups.interfaces[p as usize].instance.clone()).collect();
             instances.sort();
             instances.dedup();
             f.instances = instances;

@@ -1,5 +1,7 @@
 //! The verdict on one security group rule: a line of `rules.jsonl`.
 
+use std::sync::Arc;
+
 use super::Grade;
 use crate::flow::Direction;
 
@@ -92,7 +94,7 @@ pub struct RuleRow {
     /// Most used ranges of service ports first, where single ports are not told apart. The counts are exact.
     pub observed_port_ranges: Vec<PortRangeCount>,
     /// Interfaces its group is attached to.
-    pub interfaces: Vec<String>,
+    pub interfaces: Arc<[String]>,
     /// How far the logs carry the class.
     pub grade: Grade,
     /// Why the grade is not `reliable`.

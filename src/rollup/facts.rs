@@ -50,7 +50,9 @@ pub struct RuleFacts {
     /// True if the peer is a reference to a security group.
     pub references_group: bool,
     /// Interfaces the group is attached to.
-    pub interfaces: Vec<String>,
+    pub interfaces: Arc<[String]>,
+    /// Places in [`Rollups::interfaces`] of those that the run knows.
+    pub places: Arc<[u32]>,
     /// Other groups have rules that reference this rule's group.
     pub group_is_referenced: bool,
     /// Only traffic that flow logs never carry can use it (domain C.1): why.
@@ -162,7 +164,7 @@ impl Rollups {
         let window = first.zip(last);
         let (verdicts, openers) = (rollup.verdicts(), rollup.openers());
         let uses = rollup.rules.finish();
-        let rules = rule_facts(&uses, timeline, latest, policy, window);
+        let rules = rule_facts(&uses, &rows, timeline, latest, policy, window);
         let odd = rollup.odd.finish();
         let former = odd.iter().flat_map(|(_, cell)| &cell.former);
         let former = former.filter_map(|&n| Some((n, policy.rule(n)?.id.clone()))).collect();
@@ -269,6 +271,7 @@ fn traffic(
 
 fn rule_facts(
     uses: &BTreeMap<u32, Arc<RuleUse>>,
+    rows: &[InterfaceRow],
     timeline: &Timeline,
     latest: &Inventory,
     policy: &Policy,
@@ -294,6 +297,10 @@ fn rule_facts(
     let mut facts = Vec::new();
     for group in latest.security_groups.values() {
         let lives = lives.of_group(&group.id);
+        // Shared by the rules of a group: there may be many of these, with many interfaces.
+        let interfaces: Arc<[String]> = attached.remove(group.id.as_str()).unwrap_or_default().into();
+        let place = |id: &String| rows.binary_search_by(|row| row.id.cmp(id)).ok();
+        let places: Arc<[u32]> = interfaces.iter().filter_map(|id| u32::try_from(place(id)?).ok()).collect();
         for rule in &group.rules {
             let (existed_throughout, since) = lives.of_rule(&rule.id);
             let number = policy.rule_number(&rule.id).unwrap_or(u32::MAX);
@@ -319,7 +326,8 @@ fn rule_facts(
                 invisible: invisible(rule.direction, rule.ports, blocks.as_deref(), latest),
                 blocks,
                 references_group: matches!(rule.peer, RulePeer::Group { .. }),
-                interfaces: attached.get(group.id.as_str()).cloned().unwrap_or_default(),
+                interfaces: Arc::clone(&interfaces),
+                places: Arc::clone(&places),
                 group_is_referenced: referenced.contains(group.id.as_str()),
                 existed_throughout,
                 since,

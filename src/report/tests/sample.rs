@@ -91,7 +91,7 @@ fn rules() -> Vec<RuleRow> {
         distinct_peers_error: if connections > 1000 { 0.019 } else { 0.0 },
         observed_ports: if connections > 0 { vec![PortCount { port: 443, connections }] } else { Vec::new() },
         observed_port_ranges: Vec::new(),
-        interfaces: vec!["eni-0aaa1111bbbb2222c".to_owned()],
+        interfaces: vec!["eni-0aaa1111bbbb2222c".to_owned()].into(),
         grade: if class == RuleClass::NotEvaluable { Grade::NotEvaluable } else { Grade::Reliable },
         grade_reasons: if class == RuleClass::NotEvaluable { vec!["icmp".to_owned()] } else { Vec::new() },
         class,

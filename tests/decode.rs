@@ -16,5 +16,6 @@ mod decode {
     mod push;
     mod rules;
     mod support;
+    mod turns;
     mod vectors;
 }

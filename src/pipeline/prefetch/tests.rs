@@ -78,7 +78,8 @@ fn feed(names: &[String], requests: usize, bytes: u64) -> (usize, usize, Vec<Str
             let (mut names, mut most_held) = (Vec::new(), 0);
             while let Some(next) = ready.recv().await {
                 tokio::time::sleep(Duration::from_millis(3)).await;
-                most_held = most_held.max(source.begun.load(Ordering::SeqCst) - names.len());
+                // A fetch may begin after its object was taken.
+                most_held = most_held.max(source.begun.load(Ordering::SeqCst).saturating_sub(names.len()));
                 names.push(next.object.name.clone());
                 // Dropped here: its room is given back.
             }

@@ -50,7 +50,10 @@ enum Traffic {
 use Traffic::{Handshakes, Repeated, Undecided};
 
 /// Name, rules, rules per group, interfaces, changes that AWS Config recorded, if it did, and traffic.
-const CASES: [(&str, usize, usize, usize, Option<usize>, Traffic); 10] = [
+/// Name, rules, rules to a group, interfaces, changes recorded, traffic.
+type Case = (&'static str, usize, usize, usize, Option<usize>, Traffic);
+
+const CASES: [Case; 10] = [
     ("10 rules", 10, 2, 1, None, Handshakes),
     ("1,000 rules", 1_000, QUOTA, 150, None, Handshakes),
     ("100,000 rules", 100_000, QUOTA, 15_000, None, Handshakes),

@@ -85,7 +85,7 @@ impl Environment {
             stderr_is_terminal: io::stderr().is_terminal(),
             threads: available_parallelism().map_or(1, usize::from),
             memory: memory(|path| std::fs::read_to_string(path).ok()),
-            spill_directory: set("TMPDIR").map(PathBuf::from).unwrap_or_else(large_temporary_files),
+            spill_directory: set("TMPDIR").map_or_else(large_temporary_files, PathBuf::from),
             ca_bundle: set("AWS_CA_BUNDLE").map(PathBuf::from),
             now: chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp(),
             owns_process: true,

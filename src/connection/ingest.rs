@@ -2,7 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use arrow::array::{Array, ArrowPrimitiveType, AsArray, FixedSizeBinaryArray, PrimitiveArray};
+use arrow::array::{
+    Array, ArrowPrimitiveType, AsArray, DictionaryArray, FixedSizeBinaryArray, PrimitiveArray,
+};
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::ArrowNativeType;
 use arrow::error::ArrowError;
@@ -291,7 +293,7 @@ impl<'a> Rows<'a> {
             flow_direction: Sparse::of(columns.flow_direction),
             pkt_srcaddr: packet(columns.pkt_srcaddr)?,
             pkt_dstaddr: packet(columns.pkt_dstaddr)?,
-            reject_reason: Sparse::of(columns.reject_reason.map(|dictionary| dictionary.keys())),
+            reject_reason: Sparse::of(columns.reject_reason.map(DictionaryArray::keys)),
             reasons,
             richness: u8::from(columns.tcp_flags.is_some())
                 + u8::from(columns.flow_direction.is_some())

@@ -162,7 +162,7 @@ impl Words for Narrow {
 
     fn word(&self, at: usize) -> u64 {
         let half = if at < 2 { self.key } else { self.body };
-        if at % 2 == 0 { (half >> 64) as u64 } else { half as u64 }
+        if at.is_multiple_of(2) { (half >> 64) as u64 } else { half as u64 }
     }
 
     fn from_words(words: impl Fn(usize) -> u64) -> Self {
@@ -229,7 +229,8 @@ impl Words for Wide {
 
     fn word(&self, at: usize) -> u64 {
         let Self { lane, low, high, body } = self;
-        let half = |bits: u128, at: usize| if at % 2 == 0 { (bits >> 64) as u64 } else { bits as u64 };
+        let half =
+            |bits: u128, at: usize| if at.is_multiple_of(2) { (bits >> 64) as u64 } else { bits as u64 };
         match at {
             0 => (u64::from(*lane) << 32) | (u64::from(low.port) << 16) | u64::from(high.port),
             1 | 2 => half(low.address, at + 1),

@@ -110,6 +110,7 @@ pub(super) fn gather(census: Census, shelves: Vec<Shelves>) -> Collected {
 
 /// Which part of a partition.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::large_enum_variant, reason = "there are only some at a time")]
 pub(crate) enum Piece {
     All,
     /// Tuples from the first to before the second.
@@ -269,7 +270,7 @@ impl Loading<'_> {
 }
 
 /// Sorts. Interfaces come first in the order, and counting them leaves little to compare.
-fn by_interface<T: Packed>(records: &mut Vec<T>, scratch: &mut Vec<T>, interfaces: usize) {
+fn by_interface<T: Packed>(records: &mut [T], scratch: &mut Vec<T>, interfaces: usize) {
     let buckets = (records.len() / 64).min(interfaces).min(4096);
     if buckets < 2 {
         records.sort_unstable();

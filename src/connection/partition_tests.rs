@@ -1,61 +1,76 @@
 //! What lies on disk, in pieces or both, comes back as what lies in memory.
 
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, DictionaryArray, FixedSizeBinaryArray, Int64Array, RecordBatch, UInt8Array, UInt16Array,
+    UInt64Array,
+};
+use arrow::datatypes::UInt32Type;
+
 use super::*;
 use crate::connection::ingest::{Ingest, Share, Wanted, collect};
 use crate::connection::interfaces::Interner;
 use crate::connection::overlap::StreamInfo;
 use crate::connection::shelf::Room;
-use crate::decode::{DecodeOptions, Decoder};
+use crate::flow::{FlowBatch, InterfaceContext, column};
+
+/// A row: interface, source, destination, source port, rejected, bytes, start.
+type Row = (String, u128, u128, u16, bool, u64, i64);
+
+fn v4(text: &str) -> u128 {
+    crate::flow::address_bits(text.parse().unwrap())
+}
 
 /// Some thousand records on few tuples: both layouts, records too large for the narrow one on a tuple that also has
 /// small ones, duplicates, and two flow logs over one interface.
-fn log(stream: u16) -> String {
-    let mut text = String::from(
-        "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status\n",
-    );
+fn log(stream: u16) -> Vec<Row> {
+    let mut rows = Vec::new();
     for n in 0..4000_u32 {
         let bytes = if n % 501 == 0 { 1_u64 << 40 } else { u64::from(n) };
-        let (a, b) = match n % 5 {
-            0 => ("2001:db8::1".to_owned(), format!("2001:db8::2:{}", n % 11)),
-            _ => ("10.0.0.1".to_owned(), format!("10.0.{}.{}", n % 3, n % 17)),
+        let (source, destination) = match n % 5 {
+            0 => (v4("2001:db8::1"), v4(&format!("2001:db8::2:{}", n % 11))),
+            _ => (v4("10.0.0.1"), v4(&format!("10.0.{}.{}", n % 3, n % 17))),
         };
-        let eni = if stream == 1 { n % 3 } else { 7 + n % 2 };
-        let action = if n % 4 == 0 { "REJECT" } else { "ACCEPT" };
-        let start = 1_700_000_000 + n / 2;
-        text.push_str(&format!(
-            "2 1 eni-{eni} {a} {b} {} 443 6 1 {bytes} {start} {} {action} OK\n",
-            n % 13,
-            start + 5
-        ));
-        if n % 100 == 0 {
-            let line = text.lines().last().unwrap_or_default().to_owned();
-            text.push_str(&line);
-            text.push('\n');
-        }
+        let interface = format!("eni-{}", if stream == 1 { n % 3 } else { 7 + n % 2 });
+        let start = 1_700_000_000 + i64::from(n / 2);
+        let row = (interface, source, destination, (n % 13) as u16, n % 4 == 0, bytes, start);
+        rows.extend(std::iter::repeat_n(row, if n % 100 == 0 { 2 } else { 1 }));
     }
-    text
+    rows
 }
 
-fn share<'a>(interner: &'a Interner, room: usize, logs: &[(u16, String)]) -> Share {
+fn batch(rows: &[Row]) -> FlowBatch {
+    let interface: DictionaryArray<UInt32Type> = rows.iter().map(|r| r.0.as_str()).collect();
+    let contexts = vec![InterfaceContext::default(); interface.values().len()];
+    let addresses = |of: fn(&Row) -> u128| -> ArrayRef {
+        let values = rows.iter().map(|r| of(r).to_be_bytes());
+        Arc::new(FixedSizeBinaryArray::try_from_iter(values).unwrap())
+    };
+    let same = |value: u8| -> ArrayRef { Arc::new(UInt8Array::from(vec![value; rows.len()])) };
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        (column::INTERFACE, Arc::new(interface)),
+        (column::SRCADDR, addresses(|r| r.1)),
+        (column::DSTADDR, addresses(|r| r.2)),
+        (column::SRCPORT, Arc::new(UInt16Array::from_iter_values(rows.iter().map(|r| r.3)))),
+        (column::DSTPORT, Arc::new(UInt16Array::from(vec![443; rows.len()]))),
+        (column::PROTOCOL, same(6)),
+        (column::ACTION, Arc::new(UInt8Array::from_iter_values(rows.iter().map(|r| u8::from(r.4))))),
+        (column::PACKETS, Arc::new(UInt64Array::from(vec![1; rows.len()]))),
+        (column::BYTES, Arc::new(UInt64Array::from_iter_values(rows.iter().map(|r| r.5)))),
+        (column::START, Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.6)))),
+        (column::END, Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.6 + 5)))),
+    ];
+    FlowBatch::try_new(RecordBatch::try_from_iter(columns).unwrap(), contexts, Vec::new()).unwrap()
+}
+
+fn share(interner: &Interner, room: usize, logs: &[(u16, Vec<Row>)]) -> Share {
     let room = Room { bytes: room, directory: std::env::temp_dir() };
-    let mut ingest: Ingest<'a> = Ingest::new(interner, Wanted::default(), room);
-    for (stream, text) in logs {
-        let mut decoder = Decoder::new(DecodeOptions { batch_rows: 100, ..DecodeOptions::default() });
-        let mut rest = text.as_bytes();
-        loop {
-            let taken = decoder.decode(rest).unwrap();
-            rest = &rest[taken..];
-            if rest.is_empty() {
-                decoder.finish().unwrap();
-            }
-            match decoder.flush().unwrap() {
-                Some(batch) => {
-                    ingest.push(&batch, *stream).unwrap();
-                    ingest.make_room().unwrap();
-                }
-                None if rest.is_empty() => break,
-                None => {}
-            }
+    let mut ingest = Ingest::new(interner, Wanted::default(), room);
+    for (stream, rows) in logs {
+        for rows in rows.chunks(100) {
+            ingest.push(&batch(rows), *stream).unwrap();
+            ingest.make_room().unwrap();
         }
     }
     ingest.finish()

@@ -111,11 +111,14 @@ pub(crate) struct Shelves {
     file: Option<SpillFile>,
 }
 
-/// The records of one partition that one worker leaves.
+/// The records of one partition that one worker leaves, of one layout.
 pub(crate) struct Left<T> {
     pub blocks: Vec<Vec<T>>,
     pub spilled: Vec<Chunk>,
 }
+
+/// The records of one partition that one worker leaves.
+pub(crate) type LeftBoth = (Left<Narrow>, Left<Wide>);
 
 impl Shelves {
     pub fn new(room: Room) -> Self {
@@ -145,7 +148,7 @@ impl Shelves {
     }
 
     /// What is left, partition by partition, and the file that the chunks refer to.
-    pub fn finish(mut self) -> (Vec<(Left<Narrow>, Left<Wide>)>, Option<SpillFile>) {
+    pub fn finish(mut self) -> (Vec<LeftBoth>, Option<SpillFile>) {
         fn left<T: Packed>(shelf: &mut Shelf<T>, partition: usize) -> Left<T> {
             let blocks = shelf.take(partition);
             Left { blocks, spilled: std::mem::take(&mut shelf.spilled[partition]) }

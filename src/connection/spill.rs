@@ -141,9 +141,7 @@ fn decode<T: Words>(image: Bytes, rows: usize, mut take: impl FnMut(T)) -> Resul
             .collect();
         let columns = columns.filter(|c| c.len() == T::WORDS).ok_or("it is not what was written")?;
         left = left.checked_sub(batch.num_rows()).ok_or("it holds more than was written")?;
-        for row in 0..batch.num_rows() {
-            take(T::from_words(|at| columns[at][row]));
-        }
+        (0..batch.num_rows()).for_each(|row| take(T::from_words(|at| columns[at][row])));
     }
     if left > 0 { Err("it holds less than was written".to_owned()) } else { Ok(()) }
 }
@@ -161,7 +159,7 @@ mod tests {
 
     fn narrow(n: u32) -> Narrow {
         let body = Body::new(6, 1000 + n, 1010 + n, u64::from(n), u64::from(n) * 1000);
-        Narrow::pack(n % 7, &end(n, 1), &end(n + 1, 2), n % 2 == 0, &body).unwrap()
+        Narrow::pack(n % 7, &end(n, 1), &end(n + 1, 2), n.is_multiple_of(2), &body).unwrap()
     }
 
     #[test]

@@ -10,21 +10,16 @@ const FEW: usize = 8;
 /// In all there are at most so many entries for each claim; the ports above that have no list.
 const ENTRIES: usize = 8;
 
-/// An elementary port interval's claims, in [`ByPort::claims`]. `count` is [`MANY`] if there are more than fit.
-#[derive(Clone, Copy, Debug)]
-struct List {
-    first: u32,
-    count: u8,
-}
-
-const MANY: u8 = u8::MAX;
+/// Set where an elementary interval has more claims than fit.
+const MANY: u32 = 1 << 31;
 
 /// The claims of one protocol by destination port: blocks (first and last address) and rules.
 #[derive(Debug)]
 pub(super) struct ByPort<K> {
     /// Where elementary intervals begin, the first at 0.
     starts: Vec<u16>,
-    lists: Vec<List>,
+    /// Where the claims of each elementary interval begin, or [`MANY`]; and where the last ones end.
+    firsts: Vec<u32>,
     claims: Vec<(K, K, u32)>,
 }
 
@@ -51,7 +46,7 @@ impl<K: Key> ByPort<K> {
         starts.sort_unstable();
         starts.dedup();
 
-        let mut table = Self { starts: Vec::new(), lists: Vec::new(), claims: Vec::new() };
+        let mut table = Self { starts: Vec::new(), firsts: Vec::new(), claims: Vec::new() };
         let mut open: BTreeSet<usize> = BTreeSet::new();
         let (mut begins, mut ends) = (begins.into_iter().peekable(), ends.into_iter().peekable());
         for start in starts {
@@ -61,19 +56,19 @@ impl<K: Key> ByPort<K> {
             while let Some((_, n)) = begins.next_if(|(at, _)| *at <= start) {
                 open.insert(n);
             }
-            let first = u32::try_from(table.claims.len()).unwrap_or(u32::MAX);
+            let first = u32::try_from(table.claims.len()).unwrap_or(MANY).min(MANY);
             let few = open.len() <= FEW && table.claims.len() + open.len() <= all.len() * ENTRIES;
             if few {
                 table.claims.extend(open.iter().map(|&n| ranged[n].2));
-            } else if table.lists.last().is_some_and(|list| list.count == MANY) {
+            } else if table.firsts.last().is_some_and(|first| first & MANY != 0) {
                 continue;
             }
-            let count = if few { u8::try_from(open.len()).unwrap_or(MANY) } else { MANY };
             table.starts.push(start);
-            table.lists.push(List { first, count });
+            table.firsts.push(if few { first } else { first | MANY });
         }
+        table.firsts.push(u32::try_from(table.claims.len()).unwrap_or(MANY).min(MANY));
         table.starts.shrink_to_fit();
-        table.lists.shrink_to_fit();
+        table.firsts.shrink_to_fit();
         table.claims.shrink_to_fit();
         table
     }
@@ -82,14 +77,14 @@ impl<K: Key> ByPort<K> {
     pub fn collect(&self, address: K, port: u16, scope: &mut Scope, out: &mut Vec<u32>) -> bool {
         let after = self.starts.partition_point(|&s| s <= port);
         let Some(at) = after.checked_sub(1) else { return false };
-        let List { first, count } = self.lists[at];
-        if count == MANY {
+        let (first, end) = (self.firsts[at], self.firsts[after] & !MANY);
+        if first & MANY != 0 {
             return false;
         }
         let last = self.starts.get(after).map_or(u16::MAX, |next| next - 1);
         scope.port_in(port, (self.starts[at], last));
         let (mut from, mut to) = (K::FIRST, K::LAST);
-        for &(low, high, rule) in &self.claims[first as usize..][..usize::from(count)] {
+        for &(low, high, rule) in &self.claims[first as usize..end as usize] {
             if address < low {
                 to = to.min(low.before());
             } else if high < address {

@@ -12,6 +12,7 @@
 //! `valgrind --tool=callgrind --toggle-collect='judge::judge_all'`, which counts instructions.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails may panic")]
+#![allow(clippy::disallowed_methods, reason = "a bench is a program of its own, with arguments")]
 #![allow(clippy::print_stdout, reason = "the ratio is no figure that criterion knows")]
 
 use std::hint::black_box;
@@ -47,7 +48,9 @@ enum Traffic {
 use Traffic::{Handshakes, Repeated, Undecided};
 
 /// Name, rules, rules per group, interfaces, changes that AWS Config recorded, if it did, and traffic.
-const CASES: [(&str, usize, usize, usize, Option<usize>, Traffic); 10] = [
+type Case = (&'static str, usize, usize, usize, Option<usize>, Traffic);
+
+const CASES: [Case; 10] = [
     ("10 rules", 10, 2, 1, None, Handshakes),
     ("1,000 rules", 1_000, QUOTA, 150, None, Handshakes),
     ("100,000 rules", 100_000, QUOTA, 15_000, None, Handshakes),

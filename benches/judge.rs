@@ -10,10 +10,13 @@
 //!
 //! `cargo bench --bench judge -- --once "10 rules" 20000` judges so many connections of one case, and nothing else: for
 //! `valgrind --tool=callgrind --toggle-collect='judge::judge_all'`, which counts instructions.
+//!
+//! `cargo bench --bench judge -- --growth` prints only the cost, for the curves of `docs/benchmarks.md`.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails may panic")]
 #![allow(clippy::disallowed_methods, reason = "a bench is a program of its own, with arguments")]
 #![allow(clippy::print_stdout, reason = "the ratio is no figure that criterion knows")]
+#![allow(clippy::disallowed_methods, reason = "a program of its own reads its own command line")]
 
 use std::hint::black_box;
 use std::net::Ipv4Addr;
@@ -220,21 +223,21 @@ fn connections() -> Vec<Connection> {
 }
 
 /// Judges interface after interface, in runs of a hundred connections in the order of their remote addresses: pairing
-/// sorts by tuple. Of `CONNECTIONS`, the first `count`.
+/// sorts by tuple. Of `all`, the first `count`.
 #[inline(never)]
 fn judge_all(
     policy: &Policy,
     templates: &[Connection],
     interfaces: usize,
     traffic: Traffic,
-    count: usize,
+    (count, all): (usize, usize),
 ) -> usize {
     let mut judge = Judge::new(policy);
     let mut permitted = |n: usize| {
         let peer = if traffic == Repeated { n - n % 10 } else { n };
         let (run, place) = (peer / 100, peer % 100);
         let mut connection = templates[place * (TEMPLATES / 100) + run % (TEMPLATES / 100)];
-        connection.interface = (n * interfaces / CONNECTIONS) as u32;
+        connection.interface = (n * interfaces / all) as u32;
         connection.remote_port = 40_000 + (n % 10) as u16;
         if traffic != Handshakes {
             let connection = black_box(&mut connection);
@@ -257,10 +260,10 @@ fn judge(c: &mut Criterion) {
     let mut group = c.benchmark_group("judge");
     group.sample_size(10).throughput(Throughput::Elements(CONNECTIONS as u64));
     for (name, policy, interfaces, traffic) in &cases {
-        let permitted = judge_all(policy, &templates, *interfaces, *traffic, CONNECTIONS);
+        let permitted = judge_all(policy, &templates, *interfaces, *traffic, (CONNECTIONS, CONNECTIONS));
         assert!(permitted > CONNECTIONS / 4, "too little is permitted to be of interest");
         group.bench_function(BenchmarkId::from_parameter(name), |b| {
-            b.iter(|| judge_all(policy, &templates, *interfaces, *traffic, CONNECTIONS));
+            b.iter(|| judge_all(policy, &templates, *interfaces, *traffic, (CONNECTIONS, CONNECTIONS)));
         });
     }
     group.finish();
@@ -274,16 +277,41 @@ fn judge(c: &mut Criterion) {
     }
 }
 
+/// Lines of `growth RULES INTERFACES NANOSECONDS`, the best of three: rules grow on 1,000 interfaces, interfaces with
+/// 1,000 rules, then both. Always a hundred connections for each interface, at least a million.
+fn growth() {
+    let mut templates = connections();
+    templates.sort_by_key(|c| c.remote);
+    let sizes = [10, 100, 1_000, 10_000, 100_000];
+    let cases =
+        sizes.map(|n| (n, 1_000)).into_iter().chain(sizes.map(|n| (1_000, n))).chain(sizes.map(|n| (n, n)));
+    for (rules, interfaces) in cases {
+        // Five groups at the least: an interface has them all.
+        let policy = policy(rules, QUOTA.min(rules / GROUPS), interfaces, None);
+        let connections = (100 * interfaces).max(1_000_000);
+        let once = || {
+            let start = Instant::now();
+            black_box(judge_all(&policy, &templates, interfaces, Handshakes, (connections, connections)));
+            start.elapsed()
+        };
+        let best = (0..3).map(|_| once()).min().unwrap();
+        println!("growth {rules} {interfaces} {:.1}", best.as_nanos() as f64 / connections as f64);
+    }
+}
+
 /// Nanoseconds a connection.
 fn once(policy: &Policy, templates: &[Connection], interfaces: usize, traffic: Traffic, count: usize) -> f64 {
     let start = Instant::now();
-    black_box(judge_all(policy, templates, interfaces, traffic, count));
+    black_box(judge_all(policy, templates, interfaces, traffic, (count, CONNECTIONS)));
     start.elapsed().as_nanos() as f64 / count as f64
 }
 
 criterion_group!(benches, judge);
 
 fn main() {
+    if std::env::args().any(|argument| argument == "--growth") {
+        return growth();
+    }
     let arguments: Vec<String> = std::env::args().collect();
     let Some(at) = arguments.iter().position(|a| a == "--once") else {
         benches();

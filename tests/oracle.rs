@@ -32,6 +32,7 @@ mod write;
 use std::collections::BTreeMap;
 
 use engine::Place;
+use flowgate::pipeline::MemoryPlan;
 use generate::{Case, case, layout};
 use judge::judge;
 use proptest::prelude::*;
@@ -62,8 +63,14 @@ fn cases() -> u32 {
 }
 
 fn output(place: &Place, threads: usize, name: &str) -> Vec<String> {
+    output_with(place, MemoryPlan::default(), threads, name)
+}
+
+fn output_with(place: &Place, memory: MemoryPlan, threads: usize, name: &str) -> Vec<String> {
     let dir = place.path(name);
-    flowgate::report::write_dir(&dir, &place.analyze(threads, None)).unwrap();
+    let connections = place.path(&format!("{name}.parquet"));
+    let conclusions = place.analyze_with(memory, threads, Some(&connections));
+    flowgate::report::write_dir(&dir, &conclusions).unwrap();
     ["findings.jsonl", "rules.jsonl", "summary.json"]
         .iter()
         .map(|file| std::fs::read_to_string(dir.join(file)).unwrap())
@@ -177,17 +184,22 @@ proptest! {
 proptest! {
     #![proptest_config(settings(cases() / 4))]
 
-    /// Neither threads nor the order and number of files change a byte of the results.
+    /// Neither threads nor memory nor the order and number of files change a byte of the results.
     #[test]
-    fn results_do_not_depend_on_threads_or_files((case, other) in (case(), layout())) {
+    fn results_do_not_depend_on_threads_memory_or_files((case, other) in (case(), layout())) {
         let place = Place::new();
         write::inventory(&place.inventory(), &case.config);
         lay_out(&place, &case, &case.layout);
         let one = output(&place, 1, "one");
         prop_assert_eq!(&one, &output(&place, 2, "two"));
+        prop_assert_eq!(&one, &output_with(&place, MemoryPlan::starving(), 2, "starving"));
+        let connections = |name: &str| std::fs::read(place.path(&format!("{name}.parquet"))).unwrap();
+        prop_assert!(connections("one") == connections("two"), "rows differ with threads");
+        prop_assert!(connections("one") == connections("starving"), "rows differ with memory");
 
         lay_out(&place, &case, &other);
         let again = output(&place, 2, "again");
+        prop_assert!(connections("one") == connections("again"), "rows differ with files");
         prop_assert_eq!(&one[..2], &again[..2]);
         // How much was read depends on the files; nothing else may.
         let rest = |text: &str| {

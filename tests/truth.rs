@@ -17,6 +17,7 @@ mod world;
 mod compare;
 
 use compare::{Run, run};
+use flowgate::pipeline::{AnalyzeConfig, MemoryPlan};
 use world::{Format, Options};
 
 fn options(directory: &std::path::Path, format: Format, seed: u64) -> Options {
@@ -144,4 +145,26 @@ fn a_time_range_keeps_what_starts_in_it() {
     assert!(seen.start >= middle && seen.start < middle + 600, "{seen:?}");
     assert!(part.tally.is_conserved() && part.tally.out_of_range > 0, "{:?}", part.tally);
     assert!(part.tally.records > 0 && part.tally.records < all.conclusions.summary.tally.records / 6);
+}
+
+#[test]
+fn memory_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = options(directory.path(), Format::V2, 11);
+    options.hours = 2.0;
+    world::generate(&options).unwrap();
+    let run = |name: &str, memory: MemoryPlan| {
+        let out = directory.path().join(format!("{name}.parquet"));
+        let config = AnalyzeConfig { memory, ..compare::config(directory.path(), Some(&out)) };
+        let conclusions = flowgate::analyze(&config, None, &flowgate::Silent).unwrap();
+        flowgate::report::write_dir(&directory.path().join(name), &conclusions).unwrap();
+        let files = ["findings.jsonl", "rules.jsonl", "summary.json"];
+        let texts =
+            files.map(|file| std::fs::read_to_string(directory.path().join(name).join(file)).unwrap());
+        (texts, std::fs::read(out).unwrap())
+    };
+    let (plenty, starving) = (run("plenty", MemoryPlan::default()), run("starving", MemoryPlan::starving()));
+    assert_eq!(plenty.0, starving.0);
+    assert!(plenty.1 == starving.1, "the connections differ");
+    assert!(plenty.0[0].lines().count() > 5, "there is something to compare");
 }

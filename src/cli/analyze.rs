@@ -119,8 +119,14 @@ pub(super) struct Arguments {
     pub no_progress: bool,
 
     /// Threads to use [default: all processors]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", help_heading = "Resources")]
     pub threads: Option<usize>,
+    /// Memory to get along with, at least 384M; what does not fit waits on disk [default: a quarter of the machine's]
+    #[arg(long, value_name = "SIZE", help_heading = "Resources")]
+    pub memory: Option<String>,
+    /// Where records wait that memory has no room for, some 32 bytes each [default: $TMPDIR, else /var/tmp]
+    #[arg(long, value_name = "DIR", help_heading = "Resources")]
+    pub spill_dir: Option<PathBuf>,
 }
 
 /// From which severity on a run fails.

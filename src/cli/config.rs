@@ -6,7 +6,7 @@ use super::analyze::Arguments;
 use super::failure::{Failure, Problem};
 use super::{Environment, suggest, values};
 use crate::detect::Meta;
-use crate::pipeline::{AnalyzeConfig, Cancel, Input, Remote};
+use crate::pipeline::{AnalyzeConfig, Cancel, Input, MemoryPlan, Remote};
 use crate::report::prepare_dir;
 use crate::source::{S3Options, STDIN, Selection};
 
@@ -34,6 +34,16 @@ pub(super) fn validate(
     }
     let max_object_bytes = check.size("--max-object-bytes", &arguments.max_object_bytes);
     let max_inflight_bytes = check.size("--max-inflight-bytes", &arguments.max_inflight_bytes);
+    let memory = arguments.memory.as_deref().map(|text| check.size("--memory", text));
+    if let (Some(text), Some(1..MemoryPlan::LEAST)) = (&arguments.memory, memory) {
+        let least = MemoryPlan::LEAST >> 20;
+        check
+            .add(Problem::new(format!("--memory {text}: too little")).help(format!("{least}M is the least")));
+    }
+    if let Some(directory) = arguments.spill_dir.as_ref().filter(|directory| !directory.is_dir()) {
+        let message = format!("--spill-dir {}: there is no such directory", directory.display());
+        check.add(Problem::new(message).help("create it, or name another"));
+    }
     if arguments.max_requests == 0 {
         check.add(Problem::new("--max-requests 0: nothing would be fetched").help("32 is usual"));
     }
@@ -68,6 +78,8 @@ pub(super) fn validate(
         log_format: arguments.log_format.clone(),
         threads: arguments.threads.unwrap_or(environment.threads).max(1),
         max_object_bytes,
+        memory: MemoryPlan::new(memory.unwrap_or(environment.memory / 4)),
+        spill_directory: arguments.spill_dir.clone().unwrap_or_else(|| environment.spill_directory.clone()),
         connections_out: arguments.connections.clone(),
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),

@@ -51,6 +51,10 @@ pub struct Environment {
     pub stderr_is_terminal: bool,
     /// Processors.
     pub threads: usize,
+    /// Memory that this process may have, in bytes: the machine's, or what a container is given.
+    pub memory: u64,
+    /// Where large temporary files belong: `TMPDIR`, else `/var/tmp`, since `/tmp` is in memory on many systems.
+    pub spill_directory: PathBuf,
     /// `AWS_CA_BUNDLE`: which certificate authorities to trust, as the AWS CLI takes it.
     pub ca_bundle: Option<PathBuf>,
     /// The time, seconds since 1970 in UTC.
@@ -80,6 +84,8 @@ impl Environment {
             stdout_is_terminal: io::stdout().is_terminal(),
             stderr_is_terminal: io::stderr().is_terminal(),
             threads: available_parallelism().map_or(1, usize::from),
+            memory: memory(|path| std::fs::read_to_string(path).ok()),
+            spill_directory: set("TMPDIR").map(PathBuf::from).unwrap_or_else(large_temporary_files),
             ca_bundle: set("AWS_CA_BUNDLE").map(PathBuf::from),
             now: chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp(),
             owns_process: true,
@@ -126,6 +132,26 @@ impl Environment {
     }
 }
 
+fn large_temporary_files() -> PathBuf {
+    let lasting = PathBuf::from("/var/tmp");
+    if cfg!(unix) && lasting.is_dir() { lasting } else { std::env::temp_dir() }
+}
+
+/// Where nothing tells how much memory there is.
+const MEMORY: u64 = 4 << 30;
+
+/// The memory of the machine as Linux tells it (proc(5)), or less if a control group may have only less (cgroup v2
+/// `memory.max`, v1 `memory.limit_in_bytes`).
+fn memory(read: impl Fn(&str) -> Option<String>) -> u64 {
+    let machine = read("/proc/meminfo").and_then(|text| {
+        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1024)
+    });
+    let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
+    let allowed = groups.iter().filter_map(|path| read(path)?.trim().parse::<u64>().ok()).min();
+    machine.into_iter().chain(allowed).min().unwrap_or(MEMORY)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,6 +173,21 @@ mod tests {
         assert_eq!(auto, [false, true, false, true, false, false]);
         assert!(colored(&no_color, Always));
         assert!(!colored(&forced, Never));
+    }
+
+    #[test]
+    fn memory_is_the_machines_or_the_containers() {
+        let meminfo = "MemTotal:       16384 kB\nMemFree:            1 kB\n";
+        let files = |max: &'static str| {
+            move |path: &str| match path {
+                "/proc/meminfo" => Some(meminfo.to_owned()),
+                "/sys/fs/cgroup/memory.max" => Some(max.to_owned()),
+                _ => None,
+            }
+        };
+        assert_eq!(memory(files("max\n")), 16 << 20);
+        assert_eq!(memory(files("1048576\n")), 1 << 20);
+        assert_eq!(memory(|_| None), MEMORY);
     }
 
     #[test]

@@ -1,95 +1,278 @@
 //! Service fan-in: how many tuples meet at an endpoint.
 //!
-//! A service's (address, port) is met by many (peer, port); a client's is met by one. Counts are kept in a
-//! count-min sketch (Cormode and Muthukrishnan 2005) of fixed size: it never undercounts, and at the sizes
-//! chosen in [`FanIn::for_records`] it overcounts an endpoint by one in about 7 % of cases at 10 million
-//! tuples and practically never below a million. Addition commutes, so the thread count does not matter.
+//! A service's (address, port) is met by many (peer, port); a client's is met by one. Meetings are gathered as hashes of
+//! endpoints, spread over shelves that go to disk when they are too many; then each shelf is sorted and counted. What is
+//! kept are the endpoints that two tuples or more meet at: every other one counts as one. Should these be more than
+//! [`MOST`], only those with at least 4 count, or 8, and so on, until few enough are left: services are the last to go.
+//! The bound does not depend on the memory there is, since decisions depend on the counts.
 
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use super::record::Endpoint;
+use super::shelf::Room;
+use super::spill::{Chunk, SpillError, SpillFile};
 
-const ROWS: usize = 2;
-/// Counting stops here; what lies above is "many" for every purpose.
-const CEILING: u16 = 50_000;
+/// Shelves that meetings are spread over.
+pub(crate) const SHELVES: usize = 256;
 
-/// Counts of tuples per endpoint. Endpoints of different VPCs are kept apart by `scope`.
+/// Endpoints whose counts are kept, at 16 bytes each.
+const MOST: usize = 4 << 20;
+
+/// Bits of an entry that hold the count; the others are the endpoint's hash. Of a million endpoints one in a hundred
+/// million looks like another.
+const COUNT: u64 = 0xffff;
+
+/// The hash of an endpoint. Endpoints of different VPCs are kept apart by `scope`.
+fn hash(scope: u64, end: &Endpoint, protocol: u8) -> u64 {
+    let mut hash =
+        scope ^ (u64::from(end.port) << 16 | u64::from(protocol)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    for part in [(end.packet >> 64) as u64, end.packet as u64] {
+        hash = (hash ^ part).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        hash ^= hash >> 32;
+    }
+    // All bits depend on all: shelves take the upper ones, places in the table the middle ones.
+    hash = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ (hash >> 29)
+}
+
+/// Meetings, gathered by any number of threads.
+#[derive(Debug)]
+pub(crate) struct Meetings {
+    shelves: Vec<Mutex<Shelf>>,
+    /// Bytes in memory.
+    held: AtomicUsize,
+    room: Room,
+    file: Mutex<Option<SpillFile>>,
+    counted: Mutex<Counted>,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    hashes: Vec<u64>,
+    spilled: Vec<Chunk>,
+}
+
+/// Entries: hash and count of endpoints that at least `least` tuples meet at.
+#[derive(Debug)]
+struct Counted {
+    entries: Vec<u64>,
+    least: u64,
+    most: usize,
+}
+
+impl Counted {
+    fn take(&mut self, entries: &[u64]) {
+        self.entries.extend(entries.iter().filter(|entry| *entry & COUNT >= self.least));
+        while self.entries.len() > self.most {
+            // Whatever came first: there would be too many in the end, too.
+            self.least *= 2;
+            let least = self.least;
+            self.entries.retain(|entry| entry & COUNT >= least);
+        }
+    }
+}
+
+/// The meetings of one partition. Used again and again.
+#[derive(Debug, Default)]
+pub(crate) struct Met(Vec<u64>);
+
+impl Met {
+    /// One more tuple at this endpoint.
+    pub fn add(&mut self, scope: u64, end: &Endpoint, protocol: u8) {
+        self.0.push(hash(scope, end, protocol));
+    }
+}
+
+impl Meetings {
+    /// None yet; `room` for those that wait.
+    pub fn new(room: Room) -> Self {
+        Self::with_most(room, MOST)
+    }
+
+    fn with_most(room: Room, most: usize) -> Self {
+        Self {
+            shelves: (0..SHELVES).map(|_| Mutex::default()).collect(),
+            held: AtomicUsize::new(0),
+            room,
+            file: Mutex::default(),
+            counted: Mutex::new(Counted { entries: Vec::new(), least: 2, most }),
+        }
+    }
+
+    /// Takes the meetings of a partition, and leaves none.
+    pub fn gather(&self, met: &mut Met) -> Result<(), SpillError> {
+        met.0.sort_unstable();
+        for of_shelf in met.0.chunk_by(|a, b| a >> 56 == b >> 56) {
+            let mut shelf = lock(&self.shelves[(of_shelf[0] >> 56) as usize]);
+            shelf.hashes.extend_from_slice(of_shelf);
+            let held = self.held.fetch_add(size_of_val(of_shelf), Ordering::Relaxed);
+            if held > self.room.bytes {
+                self.spill(&mut shelf)?;
+            }
+        }
+        met.0.clear();
+        Ok(())
+    }
+
+    fn spill(&self, shelf: &mut Shelf) -> Result<(), SpillError> {
+        let mut file = lock(&self.file);
+        let file = match &mut *file {
+            Some(file) => file,
+            empty => empty.insert(SpillFile::create(&self.room.directory)?),
+        };
+        shelf.spilled.push(file.append(&shelf.hashes)?);
+        self.held.fetch_sub(size_of_val(&shelf.hashes[..]), Ordering::Relaxed);
+        shelf.hashes = Vec::new();
+        Ok(())
+    }
+
+    /// Counts one of the [`SHELVES`], once all are filled.
+    pub fn count(&self, shelf: usize) -> Result<(), SpillError> {
+        let Shelf { mut hashes, spilled } = std::mem::take(&mut *lock(&self.shelves[shelf]));
+        if let Some(file) = &*lock(&self.file) {
+            for chunk in &spilled {
+                file.read(chunk, |hash: u64| hashes.push(hash))?;
+            }
+        }
+        hashes.sort_unstable();
+        let several = hashes.chunk_by(|a, b| a == b).filter(|run| run.len() > 1);
+        let entries: Vec<u64> =
+            several.map(|run| (run[0] & !COUNT) | (run.len() as u64).min(COUNT)).collect();
+        lock(&self.counted).take(&entries);
+        Ok(())
+    }
+
+    /// The counts.
+    pub fn finish(self) -> FanIn {
+        let Counted { entries, .. } = self.counted.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let places = (entries.len() * 2).next_power_of_two().max(2);
+        let mut fan = FanIn { table: vec![0; places], shift: 64 - places.trailing_zeros() };
+        for entry in entries {
+            fan.insert(entry);
+        }
+        fan
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Counts of tuples per endpoint: open addressing, entries as in [`Counted`], 0 for an empty place.
 #[derive(Debug)]
 pub(crate) struct FanIn {
-    counters: Vec<AtomicU16>,
-    mask: usize,
+    table: Vec<u64>,
+    shift: u32,
 }
 
 impl FanIn {
-    /// Sized for a number of records: 2 × 2 bytes per slot, at most 64 MiB.
-    pub fn for_records(records: usize) -> Self {
-        let slots = records.next_power_of_two().clamp(1 << 14, 1 << 24);
-        let counters = (0..slots * ROWS).map(|_| AtomicU16::new(0)).collect();
-        Self { counters, mask: slots - 1 }
+    fn places(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
+        let first = (hash >> self.shift) as usize;
+        let places = self.table.len();
+        (0..places).map(move |step| (first + step) & (places - 1))
     }
 
-    fn slots(&self, scope: u64, end: &Endpoint, protocol: u8) -> [usize; ROWS] {
-        let high = (end.packet >> 64) as u64;
-        let low = end.packet as u64;
-        let mut hash =
-            scope ^ (u64::from(end.port) << 16 | u64::from(protocol)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        for part in [high, low] {
-            hash = (hash ^ part).wrapping_mul(0xff51_afd7_ed55_8ccd);
-            hash ^= hash >> 32;
-        }
-        let second = hash.wrapping_mul(0xc4ce_b9fe_1a85_ec53) >> 32;
-        let rows = self.mask + 1;
-        [hash as usize & self.mask, rows + (second as usize & self.mask)]
-    }
-
-    /// One more tuple at this endpoint.
-    pub fn add(&self, scope: u64, end: &Endpoint, protocol: u8) {
-        for slot in self.slots(scope, end, protocol) {
-            let counter = &self.counters[slot];
-            if counter.load(Ordering::Relaxed) < CEILING {
-                counter.fetch_add(1, Ordering::Relaxed);
+    fn insert(&mut self, entry: u64) {
+        for place in self.places(entry) {
+            let there = self.table[place];
+            if there == 0 {
+                self.table[place] = entry;
+                return;
+            }
+            if there & !COUNT == entry & !COUNT {
+                self.table[place] = there.max(entry);
+                return;
             }
         }
     }
 
-    /// Tuples seen at this endpoint, at least 1 for one that was added.
+    /// Tuples that were accepted both ways at this endpoint, at least 1; at most 65,535.
     pub fn count(&self, scope: u64, end: &Endpoint, protocol: u8) -> u32 {
-        let smallest = self
-            .slots(scope, end, protocol)
-            .iter()
-            .map(|&slot| self.counters[slot].load(Ordering::Relaxed).min(CEILING))
-            .min();
-        u32::from(smallest.unwrap_or(0))
+        let hash = hash(scope, end, protocol);
+        for place in self.places(hash) {
+            let entry = self.table[place];
+            if entry == 0 {
+                break;
+            }
+            if entry & !COUNT == hash & !COUNT {
+                return (entry & COUNT) as u32;
+            }
+        }
+        1
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
-    fn end(address: u128, port: u16) -> Endpoint {
+    fn end(address: u32, port: u16) -> Endpoint {
+        let address = (0xffff << 32) | u128::from(address);
         Endpoint { address, packet: address, port }
     }
 
-    #[test]
-    fn never_undercounts_and_rarely_overcounts() {
-        let fan = FanIn::for_records(100_000);
-        for client in 0..10_000_u128 {
-            fan.add(1, &end(0xa00_0001, 443), 6);
-            fan.add(1, &end(0xb00_0000 + client, 40_000), 6);
+    /// 3,000 services, met by 1 to 30 tuples each, with a client endpoint for each of these.
+    fn tuples() -> Vec<(Endpoint, Endpoint)> {
+        let mut tuples = Vec::new();
+        for service in 0..3000_u32 {
+            for client in 0..=service % 30 {
+                tuples.push((end(service, 443), end(1_000_000 + service * 64 + client, 40_000)));
+            }
         }
-        assert!(fan.count(1, &end(0xa00_0001, 443), 6) >= 10_000);
-        let over = (0..10_000_u128).filter(|c| fan.count(1, &end(0xb00_0000 + c, 40_000), 6) != 1).count();
-        assert!(over < 300, "{over} of 10000 overcounted");
-        assert_eq!(fan.count(2, &end(0xa00_0001, 443), 6).min(1), 0, "other VPCs are apart");
+        tuples
+    }
+
+    fn count(tuples: &[(Endpoint, Endpoint)], room: usize, most: usize) -> FanIn {
+        let room = Room { bytes: room, directory: std::env::temp_dir() };
+        let meetings = Meetings::with_most(room, most);
+        let mut met = Met::default();
+        for part in tuples.chunks(1000) {
+            for (service, client) in part {
+                met.add(1, service, 6);
+                met.add(1, client, 6);
+            }
+            meetings.gather(&mut met).unwrap();
+        }
+        (0..SHELVES).for_each(|shelf| meetings.count(shelf).unwrap());
+        meetings.finish()
     }
 
     #[test]
-    fn stops_at_the_ceiling() {
-        let fan = FanIn::for_records(1);
-        for _ in 0..60_000 {
-            fan.add(0, &end(1, 1), 6);
+    fn counts_are_exact_in_memory_and_on_disk() {
+        for room in [usize::MAX, 0, 100_000] {
+            let fan = count(&tuples(), room, MOST);
+            for service in 0..3000 {
+                assert_eq!(fan.count(1, &end(service, 443), 6), service % 30 + 1);
+                assert_eq!(fan.count(2, &end(service, 443), 6), 1, "other VPCs are apart");
+                assert_eq!(fan.count(1, &end(service, 443), 17), 1, "other protocols are apart");
+            }
+            assert!(tuples().iter().all(|(_, client)| fan.count(1, client, 6) == 1));
         }
-        assert_eq!(fan.count(0, &end(1, 1), 6), u32::from(CEILING));
+    }
+
+    #[test]
+    fn small_counts_go_first_whatever_the_order() {
+        let mut tuples = tuples();
+        let sorted = count(&tuples, 0, 1500);
+        tuples.reverse();
+        let reversed = count(&tuples, usize::MAX, 1500);
+        let mut by_count: BTreeMap<u32, u32> = BTreeMap::new();
+        for service in 0..3000 {
+            let counts = [&sorted, &reversed].map(|fan| fan.count(1, &end(service, 443), 6));
+            assert_eq!(counts[0], counts[1]);
+            *by_count.entry(counts[0]).or_default() += 1;
+        }
+        // 2,300 have 8 or more, 1,500 have 16 or more.
+        assert_eq!(by_count.remove(&1), Some(1500));
+        assert_eq!(by_count.into_keys().collect::<Vec<_>>(), (16..=30).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn counting_stops_at_the_ceiling() {
+        let many = vec![(end(1, 1), end(2, 2)); 70_000];
+        assert_eq!(count(&many, usize::MAX, MOST).count(1, &end(1, 1), 6), 65_535);
     }
 }

@@ -1,6 +1,6 @@
 //! Which side of a tuple is the interface's own (domain A.8).
 
-use super::ingest::InterfaceFacts;
+use super::interfaces::InterfaceFacts;
 use super::record::{Body, Endpoint};
 use crate::flow::{Nets, address_bits, address_from_bits};
 use crate::inventory::Timeline;
@@ -51,12 +51,12 @@ impl LocalSide {
     }
 
     /// `Some(true)` if the lower endpoint of the tuple is local, `None` if neither can be told.
-    pub fn low_is_local<'r>(
+    pub fn low_is_local(
         &self,
         interface: u32,
         low: &Endpoint,
         high: &Endpoint,
-        mut records: impl Iterator<Item = &'r Body>,
+        mut records: impl Iterator<Item = Body>,
     ) -> Option<bool> {
         // A record from low to high that leaves the interface has its source, the low end, here.
         if let Some(told) = records.find_map(|r| r.egress().map(|egress| egress != r.flipped())) {
@@ -112,7 +112,7 @@ mod tests {
         let inventory =
             Inventory { interfaces: [("eni-1".into(), interface)].into(), ..Inventory::default() };
         let local = LocalSide::new(&[facts], &Timeline::new(vec![inventory]));
-        local.low_is_local(0, &end(low), &end(high), records.iter())
+        local.low_is_local(0, &end(low), &end(high), records.iter().copied())
     }
 
     fn facts(id: &str) -> InterfaceFacts {
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn flow_direction_wins() {
-        let mut body = Body::new(6, 0, 0, 1, 1, 0);
+        let mut body = Body::new(6, 0, 0, 1, 1);
         body.set_direction_code(0);
         assert_eq!(side(facts("eni-1"), "10.0.0.5", "10.0.0.9", &[body]), Some(false));
     }

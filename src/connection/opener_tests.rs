@@ -7,7 +7,7 @@ use crate::flow::Action;
 use crate::inventory::ConnectionTracking;
 
 fn record(direction: usize, start: u32, end: u32, action: Action, flags: Option<u8>) -> (Body, usize) {
-    let mut body = Body::new(6, start, end, 3, 180, 0);
+    let mut body = Body::new(6, start, end, 3, 180);
     body.set_action(action);
     if let Some(flags) = flags {
         body.set_flags(flags);

@@ -6,10 +6,20 @@
 
 use std::collections::BTreeMap;
 
+use super::buckets::BucketSet;
 use super::coverage::COVERAGE_BUCKET;
-use super::ingest::StreamFacts;
 use super::record::Body;
 use crate::flow::Action;
+
+/// What one flow log delivered about one interface, to find overlapping flow logs (domain B.2).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StreamFacts {
+    pub accepts: u64,
+    pub rejects: u64,
+    /// Optional engine columns seen: richer formats are preferred.
+    pub richness: u8,
+    pub buckets: BucketSet,
+}
 
 /// What the inventory knows of a flow log.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +44,7 @@ struct Candidate {
     stream: u16,
     accepts: bool,
     rejects: bool,
-    buckets: std::collections::BTreeSet<u32>,
+    buckets: BucketSet,
 }
 
 impl Election {
@@ -71,18 +81,20 @@ impl Election {
         Self { ranked }
     }
 
-    /// True when a better flow log logged the same traffic.
-    pub fn is_duplicate(&self, interface: u32, body: &Body) -> bool {
-        if self.ranked.is_empty() {
-            return false;
-        }
+    /// True where no interface has more than one flow log.
+    pub fn is_empty(&self) -> bool {
+        self.ranked.is_empty()
+    }
+
+    /// True when a better flow log than `stream` logged the same traffic.
+    pub fn is_duplicate(&self, interface: u32, stream: u16, body: &Body) -> bool {
         let Some(candidates) = self.ranked.get(&interface) else { return false };
-        candidates.iter().take_while(|c| c.stream != body.stream).any(|c| {
+        candidates.iter().take_while(|c| c.stream != stream).any(|c| {
             let logs = match body.action() {
                 Action::Accept => c.accepts,
                 Action::Reject => c.rejects,
             };
-            logs && c.buckets.contains(&(body.start / COVERAGE_BUCKET))
+            logs && c.buckets.contains(body.start / COVERAGE_BUCKET)
         })
     }
 
@@ -100,8 +112,8 @@ mod tests {
         StreamFacts { accepts, rejects, richness, buckets: buckets.iter().copied().collect() }
     }
 
-    fn record(stream: u16, start: u32, action: Action) -> Body {
-        let mut body = Body::new(6, start, start + 10, 1, 40, stream);
+    fn record(start: u32, action: Action) -> Body {
+        let mut body = Body::new(6, start, start + 10, 1, 40);
         body.set_action(action);
         body
     }
@@ -110,23 +122,23 @@ mod tests {
     fn all_beats_accept_only_where_it_covers() {
         let map = BTreeMap::from([((0, 1), facts(5, 0, 3, &[0, 1, 2])), ((0, 2), facts(5, 5, 0, &[1]))]);
         let election = Election::hold(map, &[]);
-        assert!(election.is_duplicate(0, &record(1, 700, Action::Accept)));
-        assert!(!election.is_duplicate(0, &record(1, 100, Action::Accept)), "not covered by the better one");
-        assert!(!election.is_duplicate(0, &record(2, 700, Action::Accept)));
+        assert!(election.is_duplicate(0, 1, &record(700, Action::Accept)));
+        assert!(!election.is_duplicate(0, 1, &record(100, Action::Accept)), "not covered by the better one");
+        assert!(!election.is_duplicate(0, 2, &record(700, Action::Accept)));
     }
 
     #[test]
     fn accept_and_reject_logs_complement_each_other() {
         let map = BTreeMap::from([((0, 1), facts(5, 0, 0, &[0])), ((0, 2), facts(0, 5, 0, &[0]))]);
         let election = Election::hold(map, &[]);
-        assert!(!election.is_duplicate(0, &record(1, 0, Action::Accept)));
-        assert!(!election.is_duplicate(0, &record(2, 0, Action::Reject)));
+        assert!(!election.is_duplicate(0, 1, &record(0, Action::Accept)));
+        assert!(!election.is_duplicate(0, 2, &record(0, Action::Reject)));
     }
 
     #[test]
     fn one_flow_log_needs_no_election() {
         let election = Election::hold(BTreeMap::from([((0, 1), facts(1, 1, 0, &[0]))]), &[]);
         assert_eq!(election.overlapped(), 0);
-        assert!(!election.is_duplicate(0, &record(1, 0, Action::Accept)));
+        assert!(!election.is_duplicate(0, 1, &record(0, Action::Accept)));
     }
 }

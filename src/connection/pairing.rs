@@ -1,12 +1,12 @@
 //! Sorted partitions become connections, in two passes: the first counts service fan-in over all
 //! partitions, the second cuts and decides.
 
-use super::fanin::FanIn;
-use super::ingest::PartitionRecords;
+use super::fanin::{FanIn, Met};
 use super::local::LocalSide;
 use super::opener::{Context, Evidence, Hints, decide};
-use super::overlap::Election;
-use super::record::{Body, Endpoint, Narrow, Packed, RejectReason, Wide};
+use super::packed::Packed;
+use super::partition::Sorted;
+use super::record::{Body, Endpoint, RejectReason};
 use super::segment::{IN, OUT, Part, Segment, Terms, segments};
 use crate::flow::{Action, Direction, Protocol};
 use crate::inventory::ConnectionTracking;
@@ -105,30 +105,6 @@ impl Connection {
     }
 }
 
-/// A partition, sorted by tuple and time, duplicates removed.
-pub(crate) struct SortedPartition {
-    narrow: Vec<Narrow>,
-    wide: Vec<Wide>,
-    /// Records left out as delivered twice.
-    pub duplicates: u64,
-}
-
-impl SortedPartition {
-    pub fn new(records: PartitionRecords, renumber: &[u32], election: &Election) -> Self {
-        let (mut narrow, mut wide) = records.sorted(renumber);
-        let before = narrow.len() + wide.len();
-        remove_duplicates(&mut narrow, election);
-        remove_duplicates(&mut wide, election);
-        let duplicates = (before - narrow.len() - wide.len()) as u64;
-        Self { narrow, wide, duplicates }
-    }
-}
-
-fn remove_duplicates<T: Packed>(records: &mut Vec<T>, election: &Election) {
-    records.retain(|r| !election.is_duplicate(r.interface(), r.body()));
-    records.dedup_by(|b, a| a.same_tuple(b) && a.body().repeats(b.body()));
-}
-
 /// What pairing knows of the run.
 pub(crate) struct Pairing<'a> {
     pub local: &'a LocalSide,
@@ -155,7 +131,7 @@ impl<T: Packed> Tuple<'_, T> {
     fn directed(&self) -> impl Iterator<Item = (Body, usize)> {
         let low_is_local = self.low_is_local;
         self.records.iter().map(move |record| {
-            let body = *record.body();
+            let body = record.body();
             // Not flipped travels low to high, which is outwards if the low end is local.
             let direction = if body.flipped() == low_is_local { IN } else { OUT };
             (body, direction)
@@ -163,42 +139,48 @@ impl<T: Packed> Tuple<'_, T> {
     }
 }
 
-impl Pairing<'_> {
-    /// First pass: counts the tuples that were accepted both ways at their endpoints.
-    pub fn count_fan_in(&self, partition: &SortedPartition) {
-        self.count(&partition.narrow);
-        self.count(&partition.wide);
-    }
+/// First pass: gathers the endpoints of tuples that were accepted both ways. `scopes` is [`Pairing::scopes`].
+pub(crate) fn gather_meetings(sorted: &Sorted, scopes: &[u64], met: &mut Met) {
+    meetings(&sorted.narrow, scopes, met);
+    meetings(&sorted.wide, scopes, met);
+}
 
-    fn count<T: Packed>(&self, records: &[T]) {
-        for group in records.chunk_by(T::same_tuple) {
-            let body = group[0].body();
-            if !Protocol(body.protocol).has_ports() {
-                continue;
-            }
-            let accepted = |flipped: bool| {
-                group.iter().any(|r| r.body().flipped() == flipped && r.body().action() == Action::Accept)
-            };
-            if accepted(false) && accepted(true) {
-                let (low, high) = group[0].endpoints();
-                let scope = self.scopes[group[0].interface() as usize];
-                self.fan.add(scope, &low, body.protocol);
-                self.fan.add(scope, &high, body.protocol);
-            }
+fn meetings<T: Packed>(records: &[T], scopes: &[u64], met: &mut Met) {
+    for group in records.chunk_by(T::same_tuple) {
+        // Most tuples that are not met both ways have a single record.
+        if group.len() < 2 {
+            continue;
+        }
+        let protocol = group[0].body().protocol;
+        if !Protocol(protocol).has_ports() {
+            continue;
+        }
+        let mut accepted = [false; 2];
+        for record in group {
+            let body = record.body();
+            accepted[usize::from(body.flipped())] |= body.action() == Action::Accept;
+        }
+        if accepted == [true; 2] {
+            let (low, high) = group[0].endpoints();
+            let scope = scopes[group[0].lane() as usize];
+            met.add(scope, &low, protocol);
+            met.add(scope, &high, protocol);
         }
     }
+}
 
+impl Pairing<'_> {
     /// Second pass: hands every connection to `emit`. `fit` says how well the configuration explains the
     /// two openings of a connection whose opener is still open.
     pub fn connections(
         &self,
-        partition: &SortedPartition,
+        sorted: &Sorted,
         fit: &mut dyn FnMut(&Connection) -> (super::Fit, super::Fit),
         emit: &mut dyn FnMut(&Connection),
     ) {
         let mut cut = Vec::new();
-        self.cut(&partition.narrow, &mut cut, fit, emit);
-        self.cut(&partition.wide, &mut cut, fit, emit);
+        self.cut(&sorted.narrow, &mut cut, fit, emit);
+        self.cut(&sorted.wide, &mut cut, fit, emit);
     }
 
     fn cut<T: Packed>(
@@ -210,7 +192,7 @@ impl Pairing<'_> {
     ) {
         for group in records.chunk_by(T::same_tuple) {
             let tuple = self.orient(group);
-            let interface = group[0].interface();
+            let interface = group[0].lane();
             let protocol = Protocol(group[0].body().protocol);
             let terms = Terms {
                 protocol,
@@ -247,8 +229,7 @@ impl Pairing<'_> {
 
     fn orient<'r, T: Packed>(&self, records: &'r [T]) -> Tuple<'r, T> {
         let (low, high) = records[0].endpoints();
-        let told =
-            self.local.low_is_local(records[0].interface(), &low, &high, records.iter().map(Packed::body));
+        let told = self.local.low_is_local(records[0].lane(), &low, &high, records.iter().map(Packed::body));
         let low_is_local = told.unwrap_or(true);
         let (local, remote) = if low_is_local { (low, high) } else { (high, low) };
         Tuple { records, local, remote, low_is_local, local_known: told.is_some() }

@@ -47,6 +47,12 @@ impl Compression {
     }
 }
 
+/// True if the object begins as gzip does.
+#[must_use]
+pub fn is_gzip(beginning: &[u8]) -> bool {
+    Compression::of(beginning) == Compression::Gzip
+}
+
 /// Wraps a reader so that it yields plain bytes, at most `limit` of them.
 ///
 /// An error of the returned reader holds a [`DecodeError`]; take it out with [`DecodeError::from_io`].
@@ -91,31 +97,64 @@ pub fn pump<E: From<DecodeError>>(
 ) -> Result<(), E> {
     let mut buffer = vec![0; CHUNK];
     let outcome = loop {
-        let len = match reader.read(&mut buffer) {
+        match reader.read(&mut buffer) {
             Ok(0) => break Ok(()),
-            Ok(len) => len,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Ok(len) => push(&buffer[..len], decoder, &mut sink)?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => break Err(DecodeError::from_io(error)),
-        };
-        let mut rest = &buffer[..len];
-        while !rest.is_empty() {
-            let taken = decoder.decode(rest)?;
-            rest = &rest[taken..];
-            if !rest.is_empty()
-                && let Some(batch) = decoder.flush()?
-            {
-                sink(batch)?;
-            }
         }
     };
     match &outcome {
-        Ok(()) => decoder.finish()?,
-        Err(_) => decoder.finish_truncated()?,
+        Ok(()) => finish(decoder, sink)?,
+        Err(_) => {
+            decoder.finish_truncated()?;
+            drain(decoder, sink)?;
+        }
     }
+    outcome.map_err(E::from)
+}
+
+/// Gives plain bytes to a decoder and hands on the batches that become full.
+///
+/// # Errors
+/// What the decoder fails with, or `sink` returns.
+pub fn push<E: From<DecodeError>>(
+    mut plain: &[u8],
+    decoder: &mut Decoder,
+    mut sink: impl FnMut(FlowBatch) -> Result<(), E>,
+) -> Result<(), E> {
+    while !plain.is_empty() {
+        let taken = decoder.decode(plain)?;
+        plain = &plain[taken..];
+        if !plain.is_empty()
+            && let Some(batch) = decoder.flush()?
+        {
+            sink(batch)?;
+        }
+    }
+    Ok(())
+}
+
+/// Says that the object ended and hands on the last batches.
+///
+/// # Errors
+/// As [`push`].
+pub fn finish<E: From<DecodeError>>(
+    decoder: &mut Decoder,
+    sink: impl FnMut(FlowBatch) -> Result<(), E>,
+) -> Result<(), E> {
+    decoder.finish()?;
+    drain(decoder, sink)
+}
+
+fn drain<E: From<DecodeError>>(
+    decoder: &mut Decoder,
+    mut sink: impl FnMut(FlowBatch) -> Result<(), E>,
+) -> Result<(), E> {
     while let Some(batch) = decoder.flush()? {
         sink(batch)?;
     }
-    outcome.map_err(E::from)
+    Ok(())
 }
 
 /// Marks errors of the inner reader, so that they are not taken for damage of the compressed stream.

@@ -7,6 +7,7 @@
 //! not; `tests/decode/oracle.rs` compares the two.
 
 use super::assemble::{Assembler, MILLISECONDS_FROM};
+use super::passed::Texts;
 use super::row::Op;
 use super::window::{ROW, Reader, WINDOW};
 
@@ -48,24 +49,6 @@ pub(super) enum Step {
     /// Texts to be passed, by their index.
     Texts(usize),
 }
-
-/// Neighbouring columns whose texts are passed, among them perhaps the interface. They tend to be those of
-/// the row before, so all are compared at once.
-#[derive(Clone, Debug)]
-pub(super) struct Texts {
-    pub(super) columns: usize,
-    /// Which of them is the interface.
-    pub(super) interface: Option<usize>,
-    /// Which of them must have a certain value.
-    pub(super) expected: Option<(usize, Vec<u8>)>,
-    /// What they were in the row before, with the spaces between.
-    pub(super) last: Vec<u8>,
-    /// The number of that interface.
-    pub(super) key: u32,
-}
-
-/// No value begins with this.
-const NOTHING: &[u8] = b"\n";
 
 /// A record with status OK. `missing` holds the columns that may be and are `-`; what is missing and
 /// what is not in the format has any value.
@@ -110,8 +93,7 @@ impl Layout {
             }
             if !matches!(steps.last(), Some(Step::Texts(_))) {
                 steps.push(Step::Texts(texts.len()));
-                let (last, expected) = (NOTHING.to_vec(), None);
-                texts.push(Texts { columns: 0, interface: None, expected, last, key: 0 });
+                texts.push(Texts::new());
             }
             places.push(texts.last().map(|last| (texts.len() - 1, last.columns)));
             if let Some(texts) = texts.last_mut() {
@@ -140,10 +122,7 @@ impl Layout {
 
     /// To be called when the dictionaries start over.
     pub(super) fn forget(&mut self) {
-        for texts in &mut self.texts {
-            texts.last.clear();
-            texts.last.extend_from_slice(NOTHING);
-        }
+        self.texts.iter_mut().for_each(Texts::forget);
     }
 }
 

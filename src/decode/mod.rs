@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! bytes ── reader ──▶ plain bytes ── Decoder ──▶ FlowBatch      text: gzip, zstd or plain; wrapped in JSON or not
+//! bytes ── Inflater ▶ plain bytes ── Decoder ──▶ FlowBatch      the same, for gzip that is in memory whole
 //! ranges of bytes ── ParquetPush ──────────────▶ FlowBatch      Parquet: asks for the ranges it needs
 //! bytes ── ParquetDecoder ─────────────────────▶ FlowBatch      Parquet that is in memory
 //! ```
@@ -27,15 +28,18 @@ mod likeness;
 mod line;
 mod options;
 mod parquet;
+mod passed;
 mod row;
 mod text;
 mod token;
+mod whole;
 mod window;
 
 pub use auto::Decoder;
-pub use decompress::{Compression, pump, reader};
+pub use decompress::{Compression, finish, is_gzip, pump, push, reader};
 pub use error::{DecodeError, FormatError, SchemaProblem};
 pub use format::{FormatColumn, LogFormat, Separator};
 pub use options::{DecodeOptions, FormatCandidate, FormatOrigin, Projection};
 pub use parquet::{ParquetDecoder, ParquetPush, Step, is_parquet};
 pub use text::TextDecoder;
+pub use whole::Inflater;

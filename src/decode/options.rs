@@ -96,6 +96,10 @@ pub struct DecodeOptions {
     /// Most bytes that the columns read from one Parquet file may have after decompression, as the
     /// file itself declares it. For text the cap is an argument of [`super::reader`].
     pub max_object_bytes: u64,
+    /// Most bytes that a worker holds of one gzip object, compressed and plain together, to inflate it in one go
+    /// (see [`super::Inflater`]); larger ones are inflated as they come. 0 for never. The memory is kept for the
+    /// next object, so a run may take this times the number of its workers. Results do not depend on it.
+    pub whole_bytes: u64,
 }
 
 impl DecodeOptions {
@@ -107,6 +111,8 @@ impl DecodeOptions {
     /// Default of [`DecodeOptions::max_object_bytes`]. AWS closes a file at 75 MB compressed, which is
     /// below 2 GB of text.
     pub const MAX_OBJECT_BYTES: u64 = 4 << 30;
+    /// Default of [`DecodeOptions::whole_bytes`].
+    pub const WHOLE_BYTES: u64 = 96 << 20;
 }
 
 impl Default for DecodeOptions {
@@ -117,6 +123,7 @@ impl Default for DecodeOptions {
             max_line_bytes: Self::MAX_LINE_BYTES,
             log_formats: Vec::new(),
             max_object_bytes: Self::MAX_OBJECT_BYTES,
+            whole_bytes: Self::WHOLE_BYTES,
         }
     }
 }

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use super::assemble::Assembler;
 use super::columns::stored;
-use super::fast::{Record, Step, Texts};
+use super::fast::{Record, Step};
+use super::passed::Texts;
 use super::row::Op;
 use super::token::{self, ABOVE_9, HIGH_BITS, LOW_BITS, POWERS_OF_10, ZEROS, leading_digits, spelled};
 
@@ -79,9 +80,7 @@ impl Reader<'_> {
 
     #[inline(always)]
     fn word(&self, at: usize) -> u64 {
-        let at = at % ROW;
-        // The default is never used: a window is longer than a row by more than a word.
-        self.window[at..at + 8].first_chunk::<8>().map_or(0, |chunk| u64::from_le_bytes(*chunk))
+        word_at(self.window, at)
     }
 
     #[inline(always)]
@@ -218,13 +217,17 @@ impl Reader<'_> {
     /// Passes neighbouring texts.
     #[inline(always)]
     fn pass(&mut self, index: usize, at: usize) -> Option<usize> {
-        let texts = &self.texts[index];
-        let end = at + texts.last.len();
-        if self.window.get(at..end) == Some(texts.last.as_slice()) {
-            if texts.interface.is_some() {
-                self.record.interface = texts.key;
+        for length in self.texts[index].lengths() {
+            let end = at + length;
+            let texts = &mut self.texts[index];
+            if let Some(key) = texts.find(mark(self.window, at, end), self.window.get(at..end)?) {
+                texts.note(length);
+                // Overwritten, if these are not the texts with the interface among them.
+                if texts.interface.is_some() {
+                    self.record.interface = key;
+                }
+                return Some(end);
             }
-            return Some(end);
         }
         self.pass_others(index, at)
     }
@@ -232,38 +235,57 @@ impl Reader<'_> {
     #[inline(never)]
     fn pass_others(&mut self, index: usize, at: usize) -> Option<usize> {
         let mut end = self.text(at)?;
-        let mut begin = at;
-        let mut key = self.texts[index].key;
-        for column in 0..self.texts[index].columns {
-            if column > 0 {
-                begin = self.space(end)?;
-                end = self.text(begin)?;
+        for _ in 1..self.texts[index].columns {
+            end = self.text(self.space(end)?)?;
+        }
+        let text = self.window.get(at..end)?;
+        let mark = mark(self.window, at, end);
+        let key = match self.texts[index].find(mark, text) {
+            Some(key) => key,
+            None => {
+                let key = self.checked(index, text)?;
+                self.texts[index].keep(mark, text, key);
+                key
             }
-            if let Some((place, expected)) = &self.texts[index].expected
+        };
+        self.texts[index].note(text.len());
+        if self.texts[index].interface.is_some() {
+            self.record.interface = key;
+        }
+        Some(end)
+    }
+
+    /// The number of the interface among texts not passed before, if they are as they must be.
+    fn checked(&self, index: usize, text: &[u8]) -> Option<u32> {
+        let texts = &self.texts[index];
+        let mut key = 0;
+        for (column, value) in text.split(|&byte| byte == b' ').enumerate() {
+            if let Some((place, expected)) = &texts.expected
                 && *place == column
-                && self.window.get(begin..end)? != expected.as_slice()
+                && value != expected.as_slice()
             {
                 return None;
             }
-            if self.texts[index].interface == Some(column) {
-                let name = self.window.get(begin..end).filter(|name| *name != b"-")?;
-                key = self.rows.known_interface(name)?;
-                self.record.interface = key;
+            if texts.interface == Some(column) {
+                key = self.rows.known_interface(Some(value).filter(|name| *name != b"-")?)?;
             }
         }
-        // Together, or a row given up half-way would leave the key of one interface with the name of another.
-        let texts = &mut self.texts[index];
-        texts.key = key;
-        texts.last.clear();
-        texts.last.extend_from_slice(self.window.get(at..end)?);
-        Some(end)
+        Some(key)
     }
 
     /// The end of the text at `at`, if it and the space behind it are the same as in `earlier`.
     #[inline(always)]
     fn repeated(&self, earlier: Range<usize>, at: usize) -> Option<usize> {
-        let end = at + earlier.len();
-        let same = !earlier.is_empty() && self.window.get(earlier)? == self.window.get(at..end)?;
+        let length = earlier.len();
+        let end = at + length;
+        let same = match length {
+            0 => false,
+            1..=16 => {
+                let words = |at: usize| u128::from(self.word(at)) | u128::from(self.word(at + 8)) << 64;
+                (words(earlier.start) ^ words(at)) << (128 - 8 * length) == 0
+            }
+            _ => self.window.get(earlier)? == self.window.get(at..end)?,
+        };
         same.then_some(end - 1)
     }
 
@@ -396,6 +418,30 @@ impl Reader<'_> {
         }
         fits.then_some((bits, at + len))
     }
+}
+
+/// Offsets beyond the row wrap around.
+#[inline(always)]
+fn word_at(window: &[u8; WINDOW], at: usize) -> u64 {
+    let at = at % ROW;
+    // The default is never used: a window is longer than a row by more than a word.
+    window[at..at + 8].first_chunk::<8>().map_or(0, |chunk| u64::from_le_bytes(*chunk))
+}
+
+/// What tells a text from others of its columns: its last 16 bytes, multiplied.
+#[inline(always)]
+fn mark(window: &[u8; WINDOW], at: usize, end: usize) -> u64 {
+    /// Odd, its bits without a pattern: the golden ratio, as Knuth proposes.
+    const FACTOR: u64 = 0x9e37_79b9_7f4a_7c15;
+    let word = |at: usize| word_at(window, at);
+    let length = end - at;
+    let last = match length {
+        0 => 0,
+        1..8 => word(at) << (64 - 8 * length),
+        _ => word(end - 8),
+    };
+    let before = if length < 16 { 0 } else { word(end - 16) };
+    (before.wrapping_mul(FACTOR) ^ last).wrapping_mul(FACTOR)
 }
 
 /// A short word as its first bytes in memory.

@@ -4,6 +4,7 @@
 //! registered on one line in `DETECTORS`; the file's leading comment is the manual that `flowgate explain`
 //! prints.
 
+mod episode;
 mod permissive_rule;
 mod redundant_rule;
 mod rejected_spike;

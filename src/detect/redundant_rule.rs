@@ -15,7 +15,9 @@
 //!
 //! ## When it is wrong
 //! It speaks of observed traffic: a rule may still be the only one for traffic that did not happen in the window.
-//! The evidence says so unless one covering rule permits everything that this one does.
+//! The evidence says so unless one covering rule permits everything that this one does. Where there are too many
+//! combinations of rules to keep, rules of which some are missing are not called redundant; their `grade_reasons` in
+//! `rules.jsonl` tell so.
 //!
 //! ## Tuning
 //! Feed a longer window of logs. `--skip redundant-rule` turns it off.
@@ -45,7 +47,7 @@ impl Detector for RedundantRule {
     }
 
     fn detect(&self, input: &Input<'_>) -> Vec<Finding> {
-        let covered = rule_class::redundant(input.rollups);
+        let covered = rule_class::redundancy(input.rollups).redundant;
         let pairs = input.rollups.rules.iter().zip(input.rules);
         pairs
             .filter(|(_, row)| row.class == RuleClass::Redundant)

@@ -2,14 +2,13 @@
 //! `rules.jsonl` share this.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
 use ipnet::IpNet;
 
 use super::{counted, services};
-use crate::finding::{Grade, PortCount, RuleClass, RuleRow};
+use crate::finding::{Grade, PortCount, PortRangeCount, RuleClass, RuleRow};
 use crate::flow::Direction;
-use crate::rollup::{Rollups, RuleFacts, Since};
+use crate::rollup::{Blocks, Rollups, RuleFacts, Since};
 
 /// Shortest window, in seconds, over which silence says that a rule is unused: a week, so that weekly jobs had
 /// their chance. Rarer use is the user's to know.
@@ -37,12 +36,21 @@ pub struct Breadth {
 /// Classifies every rule, in the order of [`Rollups::rules`].
 #[must_use]
 pub fn classify(rollups: &Rollups) -> Vec<RuleRow> {
-    let redundant = redundant(rollups);
-    rollups.rules.iter().map(|rule| row(rollups, rule, redundant.contains_key(&rule.number))).collect()
+    let judged = redundancy(rollups);
+    let unknown = |rule: &RuleFacts| judged.unknown.contains(&rule.number);
+    let row = |rule| row(rollups, rule, judged.redundant.contains_key(&rule.number), unknown(rule));
+    rollups.rules.iter().map(row).collect()
 }
 
-fn row(rollups: &Rollups, rule: &RuleFacts, is_redundant: bool) -> RuleRow {
-    let (grade, grade_reasons) = grade(rollups, rule);
+fn row(rollups: &Rollups, rule: &RuleFacts, is_redundant: bool, unknown: bool) -> RuleRow {
+    let (mut grade, mut grade_reasons) = grade(rollups, rule);
+    if unknown {
+        grade = grade.max(Grade::Weak);
+        grade_reasons.push(
+            "other rules permitted all of it, too, in too many combinations to tell whether it is redundant"
+                .to_owned(),
+        );
+    }
     let usage = &rule.usage;
     let class = if usage.connections == 0 {
         if grade == Grade::NotEvaluable { RuleClass::NotEvaluable } else { RuleClass::Unused }
@@ -53,10 +61,15 @@ fn row(rollups: &Rollups, rule: &RuleFacts, is_redundant: bool) -> RuleRow {
     } else {
         RuleClass::Used
     };
-    let mut ports: Vec<PortCount> =
-        usage.ports.iter().map(|(&port, &connections)| PortCount { port, connections }).collect();
-    ports.sort_by(|a, b| b.connections.cmp(&a.connections).then(a.port.cmp(&b.port)));
-    ports.truncate(PORTS_LISTED);
+    let ports = usage.ports.top().into_iter().take(PORTS_LISTED);
+    let (observed_ports, observed_port_ranges) = if usage.ports.is_approximate() {
+        (
+            Vec::new(),
+            ports.map(|((first, last), connections)| PortRangeCount { first, last, connections }).collect(),
+        )
+    } else {
+        (ports.map(|((port, _), connections)| PortCount { port, connections }).collect(), Vec::new())
+    };
     RuleRow {
         rule_id: rule.id.clone(),
         security_group: rule.group.clone(),
@@ -71,7 +84,9 @@ fn row(rollups: &Rollups, rule: &RuleFacts, is_redundant: bool) -> RuleRow {
         last_used: usage.last.map(i64::from),
         distinct_peers: usage.peers.distinct(),
         approximate: usage.peers.is_approximate(),
-        observed_ports: ports,
+        distinct_peers_error: usage.peers.relative_error(),
+        observed_ports,
+        observed_port_ranges,
         interfaces: rule.interfaces.clone(),
         grade,
         grade_reasons,
@@ -190,11 +205,20 @@ pub(super) fn span(seconds: u32) -> String {
     }
 }
 
-/// Rules whose every connection some other rule permits, too, with those others (most shared first); none that a
+/// Which rules others make unnecessary.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Redundancy {
+    /// Redundant rules with those that cover for them, most shared first.
+    pub redundant: BTreeMap<u32, Vec<(u32, u64)>>,
+    /// Rules of which it cannot be said, because combinations of rules were left out.
+    pub unknown: BTreeSet<u32>,
+}
+
+/// Rules whose every connection some other rule permits, too, with those others; none that a
 /// connection of unknown opener may have needed. Taken
 /// from the narrowest up, and a rule that covers for a redundant one is never called redundant itself.
 #[must_use]
-pub fn redundant(rollups: &Rollups) -> BTreeMap<u32, Vec<(u32, u64)>> {
+pub fn redundancy(rollups: &Rollups) -> Redundancy {
     let current: BTreeSet<u32> = rollups.rules.iter().map(|r| r.number).collect();
     let mut candidates: Vec<&RuleFacts> = rollups
         .rules
@@ -202,17 +226,25 @@ pub fn redundant(rollups: &Rollups) -> BTreeMap<u32, Vec<(u32, u64)>> {
         .filter(|r| r.usage.connections > 0 && r.usage.sole_connections == 0 && r.usage.undecided == 0)
         .collect();
     candidates.sort_by(|a, b| openness(a).total_cmp(&openness(b)).then_with(|| a.id.cmp(&b.id)));
-    let mut sets_of: BTreeMap<u32, Vec<(&Vec<u32>, u64)>> = BTreeMap::new();
-    for (set, &count) in &rollups.sets {
+    let mut sets_of: BTreeMap<u32, Vec<(&[u32], u64)>> = BTreeMap::new();
+    for (set, count) in rollups.sets.iter() {
         for &rule in set {
             sets_of.entry(rule).or_default().push((set, count));
         }
     }
-    let mut gone: BTreeMap<u32, Vec<(u32, u64)>> = BTreeMap::new();
+    let mut judged = Redundancy::default();
     for candidate in candidates {
         let number = candidate.number;
-        let Some(sets) = sets_of.get(&number) else { continue };
-        let stays = |rule: &u32| *rule != number && current.contains(rule) && !gone.contains_key(rule);
+        let sets = sets_of.get(&number).map_or(&[][..], Vec::as_slice);
+        if !rollups.sets.are_all_of(sets.iter().map(|(_, n)| n).sum(), &candidate.usage) {
+            judged.unknown.insert(number);
+            continue;
+        }
+        if sets.is_empty() {
+            continue;
+        }
+        let stays =
+            |rule: &u32| *rule != number && current.contains(rule) && !judged.redundant.contains_key(rule);
         if !sets.iter().all(|(set, _)| set.iter().any(&stays)) {
             continue;
         }
@@ -224,9 +256,9 @@ pub fn redundant(rollups: &Rollups) -> BTreeMap<u32, Vec<(u32, u64)>> {
         }
         let mut covering: Vec<(u32, u64)> = covering.into_iter().collect();
         covering.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-        gone.insert(number, covering);
+        judged.redundant.insert(number, covering);
     }
-    gone
+    judged
 }
 
 /// Permitted (addresses x ports x protocols) on a log2 scale. Group references count as one address.
@@ -259,10 +291,14 @@ pub fn breadth(rule: &RuleFacts) -> Option<Breadth> {
         return None;
     }
     let open = port_count(rule);
-    let seen = usage.ports.len();
+    let seen = usage.ports.distinct();
     // Protocols without ports seen under an all-protocol rule count as one more.
-    let ports = (open >= 16 && seen.max(1) * 8 <= open as usize && seen <= 64 && usage.connections >= ENOUGH)
-        .then_some((open, seen));
+    let ports = (open >= 16
+        && seen.max(1) * 8 <= open as usize
+        && seen <= 64
+        && usage.connections >= ENOUGH
+        && !usage.ports.is_approximate())
+    .then_some((open, seen));
     let peers = peer_breadth(rule);
     (ports.is_some() || peers.is_some()).then_some(Breadth { ports, peers })
 }
@@ -270,28 +306,17 @@ pub fn breadth(rule: &RuleFacts) -> Option<Breadth> {
 fn peer_breadth(rule: &RuleFacts) -> Option<(f64, Vec<IpNet>)> {
     let usage = &rule.usage;
     let open = address_bits(rule)?;
-    if usage.peers.is_approximate() || usage.connections < ENOUGH || !is_cidr(rule) {
+    if usage.connections < ENOUGH || !is_cidr(rule) {
         return None;
     }
     let everyone = rule.blocks.as_ref()?.iter().any(services::is_everyone);
-    let peers: Vec<IpAddr> = usage.peers.top().into_iter().map(|(address, _)| address).collect();
-    let blocks = around(&peers);
+    let blocks = usage.blocks.finest()?;
     // A service for everyone has peers all over the address space; then its sources cannot be narrowed.
-    let limit = if everyone && rule.direction == Direction::Inbound { 4 } else { 8 };
+    let limit = if everyone && rule.direction == Direction::Inbound { 4 } else { Blocks::KEPT };
     let size: f64 = blocks.iter().map(|b| 2_f64.powi(i32::from(b.max_prefix_len() - b.prefix_len()))).sum();
     (blocks.len() <= limit && open >= size.log2() + 2.0).then_some((open, blocks))
 }
 
 fn is_cidr(rule: &RuleFacts) -> bool {
     !rule.references_group && rule.blocks.as_ref().is_some_and(|b| b.len() == 1)
-}
-
-/// The /24 (IPv4) or /64 (IPv6) blocks that hold these addresses.
-fn around(peers: &[IpAddr]) -> Vec<IpNet> {
-    let blocks: BTreeSet<IpNet> = peers
-        .iter()
-        .filter_map(|&address| IpNet::new(address, if address.is_ipv4() { 24 } else { 64 }).ok())
-        .map(|net| net.trunc())
-        .collect();
-    blocks.into_iter().collect()
 }

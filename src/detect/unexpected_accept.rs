@@ -14,7 +14,9 @@
 //! explains it) and `rule-removed-new` (opened after the rule was gone). Connections that may have been open
 //! before the rule went (`rule-removed-tracked`), that a missing prefix list or group might explain
 //! (`inventory-gap`), or whose opener cannot be told (`opener-unknown`) are counted in the verdict matrix only.
-//! The grade is `weak` where the opener rests on port numbers alone.
+//! The grade is `weak` where the opener rests on port numbers alone. Remote addresses are exact up to 4,096 for each
+//! port; beyond that, and where tens of thousands of ports have findings, `distinct_remotes_approximate` and its error,
+//! or `ports_approximate` with how many neighbouring ports are told as one, are in the evidence.
 //!
 //! ## When it is wrong
 //! When the inventory is older or newer than the logs: a rule that was added and removed between two
@@ -59,7 +61,7 @@ impl Detector for UnexpectedAccept {
 
     fn detect(&self, input: &Input<'_>) -> Vec<Finding> {
         let mut groups: BTreeMap<_, Vec<(&OddKey, &OddCell)>> = BTreeMap::new();
-        for (key, cell) in &input.rollups.odd {
+        for (key, cell) in input.rollups.odd.iter() {
             if let Verdict::Escaped(reason @ (EscapeReason::NoRule | EscapeReason::RuleRemovedNew)) =
                 key.verdict
             {
@@ -127,7 +129,7 @@ fn sum(cells: &[(&OddKey, &OddCell)]) -> Sum {
         sum.removed_vaguely |= cell.removed_vaguely;
         sum.former.extend(&cell.former);
         sum.remotes.merge(&cell.remotes);
-        for (evidence, count) in &cell.evidence {
+        for (evidence, count) in cell.evidence.iter() {
             *sum.evidence.entry(evidence.as_str()).or_default() += count;
         }
     }
@@ -145,9 +147,13 @@ fn describe(
     let sum = sum(cells);
     let top = sum.remotes.top();
     let public = top.iter().any(|(address, _)| is_public(rollups, *address));
-    let ports: BTreeSet<u16> =
-        if key.protocol.has_ports() { cells.iter().map(|(k, _)| k.port).collect() } else { BTreeSet::new() };
-    let sensitive = key.protocol == Protocol::TCP && ports.iter().any(|&p| services::sensitive(p).is_some());
+    let ports: BTreeSet<(u16, u16)> = if key.protocol.has_ports() {
+        cells.iter().map(|(k, _)| rollups.odd.ports(k)).collect()
+    } else {
+        BTreeSet::new()
+    };
+    let sensitive = key.protocol == Protocol::TCP
+        && ports.iter().any(|&(low, high)| !services::sensitive_within(low, high).is_empty());
     let severity = match (key.direction, public, sensitive) {
         (Some(Direction::Inbound), true, true) => Severity::Critical,
         (Some(Direction::Inbound), true, false) => Severity::High,
@@ -158,7 +164,8 @@ fn describe(
     let grade = if sum.certain * 2 >= sum.connections { Grade::Reliable } else { Grade::Weak };
     let where_to = match ports.len() {
         0 => key.protocol.to_string(),
-        1 => format!("{} {}", key.protocol, services::name(ports.first().copied().unwrap_or(0))),
+        1 => format!("{} {}", key.protocol, ports.first().copied().map(port_name).unwrap_or_default()),
+        n if rollups.odd.ports_merged() > 1 => format!("{} on ports in {n} ranges", key.protocol),
         n => format!("{} on {n} ports", key.protocol),
     };
     let direction = key.direction.map_or("undirected", Direction::as_str);
@@ -199,7 +206,7 @@ fn describe(
         .service(
             key.direction,
             Some(key.protocol.to_string()),
-            ports.iter().take(LISTED).map(|&p| Ports::One(p)).collect(),
+            ports.iter().take(LISTED).map(|&(low, high)| listed(low, high)).collect(),
         )
         .during(sum.first.map(i64::from), sum.last.map(i64::from))
         .count("connections", sum.connections)
@@ -219,7 +226,16 @@ fn describe(
         builder = builder.evidence("rule_removed_at", at).evidence("removed_rules", former);
     }
     if sum.remotes.is_approximate() {
-        builder = builder.evidence("distinct_remotes_approximate", true);
+        builder = builder
+            .evidence("distinct_remotes_approximate", true)
+            .evidence("distinct_remotes_error", sum.remotes.relative_error());
+    }
+    if rollups.odd.ports_merged() > 1 {
+        builder =
+            builder.evidence("ports_approximate", true).evidence("ports_merged", rollups.odd.ports_merged());
+    }
+    if rollups.odd.interfaces_merged() > 1 {
+        builder = builder.evidence("interfaces_merged", rollups.odd.interfaces_merged());
     }
     at_interface(builder, row).with(|f| {
         f.remotes = top.iter().take(LISTED).map(|(address, _)| address.to_string()).collect();
@@ -227,6 +243,14 @@ fn describe(
             f.network_acl.clone_from(&row.network_acl);
         }
     })
+}
+
+fn listed(low: u16, high: u16) -> Ports {
+    if low == high { Ports::One(low) } else { Ports::Range(low, high) }
+}
+
+fn port_name((low, high): (u16, u16)) -> String {
+    if low == high { services::name(low) } else { format!("{low}-{high}") }
 }
 
 /// Neither private nor within a VPC of the inventory.

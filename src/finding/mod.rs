@@ -11,7 +11,7 @@ mod summary;
 
 pub use builder::{FindingBuilder, IncompleteFinding};
 pub use model::{Finding, Grade, Kind, Ports, Severity};
-pub use rules::{PortCount, RuleClass, RuleRow};
+pub use rules::{PortCount, PortRangeCount, RuleClass, RuleRow};
 pub use summary::{
     Conclusions, FormatUse, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount, Window,
 };

@@ -45,6 +45,17 @@ pub struct PortCount {
     pub connections: u64,
 }
 
+/// Neighbouring service ports with the number of connections to any of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PortRangeCount {
+    /// Lowest port.
+    pub first: u16,
+    /// Highest port.
+    pub last: u16,
+    /// Connections.
+    pub connections: u64,
+}
+
 /// One rule of the inventory with its observed use.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RuleRow {
@@ -72,10 +83,14 @@ pub struct RuleRow {
     pub last_used: Option<i64>,
     /// Distinct remote addresses.
     pub distinct_peers: u64,
-    /// True where `distinct_peers` is a lower bound or an estimate.
+    /// True where `distinct_peers` is an estimate.
     pub approximate: bool,
-    /// Most used service ports first.
+    /// Standard error of `distinct_peers` as a share of it, 0 where it is exact.
+    pub distinct_peers_error: f64,
+    /// Most used service ports first. Empty where there were too many to tell apart.
     pub observed_ports: Vec<PortCount>,
+    /// Most used ranges of service ports first, where single ports are not told apart. The counts are exact.
+    pub observed_port_ranges: Vec<PortRangeCount>,
     /// Interfaces its group is attached to.
     pub interfaces: Vec<String>,
     /// How far the logs carry the class.

@@ -39,6 +39,8 @@ pub struct InterfaceCoverage {
     pub nodata: u64,
     /// SKIPDATA rows: capture lost records.
     pub skipdata: u64,
+    /// `skipdata` is an estimate, good to 4 %: there were more than 1,024.
+    pub skipdata_approximate: bool,
     /// 10-minute buckets of the run's window in which the interface was heard of.
     pub buckets_seen: u64,
     /// 10-minute buckets of the run's window.

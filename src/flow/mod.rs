@@ -8,8 +8,7 @@ mod nets;
 mod tally;
 mod types;
 
-pub(crate) use batch::bits_at;
-pub use batch::{Columns, CoverageRow, FlowBatch, InterfaceContext, address_at, column};
+pub use batch::{Columns, CoverageRow, FlowBatch, InterfaceContext, address_at, address_bytes, column};
 pub(crate) use nets::{Nets, family_of, is_v4, net_range};
 pub use tally::{MalformedExample, Tally};
 pub use types::{Action, CaptureStatus, Direction, Protocol, RecordDirection};

@@ -16,8 +16,8 @@ const PART_BYTES: u64 = 8 << 20;
 
 /// What a worker receives.
 pub(super) enum Body {
-    /// All bytes, in order.
-    Stream(Receiver<Bytes>),
+    /// All bytes, in order. The size is what was listed, if anything was.
+    Stream { chunks: Receiver<Bytes>, size: Option<u64> },
     /// Parts of a Parquet file, in the order in which they are needed.
     Parts { parts: UnboundedReceiver<Part>, size: u64 },
 }
@@ -56,7 +56,7 @@ pub(super) fn body(
     let Some(size) = object.size.filter(|_| in_parts) else {
         let chunks = usize::try_from(room.div_ceil(CHUNK_BYTES as u64)).unwrap_or(usize::MAX);
         let (to, from) = channel(chunks.clamp(1, Semaphore::MAX_PERMITS));
-        return (Sending::Stream(to), Body::Stream(from));
+        return (Sending::Stream(to), Body::Stream { chunks: from, size: object.size });
     };
     let (to, parts) = unbounded_channel();
     let kib = u32::try_from(room.div_ceil(1024)).unwrap_or(u32::MAX).max(2);

@@ -107,6 +107,7 @@ fn coverage(rollups: &Rollups) -> Vec<InterfaceCoverage> {
         records: r.coverage.records,
         nodata: r.coverage.nodata,
         skipdata: r.coverage.skipdata,
+        skipdata_approximate: r.coverage.skipdata_is_approximate(),
         buckets_seen: r.coverage.buckets.len() as u64,
         buckets_expected: expected,
         traffic: r.traffic,

@@ -10,8 +10,8 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use super::Cancel;
 use super::body::{Body, Part};
 use crate::decode::{
-    DecodeError, DecodeOptions, Decoder, FormatOrigin, ParquetDecoder, ParquetPush, SchemaProblem, Step,
-    is_parquet, pump, reader,
+    DecodeError, DecodeOptions, Decoder, FormatOrigin, Inflater, ParquetDecoder, ParquetPush, SchemaProblem,
+    Step, finish, is_gzip, is_parquet, pump, push, reader,
 };
 use crate::flow::{FlowBatch, Tally};
 
@@ -26,9 +26,24 @@ pub(super) struct Decoded {
 
 type Sink<'a> = dyn FnMut(FlowBatch) -> Result<(), DecodeError> + 'a;
 
+/// What a worker keeps from object to object: memory that it would else ask for anew.
+#[derive(Default)]
+pub(super) struct Workspace {
+    inflater: Inflater,
+    /// An object whose bytes are all waited for.
+    held: Vec<u8>,
+}
+
+/// Plain bytes between two looks at whether the run was cancelled.
+const PIECE: usize = 4 << 20;
+
+/// Text deflates to a third or less. An object larger than this part of the bound is not worth holding.
+const LEAST_RATIO: u64 = 4;
+
 /// Decodes all that comes. `read` counts the bytes taken so far.
 pub(super) fn decode(
     body: Body,
+    workspace: &mut Workspace,
     read: &AtomicU64,
     cancel: &Cancel,
     options: &DecodeOptions,
@@ -36,11 +51,14 @@ pub(super) fn decode(
 ) -> Decoded {
     match body {
         Body::Parts { parts, size } => in_parts(parts, size, read, cancel, options, sink),
-        Body::Stream(chunks) => {
+        Body::Stream { chunks, size } => {
             let mut input = ChannelReader { chunks, current: Bytes::new(), read, cancel };
             input.refill();
+            let small = size.is_some_and(|size| size <= options.whole_bytes / LEAST_RATIO);
             if is_parquet(&input.current) {
                 whole_parquet(&mut input, options, sink)
+            } else if small && is_gzip(&input.current) {
+                gzip(input, workspace, options, sink)
             } else {
                 text(input, options, sink)
             }
@@ -48,10 +66,43 @@ pub(super) fn decode(
     }
 }
 
-fn text(input: ChannelReader<'_>, options: &DecodeOptions, sink: &mut Sink<'_>) -> Decoded {
+/// A small object, which is waited for and inflated in one go if that can be done.
+fn gzip(
+    mut input: ChannelReader<'_>,
+    workspace: &mut Workspace,
+    options: &DecodeOptions,
+    sink: &mut Sink<'_>,
+) -> Decoded {
+    let Workspace { inflater, held } = workspace;
+    held.clear();
+    // There may be more than was listed.
+    let most = usize::try_from(options.whole_bytes / LEAST_RATIO).unwrap_or(usize::MAX);
+    while held.len() <= most && input.refill() {
+        held.extend_from_slice(&input.current);
+        input.current.clear();
+    }
+    let whole = held.len() <= most;
+    let room = options.whole_bytes.saturating_sub(held.len() as u64).min(options.max_object_bytes);
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    let Some(plain) = whole.then(|| inflater.inflate(held, room)).flatten() else {
+        return text(Read::chain(&held[..], input), options, sink);
+    };
+    let mut decoder = Decoder::new(options.clone());
+    let mut pieces = plain.chunks(PIECE).take_while(|_| !input.cancel.is_cancelled());
+    let outcome = pieces
+        .try_for_each(|piece| push(piece, &mut decoder, &mut *sink))
+        .and_then(|()| finish(&mut decoder, &mut *sink));
+    decoded(outcome, &decoder)
+}
+
+fn text(input: impl Read + Send, options: &DecodeOptions, sink: &mut Sink<'_>) -> Decoded {
     let mut decoder = Decoder::new(options.clone());
     let outcome =
         reader(input, options.max_object_bytes).and_then(|(_, plain)| pump(plain, &mut decoder, sink));
+    decoded(outcome, &decoder)
+}
+
+fn decoded(outcome: Result<(), DecodeError>, decoder: &Decoder) -> Decoded {
     Decoded {
         outcome,
         tally: decoder.tally().clone(),
@@ -161,3 +212,6 @@ impl Read for ChannelReader<'_> {
         Ok(len)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,48 +33,75 @@ use crate::connection::{Connection, InterfaceFacts};
 use crate::flow::{Action, Direction, address_from_bits};
 use crate::policy::{Judged, Policy};
 
-/// Writes connections as they are judged. Errors are kept until [`Exporter::finish`].
+/// Rows per arrow batch.
+const BATCH: usize = 16 * 1024;
+
+/// Connections as arrow batches, or why there is none.
+pub(super) type Batches = Vec<Result<RecordBatch, String>>;
+
+/// Connections of a partition, as they are judged.
+pub(super) struct Rows<'a> {
+    interfaces: &'a [InterfaceFacts],
+    policy: &'a Policy,
+    waiting: Vec<(Connection, Judged)>,
+    batches: Batches,
+}
+
+impl<'a> Rows<'a> {
+    pub fn new(interfaces: &'a [InterfaceFacts], policy: &'a Policy) -> Self {
+        Self { interfaces, policy, waiting: Vec::new(), batches: Vec::new() }
+    }
+
+    pub fn push(&mut self, connection: &Connection, judged: Judged) {
+        self.waiting.push((*connection, judged));
+        if self.waiting.len() >= BATCH {
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        self.batches.push(to_batch(&self.waiting, self.interfaces, self.policy));
+        self.waiting.clear();
+    }
+
+    pub fn finish(mut self) -> Batches {
+        if !self.waiting.is_empty() {
+            self.flush();
+        }
+        self.batches
+    }
+}
+
+/// Writes the connections of all partitions. Errors are kept until [`Exporter::finish`].
 pub(super) struct Exporter {
     path: PathBuf,
-    file: Option<File>,
     writer: Option<ArrowWriter<File>>,
     error: Option<String>,
 }
 
 impl Exporter {
     /// Creates the file at once, so that a bad path fails before the work is done.
-    pub fn create(path: &Path) -> Result<Self, AnalyzeError> {
+    pub fn create(path: &Path, policy: &Policy) -> Result<Self, AnalyzeError> {
         let file = File::create(path).map_err(|e| failed(path, &e.to_string()))?;
-        Ok(Self { path: path.to_owned(), file: Some(file), writer: None, error: None })
+        let version = KeyValue::new("flowgate.schema".to_owned(), "flowgate.connection/v1".to_owned());
+        let properties = WriterProperties::builder()
+            .set_compression(Compression::ZSTD(ZstdLevel::default()))
+            .set_key_value_metadata(Some(vec![version]))
+            .build();
+        let writer = to_batch(&[], &[], policy)
+            .and_then(|none| {
+                ArrowWriter::try_new(file, none.schema(), Some(properties)).map_err(|e| e.to_string())
+            })
+            .map_err(|e| failed(path, &e))?;
+        Ok(Self { path: path.to_owned(), writer: Some(writer), error: None })
     }
 
-    pub fn write(&mut self, rows: &[(Connection, Judged)], interfaces: &[InterfaceFacts], policy: &Policy) {
-        if self.error.is_none()
-            && let Err(error) = self.try_write(rows, interfaces, policy)
-        {
-            self.error = Some(error);
-        }
-    }
-
-    fn try_write(
-        &mut self,
-        rows: &[(Connection, Judged)],
-        interfaces: &[InterfaceFacts],
-        policy: &Policy,
-    ) -> Result<(), String> {
-        let batch = to_batch(rows, interfaces, policy)?;
-        if let Some(file) = self.file.take() {
-            let version = KeyValue::new("flowgate.schema".to_owned(), "flowgate.connection/v1".to_owned());
-            let properties = WriterProperties::builder()
-                .set_compression(Compression::ZSTD(ZstdLevel::default()))
-                .set_key_value_metadata(Some(vec![version]))
-                .build();
-            let writer = ArrowWriter::try_new(file, batch.schema(), Some(properties));
-            self.writer = Some(writer.map_err(|e| e.to_string())?);
-        }
-        match &mut self.writer {
-            Some(writer) => writer.write(&batch).map_err(|e| e.to_string()),
-            None => Ok(()),
+    pub fn write(&mut self, batches: Batches) {
+        let Some(writer) = &mut self.writer else { return };
+        for batch in batches {
+            if self.error.is_none() {
+                self.error = batch.and_then(|batch| writer.write(&batch).map_err(|e| e.to_string())).err();
+            }
         }
     }
 

@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
 
-use super::export::Exporter;
+use super::export::{Batches, Exporter, Rows};
 use super::{AnalyzeConfig, AnalyzeError};
 use crate::connection::{
-    Collected, Connection, Election, FanIn, InterfaceFacts, LocalSide, Pairing, PartitionRecords,
-    SortedPartition, StreamInfo,
+    Collected, Connection, Election, InterfaceFacts, Loading, LocalSide, Meetings, Met, Pairing, Partition,
+    Room, SHELVES, Sorted, StreamInfo, gather_meetings,
 };
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
@@ -26,47 +26,55 @@ pub(super) struct Outcome {
 }
 
 pub(super) fn judge(
-    (collected, renumber): (Collected, Vec<u32>),
+    collected: Collected,
     timeline: &Timeline,
     streams: &[String],
     config: &AnalyzeConfig,
 ) -> Result<Outcome, AnalyzeError> {
-    let Collected { interfaces, stream_facts, partitions } = collected;
+    let Collected { interfaces, stream_facts, partitions, store } = collected;
     let ids: Vec<String> = interfaces.iter().map(|i| i.id.clone()).collect();
     let policy = Policy::new(timeline, &ids);
     let election = Election::hold(stream_facts, &stream_infos(streams, timeline));
     let local = LocalSide::new(&interfaces, timeline);
-    let records: usize = partitions.iter().map(PartitionRecords::len).sum();
-    let fan = FanIn::for_records(records);
+    let scopes = scopes(&interfaces, timeline);
+    let loading =
+        Loading { store: &store, election: &election, most: config.memory.loaded_records(config.threads) };
+    let partitions: Vec<Mutex<Partition>> = partitions.into_iter().map(Mutex::new).collect();
+
+    let duplicates = AtomicU64::new(0);
+    let meetings =
+        Meetings::new(Room { bytes: config.memory.meetings(), directory: config.spill_directory.clone() });
+    each(partitions.len(), config, <(Sorted, Met)>::default, |(sorted, met), at| {
+        let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
+        for piece in partition.pieces(&loading)? {
+            partition.load(&piece, &loading, sorted)?;
+            duplicates.fetch_add(sorted.duplicates, Ordering::Relaxed);
+            gather_meetings(sorted, &scopes, met);
+            partition.keep(sorted);
+        }
+        Ok(meetings.gather(met)?)
+    })?;
+    each(SHELVES, config, || (), |(), shelf| Ok(meetings.count(shelf)?))?;
     let pairing = Pairing {
         local: &local,
         tracking: &tracking(&interfaces, timeline),
         watched_since: &interfaces.iter().map(|i| i.coverage.first.unwrap_or(0)).collect::<Vec<_>>(),
-        scopes: &scopes(&interfaces, timeline),
-        fan: &fan,
+        scopes: &scopes,
+        fan: &meetings.finish(),
     };
 
-    let duplicates = AtomicU64::new(0);
-    let waiting: Vec<Mutex<Option<PartitionRecords>>> =
-        partitions.into_iter().map(|p| Mutex::new(Some(p))).collect();
-    let sorted: Vec<Mutex<Option<SortedPartition>>> = waiting.iter().map(|_| Mutex::new(None)).collect();
-    each(waiting.len(), config, |at| {
-        let Some(records) = take(&waiting[at]) else { return };
-        let partition = SortedPartition::new(records, &renumber, &election);
-        duplicates.fetch_add(partition.duplicates, Ordering::Relaxed);
-        pairing.count_fan_in(&partition);
-        *sorted[at].lock().unwrap_or_else(PoisonError::into_inner) = Some(partition);
-    })?;
-
-    let exporter = config.connections_out.as_deref().map(Exporter::create).transpose()?;
-    let in_order =
-        Mutex::new(InOrder { next: 0, ready: BTreeMap::new(), total: Rollup::default(), exporter });
-    each(sorted.len(), config, |at| {
-        let Some(partition) = take(&sorted[at]) else { return };
+    let exporter =
+        config.connections_out.as_deref().map(|path| Exporter::create(path, &policy)).transpose()?;
+    let exports = exporter.is_some();
+    let in_order = InOrder::new(exporter);
+    let begin = || (Sorted::default(), RefCell::new(Judge::new(&policy)));
+    each(partitions.len(), config, begin, |(sorted, judge), at| {
+        if exports {
+            in_order.wait_for(at, config.threads);
+        }
+        let partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
         let mut rollup = Rollup::default();
-        let mut rows =
-            in_order.lock().unwrap_or_else(PoisonError::into_inner).exporter.is_some().then(Vec::new);
-        let judge = RefCell::new(Judge::new(&policy));
+        let mut rows = exports.then(|| Rows::new(&interfaces, &policy));
         let mut fit = |connection: &Connection| {
             let mut judge = judge.borrow_mut();
             (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
@@ -77,72 +85,102 @@ pub(super) fn judge(
             let judged = judge.judge(connection, since);
             rollup.add(connection, judged);
             if let Some(rows) = &mut rows {
-                rows.push((*connection, judged.clone()));
+                rows.push(connection, judged.clone());
             }
         };
-        pairing.connections(&partition, &mut fit, &mut emit);
-        drop(partition);
-        let mut guard = in_order.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.ready.insert(at, (rollup, rows.unwrap_or_default()));
-        guard.drain(&interfaces, &policy);
+        for piece in partition.pieces(&loading)? {
+            partition.load(&piece, &loading, sorted)?;
+            pairing.connections(sorted, &mut fit, &mut emit);
+        }
+        in_order.hand_in(at, rollup, rows.map(Rows::finish).unwrap_or_default());
+        Ok(())
     })?;
-    let merged = in_order.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if let Some(exporter) = merged.exporter {
-        exporter.finish()?;
-    }
+    let total = in_order.finish()?;
     Ok(Outcome {
-        rollups: Rollups::new(merged.total, interfaces, timeline, &policy),
+        rollups: Rollups::new(total, interfaces, timeline, &policy),
         duplicates: duplicates.into_inner(),
         overlapped: election.overlapped(),
     })
 }
 
-type Rows = Vec<(Connection, crate::policy::Judged)>;
-
 /// Merges partitions in their order, whichever is done first, so that results do not depend on threads.
 struct InOrder {
+    state: Mutex<State>,
+    /// Something was merged.
+    merged: Condvar,
+}
+
+struct State {
     next: usize,
-    ready: BTreeMap<usize, (Rollup, Rows)>,
+    ready: BTreeMap<usize, (Rollup, Batches)>,
     total: Rollup,
     exporter: Option<Exporter>,
 }
 
 impl InOrder {
-    fn drain(&mut self, interfaces: &[InterfaceFacts], policy: &Policy) {
-        while let Some((rollup, rows)) = self.ready.remove(&self.next) {
-            self.total.merge(rollup);
-            if let Some(exporter) = &mut self.exporter {
-                exporter.write(&rows, interfaces, policy);
+    fn new(exporter: Option<Exporter>) -> Self {
+        let state = State { next: 0, ready: BTreeMap::new(), total: Rollup::default(), exporter };
+        Self { state: Mutex::new(state), merged: Condvar::new() }
+    }
+
+    /// Waits until a partition may be begun: rows that are not written yet take memory.
+    fn wait_for(&self, at: usize, threads: usize) {
+        let guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        // Whoever has the next partition never waits, so this ends.
+        let _guard = self.merged.wait_while(guard, |state| at > state.next + threads);
+    }
+
+    fn hand_in(&self, at: usize, rollup: Rollup, rows: Batches) {
+        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = &mut *guard;
+        state.ready.insert(at, (rollup, rows));
+        while let Some((rollup, rows)) = state.ready.remove(&state.next) {
+            state.total.merge(rollup);
+            if let Some(exporter) = &mut state.exporter {
+                exporter.write(rows);
             }
-            self.next += 1;
+            state.next += 1;
         }
+        self.merged.notify_all();
+    }
+
+    fn finish(self) -> Result<Rollup, AnalyzeError> {
+        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(exporter) = state.exporter {
+            exporter.finish()?;
+        }
+        Ok(state.total)
     }
 }
 
-fn take<T>(slot: &Mutex<Option<T>>) -> Option<T> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
-}
-
-/// Calls `work` for 0..count on all threads, until the run is cancelled.
-fn each(count: usize, config: &AnalyzeConfig, work: impl Fn(usize) + Sync) -> Result<(), AnalyzeError> {
-    let next = AtomicUsize::new(0);
+/// Calls `work` for 0..count on all threads, each with a state of its own, until one fails or the run is cancelled.
+fn each<S>(
+    count: usize,
+    config: &AnalyzeConfig,
+    begin: impl Fn() -> S + Sync,
+    work: impl Fn(&mut S, usize) -> Result<(), AnalyzeError> + Sync,
+) -> Result<(), AnalyzeError> {
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let run = || {
+        let mut state = begin();
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            if at >= count || config.cancel.is_cancelled() || failed.load(Ordering::Relaxed) {
+                return Ok(());
+            }
+            if let Err(error) = work(&mut state, at) {
+                failed.store(true, Ordering::Relaxed);
+                return Err(error);
+            }
+        }
+    };
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..config.threads.clamp(1, count.max(1)))
-            .map(|_| {
-                scope.spawn(|| {
-                    loop {
-                        let at = next.fetch_add(1, Ordering::Relaxed);
-                        if at >= count || config.cancel.is_cancelled() {
-                            break;
-                        }
-                        work(at);
-                    }
-                })
-            })
-            .collect();
-        workers
-            .into_iter()
-            .try_for_each(|w| w.join().map_err(|_| AnalyzeError::Internal("a judge panicked".to_owned())))
+        let workers: Vec<_> = (0..config.threads.clamp(1, count.max(1))).map(|_| scope.spawn(run)).collect();
+        // All are waited for, whichever failed.
+        let ended: Vec<_> = workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
+        ended.into_iter().try_for_each(|end| {
+            end.unwrap_or_else(|_| Err(AnalyzeError::Internal("a judge panicked".to_owned())))
+        })
     })
 }
 

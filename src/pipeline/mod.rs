@@ -16,12 +16,14 @@ mod export;
 mod formats;
 mod inputs;
 mod judge;
+mod memory;
 mod prefetch;
 mod read;
 
 use std::io::Read;
 use std::path::PathBuf;
 
+use crate::connection::SpillError;
 use crate::decode::{DecodeOptions, FormatCandidate, FormatError, LogFormat};
 use crate::detect;
 use crate::finding::Conclusions;
@@ -30,6 +32,7 @@ use crate::source::Selection;
 
 pub use cancel::Cancel;
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
+pub use memory::MemoryPlan;
 
 /// What to analyse and how. No field left to interpret.
 #[derive(Clone, Debug)]
@@ -48,6 +51,10 @@ pub struct AnalyzeConfig {
     pub threads: usize,
     /// Most bytes one object may have after decompression.
     pub max_object_bytes: u64,
+    /// How much memory to get along with.
+    pub memory: MemoryPlan,
+    /// Where records wait that memory has no room for; needs about 32 bytes for each of them.
+    pub spill_directory: PathBuf,
     /// Where to write the judged connections (Parquet).
     pub connections_out: Option<PathBuf>,
     /// Detectors to run; empty means all.
@@ -69,6 +76,8 @@ impl Default for AnalyzeConfig {
             log_format: None,
             threads: 1,
             max_object_bytes: DecodeOptions::MAX_OBJECT_BYTES,
+            memory: MemoryPlan::default(),
+            spill_directory: std::env::temp_dir(),
             connections_out: None,
             only: Vec::new(),
             skip: Vec::new(),
@@ -184,6 +193,14 @@ pub enum AnalyzeError {
         /// What went wrong.
         message: String,
     },
+    /// Records that memory has no room for could not be kept on disk.
+    #[error("{directory}: records that memory has no room for could not be kept there: {message}")]
+    Spill {
+        /// The directory.
+        directory: String,
+        /// What went wrong.
+        message: String,
+    },
     /// The user stopped it.
     #[error("stopped after {}", read_so_far(*.objects, *.bytes, *.records))]
     Interrupted {
@@ -213,7 +230,7 @@ impl AnalyzeError {
             | Self::NothingSelected { .. }
             | Self::NothingUsable { .. } => ErrorKind::Failed,
             Self::Interrupted { .. } => ErrorKind::Interrupted,
-            Self::Connections { .. } | Self::Internal(_) => ErrorKind::Failed,
+            Self::Connections { .. } | Self::Spill { .. } | Self::Internal(_) => ErrorKind::Failed,
         }
     }
 
@@ -248,8 +265,18 @@ impl AnalyzeError {
             Self::Interrupted { .. } => Some(
                 "nothing was concluded; --from, --to and the other selections make a run shorter".to_owned(),
             ),
+            Self::Spill { .. } => Some(
+                "name a directory with more room with --spill-dir (some 32 bytes for each record), or allow more --memory"
+                    .to_owned(),
+            ),
             Self::Connections { .. } | Self::Internal(_) => None,
         }
+    }
+}
+
+impl From<SpillError> for AnalyzeError {
+    fn from(error: SpillError) -> Self {
+        Self::Spill { directory: error.directory, message: error.message }
     }
 }
 
@@ -271,8 +298,12 @@ pub fn analyze(
         detect::select(&config.only, &config.skip).map_err(|name| AnalyzeError::UnknownDetector { name })?;
     let log_format = config.log_format.as_deref().map(LogFormat::parse).transpose()?;
     let log_formats = log_format.into_iter().map(FormatCandidate::user).collect();
-    let options =
-        DecodeOptions { log_formats, max_object_bytes: config.max_object_bytes, ..DecodeOptions::default() };
+    let options = DecodeOptions {
+        log_formats,
+        max_object_bytes: config.max_object_bytes,
+        whole_bytes: config.memory.whole_object(config.threads),
+        ..DecodeOptions::default()
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One moves bytes faster than all cores together inflate them.
         .worker_threads(1)

@@ -7,12 +7,12 @@ use std::sync::{Mutex, PoisonError};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::Receiver;
 
-use super::decoding::{Decoded, decode};
+use super::decoding::{Decoded, Workspace, decode};
 use super::formats::Formats;
 use super::inputs::Feed;
 use super::prefetch::{Fed, Feeder, Limits, Ready, waiting_line};
 use super::{AnalyzeConfig, AnalyzeError, Cancel, Event, Progress};
-use crate::connection::{Collected, Ingest, Interner, Share, Wanted, collect};
+use crate::connection::{Collected, Ingest, Interner, Room, Share, SpillError, Wanted, collect};
 use crate::decode::{DecodeError, FormatOrigin, SchemaProblem};
 use crate::flow::{FlowBatch, Tally};
 use crate::source::{Listing, SourceError};
@@ -54,7 +54,7 @@ pub(super) struct Outcome {
 
 /// The records, and what became of the rest.
 pub(super) struct Records {
-    pub collected: (Collected, Vec<u32>),
+    pub collected: Collected,
     pub outcome: Outcome,
     /// Without the objects.
     pub listing: Listing,
@@ -70,6 +70,15 @@ struct Shared<'a> {
     outcome: Mutex<Outcome>,
     /// A defect of the program.
     fault: Mutex<Option<String>>,
+    /// Records could not be kept.
+    unkept: Mutex<Option<SpillError>>,
+}
+
+impl Shared<'_> {
+    /// There will be no result.
+    fn has_failed(&self) -> bool {
+        self.unkept.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
 }
 
 /// Finds and reads all objects.
@@ -102,10 +111,17 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
         cancel: &config.cancel,
         outcome: Mutex::default(),
         fault: Mutex::default(),
+        unkept: Mutex::default(),
+    };
+    let room = Room {
+        bytes: config.memory.records() / config.threads.max(1),
+        directory: config.spill_directory.clone(),
     };
     let (fed, shares) = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..config.threads)
-            .map(|_| scope.spawn(|| work(&shared, &ready, Ingest::new(&interner, wanted.clone()))))
+            .map(|_| {
+                scope.spawn(|| work(&shared, &ready, Ingest::new(&interner, wanted.clone(), room.clone())))
+            })
             .collect();
         let fed = runtime.block_on(async {
             tokio::select! {
@@ -122,6 +138,9 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
     let shares = shares?;
     if let Some(message) = shared.fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(AnalyzeError::Internal(message));
+    }
+    if let Some(error) = shared.unkept.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error.into());
     }
     let mut outcome = shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
     if config.cancel.is_cancelled() {
@@ -179,13 +198,14 @@ fn nothing(outcome: &Outcome) -> Option<AnalyzeError> {
 
 /// One worker: takes objects in their order until there are no more.
 fn work(shared: &Shared<'_>, ready: &Mutex<Receiver<Ready>>, mut ingest: Ingest<'_>) -> Share {
+    let mut workspace = Workspace::default();
     loop {
         let next = ready.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
         let Some(next) = next else { break };
-        if shared.cancel.is_cancelled() {
+        if shared.cancel.is_cancelled() || shared.has_failed() {
             continue;
         }
-        match read_object(shared, next, &mut ingest) {
+        match read_object(shared, next, &mut workspace, &mut ingest) {
             Ok(done) => note(&shared.outcome, done),
             Err(error) => *shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
         }
@@ -224,7 +244,12 @@ fn note(outcome: &Mutex<Outcome>, done: Done) {
 }
 
 /// Reads one object. What is wrong with it is in the result; an `Err` is a defect of the program.
-fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Result<Done, String> {
+fn read_object(
+    shared: &Shared<'_>,
+    ready: Ready,
+    workspace: &mut Workspace,
+    ingest: &mut Ingest<'_>,
+) -> Result<Done, String> {
     let Ready { object, stream, body, options, fetch, .. } = ready;
     let read = AtomicU64::new(0);
     let mut problems = Vec::new();
@@ -234,13 +259,16 @@ fn read_object(shared: &Shared<'_>, ready: Ready, ingest: &mut Ingest<'_>) -> Re
     let mut told = 0;
     let mut sink = |batch: FlowBatch| -> Result<(), DecodeError> {
         ingest.push(&batch, stream)?;
+        if let Err(error) = ingest.make_room() {
+            shared.unkept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
         let bytes = read.load(Ordering::Relaxed);
         shared.progress.event(&Event::Read { bytes: bytes - told, records: batch.len() as u64 });
         told = bytes;
         Ok(())
     };
     let Decoded { outcome, mut tally, schema, formats } =
-        decode(body, &read, shared.cancel, &options, &mut sink);
+        decode(body, workspace, &read, shared.cancel, &options, &mut sink);
     let mut missing = None;
     if let Err(error) = outcome {
         match error {

@@ -6,12 +6,13 @@ use serde::Serialize;
 
 use super::json::write_line;
 use super::{Renderer, numbers::rfc3339};
-use crate::finding::{Conclusions, RuleRow};
+use crate::finding::{Conclusions, Ports, RuleRow};
 
 /// Version of the lines.
 pub(super) const SCHEMA: &str = "flowgate.rule/v1";
 
-/// A line. Every key is always there; the order of keys is the order here.
+/// A line. Every key is always there, but for those that tell of approximate values, which are there only with them;
+/// the order of keys is the order here.
 #[derive(Serialize)]
 struct Line<'a> {
     schema: &'static str,
@@ -28,7 +29,13 @@ struct Line<'a> {
     last_used: Option<String>,
     distinct_peers: u64,
     approximate: bool,
+    /// Standard error of `distinct_peers`, as a share of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distinct_peers_error: Option<f64>,
     observed_ports: Vec<ObservedPort>,
+    /// Instead of `observed_ports`, where there were too many.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    observed_port_ranges: Vec<ObservedRange>,
     interfaces: &'a [String],
     grade: &'static str,
     grade_reasons: &'a [String],
@@ -41,10 +48,20 @@ struct ObservedPort {
     connections: u64,
 }
 
+#[derive(Serialize)]
+struct ObservedRange {
+    ports: String,
+    connections: u64,
+}
+
 impl<'a> From<&'a RuleRow> for Line<'a> {
     fn from(r: &'a RuleRow) -> Self {
         let observed =
             r.observed_ports.iter().map(|p| ObservedPort { port: p.port, connections: p.connections });
+        let ranges = r.observed_port_ranges.iter().map(|range| ObservedRange {
+            ports: Ports::Range(range.first, range.last).to_string(),
+            connections: range.connections,
+        });
         Self {
             schema: SCHEMA,
             rule_id: &r.rule_id,
@@ -60,7 +77,9 @@ impl<'a> From<&'a RuleRow> for Line<'a> {
             last_used: r.last_used.and_then(rfc3339),
             distinct_peers: r.distinct_peers,
             approximate: r.approximate,
+            distinct_peers_error: r.approximate.then_some(r.distinct_peers_error),
             observed_ports: observed.collect(),
+            observed_port_ranges: ranges.collect(),
             interfaces: &r.interfaces,
             grade: r.grade.as_str(),
             grade_reasons: &r.grade_reasons,

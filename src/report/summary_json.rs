@@ -116,6 +116,9 @@ struct CoverageObject<'a> {
     records: u64,
     nodata: u64,
     skipdata: u64,
+    /// Only there with an estimate.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    skipdata_approximate: bool,
     buckets_seen: u64,
     buckets_expected: u64,
     traffic: &'static str,
@@ -191,6 +194,7 @@ impl<'a> From<&'a InterfaceCoverage> for CoverageObject<'a> {
             records: c.records,
             nodata: c.nodata,
             skipdata: c.skipdata,
+            skipdata_approximate: c.skipdata_approximate,
             buckets_seen: c.buckets_seen,
             buckets_expected: c.buckets_expected,
             traffic: c.traffic,

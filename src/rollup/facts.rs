@@ -1,12 +1,16 @@
 //! The sums of a run with the facts that give them meaning.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::accumulate::{OddCell, OddKey, Rollup, RuleUse};
+use super::accumulate::Rollup;
 use super::lives::Lives;
+use super::odd::OddCells;
 use super::rejects::RejectTable;
+use super::rule_use::RuleUse;
+use super::sets::RuleSets;
 use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{Inventory, RulePeer, Timeline};
@@ -57,7 +61,7 @@ pub struct RuleFacts {
     /// Where it did not exist throughout and AWS Config tells since when it does.
     pub since: Option<Since>,
     /// Observed use.
-    pub usage: RuleUse,
+    pub usage: Arc<RuleUse>,
 }
 
 /// The beginning of a rule's life, as AWS Config recorded it. Unix seconds.
@@ -116,9 +120,9 @@ pub struct Rollups {
     /// Rules of the latest inventory, sorted by (group, direction, id).
     pub rules: Vec<RuleFacts>,
     /// Rules that permitted connections together, by number; combinations of two or more only.
-    pub sets: BTreeMap<Vec<u32>, u64>,
+    pub sets: RuleSets,
     /// Escaped and misdropped connections.
-    pub odd: BTreeMap<OddKey, OddCell>,
+    pub odd: OddCells,
     /// Rejected attempts.
     pub rejects: RejectTable,
     /// Verdict matrix.
@@ -135,8 +139,10 @@ pub struct Rollups {
     pub interfaces: Vec<InterfaceRow>,
     /// Private or VPC address blocks, to tell inside from outside.
     pub vpc_blocks: Vec<IpNet>,
-    /// Ids of the rules that [`OddCell::former`] names, most of which are gone.
+    /// Ids of the rules that [`former`](super::OddCell::former) names, most of which are gone.
     pub former: BTreeMap<u32, String>,
+    /// Numbers of rules with their places among the rules, sorted.
+    numbers: Vec<(u32, usize)>,
 }
 
 impl Rollups {
@@ -154,18 +160,22 @@ impl Rollups {
         let first = rows.iter().filter_map(|r| r.coverage.first).min();
         let last = rows.iter().filter_map(|r| r.coverage.last).max();
         let window = first.zip(last);
-        let rules = rule_facts(&rollup.rules, timeline, latest, policy, window);
-        let former = rollup.odd.values().flat_map(|cell| &cell.former);
+        let (verdicts, openers) = (rollup.verdicts(), rollup.openers());
+        let uses = rollup.rules.finish();
+        let rules = rule_facts(&uses, timeline, latest, policy, window);
+        let odd = rollup.odd.finish();
+        let former = odd.iter().flat_map(|(_, cell)| &cell.former);
         let former = former.filter_map(|&n| Some((n, policy.rule(n)?.id.clone()))).collect();
         Self {
             window,
+            numbers: numbers(&rules),
             rules,
             former,
-            sets: rollup.sets,
-            odd: rollup.odd,
-            rejects: rollup.rejects,
-            verdicts: rollup.verdicts,
-            openers: rollup.openers,
+            sets: rollup.sets.finish(),
+            odd,
+            rejects: rollup.rejects.finish(),
+            verdicts,
+            openers,
             connections: rollup.connections,
             blocked_replies: rollup.blocked_replies,
             late_records: rollup.late_records,
@@ -185,7 +195,8 @@ impl Rollups {
     /// The rule with this number.
     #[must_use]
     pub fn rule(&self, number: u32) -> Option<&RuleFacts> {
-        self.rules.iter().find(|r| r.number == number)
+        let at = self.numbers.binary_search_by_key(&number, |(number, _)| *number).ok()?;
+        self.rules.get(self.numbers[at].1)
     }
 
     /// The interface row with this id.
@@ -193,6 +204,14 @@ impl Rollups {
     pub fn interface(&self, id: &str) -> Option<&InterfaceRow> {
         self.interfaces.binary_search_by(|row| row.id.as_str().cmp(id)).ok().map(|i| &self.interfaces[i])
     }
+}
+
+fn numbers(rules: &[RuleFacts]) -> Vec<(u32, usize)> {
+    let mut numbers: Vec<(u32, usize)> = rules.iter().enumerate().map(|(at, r)| (r.number, at)).collect();
+    numbers.sort_unstable();
+    // Of several with one number the first is meant.
+    numbers.dedup_by_key(|(number, _)| *number);
+    numbers
 }
 
 fn interface_row(facts: InterfaceFacts, latest: &Inventory) -> InterfaceRow {
@@ -249,7 +268,7 @@ fn traffic(
 }
 
 fn rule_facts(
-    uses: &BTreeMap<u32, RuleUse>,
+    uses: &BTreeMap<u32, Arc<RuleUse>>,
     timeline: &Timeline,
     latest: &Inventory,
     policy: &Policy,

@@ -1,23 +1,65 @@
-//! Rejected attempts, one row each, as columns; grouped and summed by polars.
+//! Rejected attempts of a run: exact counts by series and bucket, and who tried what.
 
+use std::ops::RangeInclusive;
+
+use hashbrown::HashSet;
 use polars::prelude::{Column, DataFrame, PolarsResult};
 
-use super::accumulate::REJECT_BUCKET;
+use super::attempts::{Attempts, Sampled};
+use super::bounds::Bounds;
+use super::peers::standard_error;
+use super::places::{CAUSES, Mark, Place, REJECT_BUCKET, Row};
 use crate::connection::{Connection, is_private};
 use crate::flow::Direction;
 
-/// Rejected attempts. Late packets are no attempts and are not in here; a blocked reply is one, under the
+/// Rejected attempts as they come. Late packets are no attempts and are not in here; a blocked reply is one, under the
 /// network ACL that blocked it. Retransmitted SYNs are one attempt.
-#[derive(Clone, Debug, Default)]
-pub struct RejectTable {
-    interface: Vec<u32>,
-    direction: Vec<u8>,
-    protocol: Vec<u8>,
-    port: Vec<u16>,
-    cause: Vec<&'static str>,
-    first: Vec<u32>,
-    remote: Vec<u128>,
+#[derive(Clone, Debug)]
+pub(crate) struct RejectSums {
+    /// Of sources outside, and inside.
+    sides: [Attempts; 2],
 }
+
+impl RejectSums {
+    pub fn within(bounds: &Bounds) -> Self {
+        Self { sides: [bounds.outside, bounds.inside].map(Attempts::new) }
+    }
+
+    pub fn push(&mut self, connection: &Connection, cause: &'static str) {
+        self.sides[usize::from(is_private(connection.remote))].push(connection, cause);
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        for (into, from) in self.sides.iter_mut().zip(other.sides) {
+            into.merge(from);
+        }
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        self.sides.iter().map(Attempts::heap_bytes).sum()
+    }
+
+    pub fn finish(self) -> RejectTable {
+        RejectTable { sides: self.sides.map(Attempts::finish) }
+    }
+}
+
+/// Rejected attempts of a run.
+///
+/// Counts by series and bucket are exact. Each attempt is there as long as they are at most 300,000 from outside and
+/// 150,000 from private addresses, and no more than 16,384 in one 5-minute bucket of a series (and those few that share
+/// its stratum). Beyond that it is a sample of attempts that stand for [`Attempt::weight`] each; floods are thinned
+/// first, and of every place with 64 attempts or more about as many are left unless all together are too many even
+/// so. A share of `n` sampled attempts has a standard error of at most `0.5 / sqrt(n)`. See [`Distinct`] for numbers of
+/// sources and ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RejectTable {
+    sides: [Sampled; 2],
+}
+
+/// Interface, direction (0 inbound, 1 outbound), cause (see [`crate::policy::Cause`]; `unknown` where that can't be
+/// said), and 1 for private sources.
+pub type Series = (u32, u8, &'static str, u8);
 
 /// One rejected attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,79 +78,218 @@ pub struct Attempt {
     pub first: u32,
     /// The other side, IPv4 mapped bits.
     pub remote: u128,
+    /// How many attempts it stands for: 1 unless the place it is from was thinned.
+    pub weight: u64,
+}
+
+/// Attempts of one series in one bucket. Exact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BucketCount {
+    /// Unix seconds / [`RejectTable::bucket_seconds`].
+    pub bucket: u32,
+    /// Attempts.
+    pub attempts: u64,
+    /// First packet of the first attempt, Unix seconds.
+    pub first: u32,
+    /// First packet of the last attempt.
+    pub last: u32,
+}
+
+/// A number of distinct values.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Estimate {
+    /// How many; an estimate unless `error` is 0.
+    pub count: u64,
+    /// Standard error as a share of `count`.
+    pub error: f64,
+}
+
+/// How many sources and ports attempts had.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Distinct {
+    /// Remote addresses.
+    pub sources: Estimate,
+    /// Service ports.
+    pub ports: Estimate,
 }
 
 impl RejectTable {
-    pub(crate) fn push(&mut self, connection: &Connection, cause: &'static str) {
-        self.interface.push(connection.interface);
-        self.direction.push(connection.opener.unwrap_or(Direction::Inbound) as u8);
-        self.protocol.push(connection.protocol.0);
-        self.port.push(connection.service_port());
-        self.cause.push(cause);
-        self.first.push(connection.first);
-        self.remote.push(connection.remote);
-    }
-
-    pub(crate) fn append(&mut self, mut other: Self) {
-        self.interface.append(&mut other.interface);
-        self.direction.append(&mut other.direction);
-        self.protocol.append(&mut other.protocol);
-        self.port.append(&mut other.port);
-        self.cause.append(&mut other.cause);
-        self.first.append(&mut other.first);
-        self.remote.append(&mut other.remote);
-    }
-
     /// Attempts.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.interface.len()
+    pub fn len(&self) -> u64 {
+        self.sides.iter().map(|side| side.total).sum()
     }
 
     /// True without attempts.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.interface.is_empty()
+        self.len() == 0
     }
 
-    /// One attempt. Panics beyond [`RejectTable::len`], as slices do.
+    /// Seconds per bucket: 300, or a power of two times as many where there were too many series and buckets.
     #[must_use]
-    pub fn get(&self, row: usize) -> Attempt {
-        Attempt {
-            interface: self.interface[row],
-            direction: if self.direction[row] == 0 { Direction::Inbound } else { Direction::Outbound },
-            protocol: self.protocol[row],
-            port: self.port[row],
-            cause: self.cause[row],
-            first: self.first[row],
-            remote: self.remote[row],
-        }
+    pub fn bucket_seconds(&self, inside: bool) -> u64 {
+        u64::from(REJECT_BUCKET) << self.sides[usize::from(inside)].width.buckets()
     }
 
-    /// Attempts per (interface, direction, cause, inside or outside source, 5-minute bucket): columns
-    /// `interface`, `direction` (0 inbound, 1 outbound), `cause`, `inside` (1 for private addresses), `bucket`
-    /// (Unix seconds / 300) and `attempts`, sorted by the first five.
+    /// How many interfaces that are neighbours by name are told as one, under the lowest number: 1 unless there were
+    /// too many series even so.
+    #[must_use]
+    pub fn interfaces_merged(&self, inside: bool) -> u64 {
+        1 << self.sides[usize::from(inside)].width.interfaces()
+    }
+
+    /// The bucket of a time.
+    #[must_use]
+    pub fn bucket(&self, inside: bool, time: u32) -> u32 {
+        (time / REJECT_BUCKET) >> self.sides[usize::from(inside)].width.buckets()
+    }
+
+    /// Attempts per (interface, direction, cause, inside or outside source, bucket): columns `interface`, `direction`
+    /// (0 inbound, 1 outbound), `cause`, `inside` (1 for private addresses), `bucket` (Unix seconds /
+    /// [`RejectTable::bucket_seconds`]) and `attempts`, sorted by the first five.
     ///
     /// # Errors
     /// Passes on what polars reports.
     pub fn by_bucket(&self) -> PolarsResult<DataFrame> {
-        let bucket: Vec<u32> = self.first.iter().map(|t| t / REJECT_BUCKET).collect();
-        let inside: Vec<u8> = self.remote.iter().map(|&a| u8::from(is_private(a))).collect();
-        let row: Vec<u32> = (0..self.len()).map(|i| u32::try_from(i).unwrap_or(u32::MAX)).collect();
+        let cells = || {
+            let sides = self.sides.iter().zip([0_u8, 1]);
+            sides.flat_map(|(side, inside)| side.cells.iter().map(move |cell| (cell, inside)))
+        };
+        let series = || cells().map(|(cell, inside)| unpack(cell.place().series, inside));
         let frame = DataFrame::new(
-            self.len(),
+            cells().count(),
             vec![
-                Column::new("interface".into(), &self.interface),
-                Column::new("direction".into(), &self.direction),
-                Column::new("cause".into(), &self.cause),
-                Column::new("inside".into(), inside),
-                Column::new("bucket".into(), bucket),
-                Column::new("attempts".into(), row),
+                Column::new("interface".into(), series().map(|s| s.0).collect::<Vec<_>>()),
+                Column::new("direction".into(), series().map(|s| s.1).collect::<Vec<_>>()),
+                Column::new("cause".into(), series().map(|s| s.2).collect::<Vec<_>>()),
+                Column::new("inside".into(), series().map(|s| s.3).collect::<Vec<_>>()),
+                Column::new("bucket".into(), cells().map(|(c, _)| c.bucket).collect::<Vec<_>>()),
+                Column::new("attempts".into(), cells().map(|(c, _)| c.attempts).collect::<Vec<_>>()),
             ],
         )?;
-        let keys = ["interface", "direction", "cause", "inside", "bucket"];
-        let mut counts = frame.group_by(keys)?.select(["attempts"]).count()?;
-        counts.rename("attempts_count", "attempts".into())?;
-        counts.sort(keys, Default::default())
+        frame.sort(["interface", "direction", "cause", "inside", "bucket"], Default::default())
     }
+
+    /// The counts of a series in these buckets, by bucket.
+    pub fn counts(&self, series: &Series, buckets: RangeInclusive<u32>) -> impl Iterator<Item = BucketCount> {
+        let cells = &self.sides[usize::from(series.3)].cells;
+        let series = pack(series);
+        let from = cells.partition_point(|c| c.place() < Place { series, bucket: *buckets.start() });
+        let to = cells.partition_point(|c| c.place() <= Place { series, bucket: *buckets.end() });
+        cells[from.min(to)..to].iter().map(|c| BucketCount {
+            bucket: c.bucket,
+            attempts: u64::from(c.attempts),
+            first: c.first,
+            last: c.last,
+        })
+    }
+
+    /// The attempts of a series in these buckets.
+    pub fn attempts(&self, series: &Series, buckets: RangeInclusive<u32>) -> impl Iterator<Item = Attempt> {
+        let side = &self.sides[usize::from(series.3)];
+        self.rows(series, buckets).map(move |row| side.attempt(row))
+    }
+
+    /// The attempts that private addresses made, or all others.
+    pub fn of_side(&self, inside: bool) -> impl Iterator<Item = Attempt> {
+        let side = &self.sides[usize::from(inside)];
+        side.rows.iter().map(move |row| side.attempt(row))
+    }
+
+    /// How much there is of each kind, for tests.
+    #[cfg(test)]
+    pub(super) fn shape(&self) -> Vec<String> {
+        self.sides.iter().map(Sampled::shape).collect()
+    }
+
+    fn rows(&self, series: &Series, buckets: RangeInclusive<u32>) -> impl Iterator<Item = &Row> {
+        let side = &self.sides[usize::from(series.3)];
+        let (packed, width) = (pack(series), side.width);
+        let end = (((packed >> 4) + (1 << width.interfaces())) << 4) - 1;
+        let from = side.rows.partition_point(|row| row.series < packed >> 4 << 4);
+        let to = side.rows.partition_point(|row| row.series <= end);
+        side.rows[from..to].iter().filter(move |row| {
+            row.series & 0xf == packed & 0xf && buckets.contains(&width.of(row.place()).bucket)
+        })
+    }
+
+    /// How many sources and ports the attempts of these stretches (a series and its buckets), and some more attempts,
+    /// had. Exact where nothing was thinned. Elsewhere estimated from hashes; the error says how well.
+    #[must_use]
+    pub fn distinct(&self, stretches: &[(Series, RangeInclusive<u32>)], more: &[Attempt]) -> Distinct {
+        let (mut seen, mut thinned) = (HashSet::new(), false);
+        let (mut some_inside, mut some_outside) = (false, false);
+        for (series, buckets) in stretches {
+            let side = &self.sides[usize::from(series.3)];
+            for row in self.rows(series, buckets.clone()) {
+                if side.level(row.place()) == 0 {
+                    seen.extend(Mark::hashes(row.address(), row.port));
+                } else {
+                    thinned = true;
+                }
+            }
+            for mark in side.marks_of(pack(series), buckets) {
+                thinned = true;
+                seen.insert(mark.hash);
+            }
+            (some_inside, some_outside) = (some_inside || series.3 == 1, some_outside || series.3 == 0);
+        }
+        for attempt in more {
+            thinned |= attempt.weight > 1;
+            seen.extend(Mark::hashes(attempt.remote, attempt.port));
+            some_inside = true;
+        }
+        let level = |some: bool, side: usize| if some && thinned { self.sides[side].mark_level } else { 0 };
+        let least = level(some_outside, 0).max(level(some_inside, 1));
+        let estimate = |kind: u64| {
+            let counts = |hash: &&u64| **hash & 1 == kind && hash.leading_zeros() >= u32::from(least);
+            let kept = seen.iter().filter(counts).count();
+            Estimate { count: (kept as u64) << least.min(40), error: standard_error(least, kept) }
+        };
+        Distinct { sources: estimate(1), ports: estimate(0) }
+    }
+}
+
+impl Sampled {
+    fn attempt(&self, row: &Row) -> Attempt {
+        let (interface, direction, cause, _) = unpack(row.series, 0);
+        Attempt {
+            interface,
+            direction: if direction == 0 { Direction::Inbound } else { Direction::Outbound },
+            protocol: row.protocol,
+            port: row.port,
+            cause,
+            first: row.first,
+            remote: row.address(),
+            weight: 1 << self.level(row.place()).min(63),
+        }
+    }
+
+    /// The marks of a series in buckets of this width.
+    fn marks_of(&self, series: u64, buckets: &RangeInclusive<u32>) -> impl Iterator<Item = &Mark> {
+        let end = (((series >> 4) + (1 << self.width.interfaces())) << 4) - 1;
+        let from = self.marks.partition_point(|mark| mark.place().series < series >> 4 << 4);
+        let to = self.marks.partition_point(|mark| mark.place().series <= end);
+        let (width, buckets) = (self.width, buckets.clone());
+        self.marks[from..to].iter().filter(move |mark| {
+            let place = mark.place();
+            place.series & 0xf == series & 0xf && buckets.contains(&width.of(place).bucket)
+        })
+    }
+}
+
+/// The word of a cause as it is kept; `unknown` for any other text.
+#[must_use]
+pub fn cause(text: &str) -> &'static str {
+    CAUSES.into_iter().find(|word| *word == text).unwrap_or("unknown")
+}
+
+fn unpack(series: u64, inside: u8) -> Series {
+    ((series >> 4) as u32, (series >> 3 & 1) as u8, CAUSES[(series & 7) as usize], inside)
+}
+
+fn pack(series: &Series) -> u64 {
+    let cause = CAUSES.iter().position(|c| *c == series.2).unwrap_or(CAUSES.len() - 1);
+    (u64::from(series.0) << 4) | (u64::from(series.1) << 3) | cause as u64
 }

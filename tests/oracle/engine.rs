@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int64Type, UInt8Type, UInt16Type, UInt64Type};
 use flowgate::finding::Conclusions;
-use flowgate::pipeline::{AnalyzeConfig, Input, Silent, analyze};
+use flowgate::pipeline::{AnalyzeConfig, Input, MemoryPlan, Silent, analyze};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::judge::{Row, Usage};
@@ -34,7 +34,17 @@ impl Place {
     }
 
     pub fn analyze(&self, threads: usize, connections_out: Option<&Path>) -> Conclusions {
+        self.analyze_with(MemoryPlan::default(), threads, connections_out)
+    }
+
+    pub fn analyze_with(
+        &self,
+        memory: MemoryPlan,
+        threads: usize,
+        connections_out: Option<&Path>,
+    ) -> Conclusions {
         let config = AnalyzeConfig {
+            memory,
             inputs: vec![Input::Local(self.logs())],
             inventories: vec![self.inventory()],
             threads,

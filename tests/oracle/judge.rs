@@ -158,7 +158,7 @@ pub fn judge(config: &Config, records: &[Record], silences: &[Silence]) -> (Vec<
             timeouts: if known.listed { known.timeouts } else { [None; 3] },
             since: times.chain(silent).min().unwrap(),
         };
-        let count = |end: End| fan.get(&(known.listed, end.1, end.2, protocol)).copied().unwrap_or(0);
+        let count = |end: End| fan.get(&(known.listed, end.1, end.2, protocol)).copied().unwrap_or(1);
         for connection in cut(seen, &terms) {
             let asked = |inbound| {
                 let opening = Opening {

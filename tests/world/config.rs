@@ -4,6 +4,7 @@
 //! ICMP: `any` or `type/code`; nothing for other protocols), peer (CIDR, `sg:NAME`, `pl:NAME`).
 //! A leading `!` marks a rule that the firewall has and the dump has not.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::net::Cidr;
@@ -19,7 +20,9 @@ pub struct Account {
     pub vpcs: Vec<Vpc>,
     pub subnets: Vec<Subnet>,
     pub acls: Vec<Acl>,
+    /// Added by `add_group` only, which keeps `group_names`.
     pub groups: Vec<Group>,
+    pub group_names: BTreeMap<String, usize>,
     pub lists: Vec<PrefixList>,
     pub enis: Vec<Eni>,
     pub peerings: Vec<Peering>,
@@ -178,7 +181,7 @@ impl Account {
     }
 
     pub fn group(&self, name: &str) -> usize {
-        self.groups.iter().position(|g| g.name == name).unwrap_or_else(|| panic!("no group {name}"))
+        *self.group_names.get(name).unwrap_or_else(|| panic!("no group {name}"))
     }
 
     /// The rule of a group by the text it was written as.
@@ -206,6 +209,7 @@ impl Account {
 
     /// Adds a group whose rules are resolved later, so that groups may refer to each other.
     pub fn add_group(&mut self, name: &str, description: &str, vpc: usize) {
+        self.group_names.insert(name.to_owned(), self.groups.len());
         self.groups.push(Group {
             id: id("sg", name),
             name: name.to_owned(),

@@ -1,10 +1,12 @@
 //! The inventory as AWS CLI replies, one file per command, as of one time.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, BufWriter, Write as _};
 use std::path::Path;
 
-use serde::Serialize as _;
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::config::{ACCOUNT, Account, Eni, REGION, id};
@@ -29,8 +31,10 @@ pub fn write(account: &Account, at: i64, flow_log: FlowLog<'_>, dir: &Path) -> i
     fs::create_dir_all(dir)?;
     let put = |name: &str, value: Value| put(&dir.join(format!("{name}.json")), &value);
     put("describe-security-groups", json!({"SecurityGroups": sg_dump::groups(account, at)}))?;
-    put("describe-security-group-rules", json!({"SecurityGroupRules": sg_dump::rules(account, at)}))?;
-    put("describe-network-interfaces", json!({"NetworkInterfaces": interfaces(account, at)}))?;
+    let rules = sg_dump::rules(account, at);
+    put_list(&dir.join("describe-security-group-rules.json"), "SecurityGroupRules", rules)?;
+    let interfaces = account.enis.iter().filter(|eni| eni.since <= at).map(|eni| interface(account, eni));
+    put_list(&dir.join("describe-network-interfaces.json"), "NetworkInterfaces", interfaces)?;
     put("describe-network-acls", json!({"NetworkAcls": acls(account)}))?;
     put("describe-subnets", json!({"Subnets": subnets(account)}))?;
     put("describe-vpcs", json!({"Vpcs": vpcs(account)}))?;
@@ -54,20 +58,27 @@ pub fn write(account: &Account, at: i64, flow_log: FlowLog<'_>, dir: &Path) -> i
 }
 
 /// The AWS CLI indents by four spaces.
-pub fn put(path: &Path, value: &Value) -> io::Result<()> {
-    let mut bytes = Vec::new();
+pub fn put(path: &Path, value: &impl Serialize) -> io::Result<()> {
+    let mut file = BufWriter::new(fs::File::create(path)?);
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
-    value.serialize(&mut serde_json::Serializer::with_formatter(&mut bytes, formatter))?;
-    bytes.push(b'\n');
-    fs::write(path, bytes)
+    value.serialize(&mut serde_json::Serializer::with_formatter(&mut file, formatter))?;
+    file.write_all(b"\n")?;
+    file.flush()
+}
+
+/// An object with one list, of which only one item is in memory at a time: there may be 100,000.
+fn put_list(path: &Path, key: &'static str, items: impl Iterator<Item = Value>) -> io::Result<()> {
+    struct List<I>(RefCell<I>);
+    impl<I: Iterator<Item = Value>> Serialize for List<I> {
+        fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+            to.collect_seq(&mut *self.0.borrow_mut())
+        }
+    }
+    put(path, &BTreeMap::from([(key, List(RefCell::new(items)))]))
 }
 
 pub fn tags(name: &str) -> Value {
     json!([{"Key": "Name", "Value": name}, {"Key": "Project", "Value": "shop"}])
-}
-
-fn interfaces(account: &Account, at: i64) -> Vec<Value> {
-    account.enis.iter().filter(|eni| eni.since <= at).map(|eni| interface(account, eni)).collect()
 }
 
 fn interface(account: &Account, eni: &Eni) -> Value {

@@ -3,8 +3,13 @@
 //! ```text
 //! world --out DIR --seed N [--format v2|v3|v5] [--hours H] [--scale F] [--interval 60|600] [--parquet]
 //!       [--jitter] [--missing] [--snapshots] [--profile full|sample]
-//! world --bench N --out DIR [--format v2|v3|v5] [--seed N]
+//! world --bench N --out DIR [--format v2|v3|v5] [--seed N] [--parquet] [--sources mixed|distinct]
+//!       [--interfaces N] [--rules N]
 //! ```
+//!
+//! `--bench N` writes N records in a fixed mix, quickly and in memory that does not grow: 200 interfaces and 400 rules
+//! unless `--interfaces` (at least 5) and `--rules` (at least 10) say otherwise, which leaves the mix as it is.
+//! `--sources distinct` writes nothing but rejected attempts, every one from another address of the internet.
 
 #![allow(
     clippy::disallowed_methods,
@@ -33,7 +38,7 @@ fn main() -> ExitCode {
     };
     let result = match job {
         Job::World(options) => generate(&options),
-        Job::Bench(options, records) => bench::generate(&options, records),
+        Job::Bench(options, records, shape) => bench::generate_as(&options, records, shape),
     };
     match result {
         Ok(summary) => {
@@ -49,7 +54,7 @@ fn main() -> ExitCode {
 
 enum Job {
     World(Options),
-    Bench(Options, u64),
+    Bench(Options, u64, bench::Shape),
 }
 
 fn parse(args: impl Iterator<Item = String>) -> Result<Job, String> {
@@ -73,6 +78,16 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Job, String> {
         return Err("--hours is at least 1, --scale above 0, --interval 60 or 600".into());
     }
     let bench = number(&mut args, "--bench")?;
+    let mut shape = bench::Shape::default();
+    shape.interfaces = number(&mut args, "--interfaces")?.unwrap_or(shape.interfaces);
+    shape.rules = number(&mut args, "--rules")?.unwrap_or(shape.rules);
+    if let Some(sources) = take(&mut args, "--sources")? {
+        shape.distinct = match sources.as_str() {
+            "mixed" => false,
+            "distinct" => true,
+            other => return Err(format!("--sources {other}: mixed or distinct")),
+        };
+    }
     let flags = [
         ("--parquet", &mut options.parquet),
         ("--jitter", &mut options.jitter),
@@ -87,7 +102,7 @@ fn parse(args: impl Iterator<Item = String>) -> Result<Job, String> {
     }
     match args.first() {
         Some(unknown) => Err(format!("{unknown} is not an option")),
-        None => Ok(bench.map_or(Job::World(options.clone()), |records| Job::Bench(options, records))),
+        None => Ok(bench.map_or(Job::World(options.clone()), |records| Job::Bench(options, records, shape))),
     }
 }
 

@@ -17,7 +17,7 @@
 //! | `rows`, `files` | records in formats v2, v3, v5; gzip text and Parquet under AWS keys |
 //! | `inventory`, `sg_dump` | AWS CLI JSON |
 //! | `truth` | connections, rule usage, events, late packets |
-//! | `bench` | a quick stream of many records, without truth |
+//! | `bench`, `estate` | a quick stream of many records, without truth; the account of any size behind it |
 //!
 //! Mechanics: one record per interface, direction, 5-tuple and action in an aggregation interval; intervals of
 //! different interfaces are not in step; `start` and `end` are the first and last packet, whole seconds. On Nitro
@@ -46,6 +46,7 @@
 pub mod account;
 pub mod bench;
 pub mod config;
+pub mod estate;
 pub mod files;
 pub mod inventory;
 pub mod net;

@@ -121,36 +121,33 @@ fn description(rule: &Rule) -> String {
     .replace("pl:", "list ")
 }
 
-pub fn rules(account: &Account, at: i64) -> Vec<Value> {
-    let mut out = Vec::new();
-    for group in &account.groups {
-        for rule in group.rules.iter().filter(|rule| dumped(rule, at)) {
-            let (from, to) = from_to(rule).unwrap_or((-1, -1));
-            let mut value = json!({
-                "SecurityGroupRuleId": rule.id,
-                "GroupId": group.id,
-                "GroupOwnerId": ACCOUNT,
-                "IsEgress": rule.egress,
-                "IpProtocol": proto_name(rule.proto),
-                "FromPort": from,
-                "ToPort": to,
-                "Description": description(rule),
-                "Tags": [],
-                "SecurityGroupRuleArn":
-                    format!("arn:aws:ec2:{REGION}:{ACCOUNT}:security-group-rule/{}", rule.id),
-            });
-            match rule.peer {
-                Peer::Cidr(block) if block.is_v6() => value["CidrIpv6"] = block.to_string().into(),
-                Peer::Cidr(block) => value["CidrIpv4"] = block.to_string().into(),
-                Peer::List(list) => value["PrefixListId"] = account.lists[list].id.clone().into(),
-                Peer::Group(peer) => {
-                    let mut info = json!({"GroupId": account.groups[peer].id, "UserId": ACCOUNT});
-                    peered(account, group.vpc, peer, &mut info);
-                    value["ReferencedGroupInfo"] = info;
-                }
+pub fn rules(account: &Account, at: i64) -> impl Iterator<Item = Value> {
+    let rules = account.groups.iter().flat_map(|group| group.rules.iter().map(move |rule| (group, rule)));
+    rules.filter(move |(_, rule)| dumped(rule, at)).map(|(group, rule)| {
+        let (from, to) = from_to(rule).unwrap_or((-1, -1));
+        let mut value = json!({
+            "SecurityGroupRuleId": rule.id,
+            "GroupId": group.id,
+            "GroupOwnerId": ACCOUNT,
+            "IsEgress": rule.egress,
+            "IpProtocol": proto_name(rule.proto),
+            "FromPort": from,
+            "ToPort": to,
+            "Description": description(rule),
+            "Tags": [],
+            "SecurityGroupRuleArn":
+                format!("arn:aws:ec2:{REGION}:{ACCOUNT}:security-group-rule/{}", rule.id),
+        });
+        match rule.peer {
+            Peer::Cidr(block) if block.is_v6() => value["CidrIpv6"] = block.to_string().into(),
+            Peer::Cidr(block) => value["CidrIpv4"] = block.to_string().into(),
+            Peer::List(list) => value["PrefixListId"] = account.lists[list].id.clone().into(),
+            Peer::Group(peer) => {
+                let mut info = json!({"GroupId": account.groups[peer].id, "UserId": ACCOUNT});
+                peered(account, group.vpc, peer, &mut info);
+                value["ReferencedGroupInfo"] = info;
             }
-            out.push(value);
         }
-    }
-    out
+        value
+    })
 }

@@ -1,0 +1,156 @@
+//! Where one worker puts packed records until all is read: spread over partitions, in memory up to a limit, beyond it
+//! on disk.
+
+use std::path::PathBuf;
+
+use super::packed::{Narrow, Packed, Wide};
+use super::spill::{Chunk, SpillError, SpillFile};
+
+/// Into how many partitions records are spread. Fixed, so that results depend neither on the thread count nor on the
+/// memory there is.
+pub(crate) const PARTITIONS: usize = 256;
+
+/// Bytes per block. Blocks keep growing partitions from copying (and doubling) what they hold, and are used again
+/// after they were written to disk.
+const BLOCK_BYTES: usize = 8 << 10;
+
+/// The records of one layout.
+#[derive(Debug)]
+pub(crate) struct Shelf<T> {
+    /// By partition: the block that is being filled.
+    open: Vec<Vec<T>>,
+    /// By partition: blocks that are full.
+    full: Vec<Vec<Vec<T>>>,
+    free: Vec<Vec<T>>,
+    /// By partition: what is on disk.
+    spilled: Vec<Vec<Chunk>>,
+    blocks: usize,
+}
+
+impl<T: Packed> Shelf<T> {
+    const BLOCK: usize = BLOCK_BYTES / size_of::<T>();
+
+    fn new() -> Self {
+        let lists = || (0..PARTITIONS).map(|_| Vec::new()).collect();
+        Self {
+            open: lists(),
+            full: (0..PARTITIONS).map(|_| Vec::new()).collect(),
+            free: Vec::new(),
+            spilled: (0..PARTITIONS).map(|_| Vec::new()).collect(),
+            blocks: 0,
+        }
+    }
+
+    #[inline]
+    fn push(&mut self, partition: usize, record: T) {
+        let open = &mut self.open[partition];
+        if open.len() == open.capacity() {
+            self.next_block(partition);
+        }
+        self.open[partition].push(record);
+    }
+
+    #[cold]
+    fn next_block(&mut self, partition: usize) {
+        self.blocks += 1;
+        let block = self.free.pop().unwrap_or_else(|| Vec::with_capacity(Self::BLOCK));
+        let full = std::mem::replace(&mut self.open[partition], block);
+        if !full.is_empty() {
+            self.full[partition].push(full);
+        }
+    }
+
+    /// Bytes of the blocks in use.
+    fn held(&self) -> usize {
+        self.blocks * BLOCK_BYTES
+    }
+
+    /// Takes all blocks of a partition.
+    fn take(&mut self, partition: usize) -> Vec<Vec<T>> {
+        let mut blocks = std::mem::take(&mut self.full[partition]);
+        let open = std::mem::take(&mut self.open[partition]);
+        if !open.is_empty() {
+            blocks.push(open);
+        }
+        blocks
+    }
+
+    /// Writes everything to disk.
+    fn spill(&mut self, file: &mut SpillFile, scratch: &mut Vec<T>) -> Result<(), SpillError> {
+        for partition in 0..PARTITIONS {
+            scratch.clear();
+            for mut block in self.take(partition) {
+                scratch.extend_from_slice(&block);
+                block.clear();
+                self.free.push(block);
+            }
+            if !scratch.is_empty() {
+                self.spilled[partition].push(file.append(scratch)?);
+            }
+        }
+        self.blocks = 0;
+        Ok(())
+    }
+}
+
+/// How much a worker may hold, and where the rest goes.
+#[derive(Clone, Debug)]
+pub(crate) struct Room {
+    /// Bytes in memory.
+    pub bytes: usize,
+    /// Directory of the spill file.
+    pub directory: PathBuf,
+}
+
+/// One worker's records.
+#[derive(Debug)]
+pub(crate) struct Shelves {
+    room: Room,
+    narrow: Shelf<Narrow>,
+    wide: Shelf<Wide>,
+    file: Option<SpillFile>,
+}
+
+/// The records of one partition that one worker leaves.
+pub(crate) struct Left<T> {
+    pub blocks: Vec<Vec<T>>,
+    pub spilled: Vec<Chunk>,
+}
+
+impl Shelves {
+    pub fn new(room: Room) -> Self {
+        Self { room, narrow: Shelf::new(), wide: Shelf::new(), file: None }
+    }
+
+    #[inline]
+    pub fn push_narrow(&mut self, partition: usize, record: Narrow) {
+        self.narrow.push(partition, record);
+    }
+
+    pub fn push_wide(&mut self, partition: usize, record: Wide) {
+        self.wide.push(partition, record);
+    }
+
+    /// To be called now and then: lets go of everything if there is no more room.
+    pub fn make_room(&mut self) -> Result<(), SpillError> {
+        if self.narrow.held() + self.wide.held() < self.room.bytes {
+            return Ok(());
+        }
+        let file = match &mut self.file {
+            Some(file) => file,
+            empty => empty.insert(SpillFile::create(&self.room.directory)?),
+        };
+        self.narrow.spill(file, &mut Vec::new())?;
+        self.wide.spill(file, &mut Vec::new())
+    }
+
+    /// What is left, partition by partition, and the file that the chunks refer to.
+    pub fn finish(mut self) -> (Vec<(Left<Narrow>, Left<Wide>)>, Option<SpillFile>) {
+        fn left<T: Packed>(shelf: &mut Shelf<T>, partition: usize) -> Left<T> {
+            let blocks = shelf.take(partition);
+            Left { blocks, spilled: std::mem::take(&mut shelf.spilled[partition]) }
+        }
+        let parts = (0..PARTITIONS).map(|p| (left(&mut self.narrow, p), left(&mut self.wide, p))).collect();
+        (parts, self.file)
+    }
+}

@@ -1,0 +1,333 @@
+//! Rejected attempts as they come, within bounds.
+//!
+//! What the detector of spikes needs is counts per series and bucket, which are exact, and who tried what, which is
+//! exact as long as the attempts fit and a sample beyond. The sample is drawn so that it depends on the attempts alone,
+//! not on their order nor on how they were split and merged:
+//!
+//! - Every attempt has a **level**, the leading zero bits of a hash of all that is known of it: half of the attempts
+//!   have level 0, a quarter level 1, and so on. Keeping those of level `n` and more keeps one in `2^n`.
+//! - Attempts fall into 65,536 **strata** by series and 5-minute bucket, and each stratum counts its attempts. Its level
+//!   is the least that leaves at most [`Plan::most`] of them, and at least [`Plan::level`]. So a flood in one place
+//!   is thinned without touching what is told of other places.
+//! - The plan starts with 16,384 of each stratum. While the strata together have more than [`Limits::attempts`], it
+//!   goes to half as many, down to 64, and then to level 1, 2, 3 … for all. What a plan leaves is computed from the
+//!   counts of the strata, and never falls as more attempts come.
+//! - Numbers of distinct sources and ports can't be told from a sample of attempts. For them thinned strata keep
+//!   **marks**: hashes of their sources and ports by place. If there are more of them than [`Limits::attempts`], only those
+//!   stay that begin with enough zero bits (adaptive sampling, as in [`super::Peers`]), the same number everywhere.
+//!
+//! Attempts that are left out are counted by series and bucket in [`Cell`]s. If there are too many of those, buckets
+//! are widened to 10, 20, 40 … minutes, and if that does not suffice, interfaces that are neighbours by name are merged.
+
+use hashbrown::HashTable;
+
+use super::bounds::Limits;
+use super::places::{Cell, Mark, Place, Row, Width};
+use crate::connection::Connection;
+
+/// How much of each stratum stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Plan(u8);
+
+impl Plan {
+    const MOST: u32 = 16_384;
+    const HALVINGS: u8 = 8;
+    const LAST: Self = Self(Self::HALVINGS + 60);
+
+    fn most(self) -> u32 {
+        Self::MOST >> self.0.min(Self::HALVINGS)
+    }
+
+    fn level(self) -> u8 {
+        self.0.saturating_sub(Self::HALVINGS)
+    }
+
+    /// Of a stratum with so many attempts, only those of this level and more stay.
+    fn level_of(self, attempts: u32) -> u8 {
+        let most = self.most();
+        let own = if attempts <= most { 0 } else { 32 - ((attempts - 1) / most).leading_zeros() };
+        self.level().max(own as u8)
+    }
+
+    /// What it leaves, or a little more.
+    fn leaves(self, strata: &[u32]) -> u64 {
+        strata.iter().map(|&n| u64::from(n.min(self.most()))).sum::<u64>() >> self.level()
+    }
+}
+
+const STRATA: usize = 1 << 16;
+
+/// Attempts of sources inside, or of those outside: a flood from outside must not thin what is known of the inside.
+#[derive(Clone, Debug)]
+pub(super) struct Attempts {
+    limits: Limits,
+    plan: Plan,
+    width: Width,
+    total: u64,
+    rows: Vec<Row>,
+    /// Attempts by stratum. Absent while there are so few that nothing was left out.
+    strata: Option<Box<[u32]>>,
+    marks: HashTable<Mark>,
+    /// Leading zero bits that a mark must have.
+    mark_level: u8,
+    /// Attempts that are not among the rows.
+    left_out: HashTable<Cell>,
+}
+
+impl Attempts {
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            plan: Plan::default(),
+            width: Width::default(),
+            total: 0,
+            rows: Vec::new(),
+            strata: None,
+            marks: HashTable::new(),
+            mark_level: 0,
+            left_out: HashTable::new(),
+        }
+    }
+
+    /// One more attempt.
+    pub fn push(&mut self, connection: &Connection, cause: &'static str) {
+        self.total += 1;
+        let row = Row::new(connection, cause);
+        let Some(strata) = &mut self.strata else {
+            self.rows.push(row);
+            if self.rows.len() > Plan::MOST as usize {
+                self.count_strata();
+            }
+            return;
+        };
+        let attempts = &mut strata[row.place().stratum()];
+        *attempts = attempts.saturating_add(1);
+        let level = self.plan.level_of(*attempts);
+        if row.level >= level {
+            // The marks of what is kept are made when it is left out, and at the end.
+            self.reserve(1);
+            self.rows.push(row);
+        } else {
+            self.mark_both(&row);
+            self.leave_out(Cell::one(&row, self.width));
+        }
+        if self.is_full() {
+            self.thin();
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.rows.len() >= self.limits.rows()
+    }
+
+    /// Makes room for more rows without ever having more of it than [`Limits::rows`].
+    fn reserve(&mut self, more: usize) {
+        let (len, room) = (self.rows.len(), self.rows.capacity());
+        if len + more > room {
+            let most = self.limits.rows().max(len + more);
+            self.rows.reserve_exact((room * 2).clamp(len + more, most) - len);
+        }
+    }
+
+    /// Nothing was left out so far.
+    fn count_strata(&mut self) {
+        let mut strata = vec![0_u32; STRATA].into_boxed_slice();
+        for row in &self.rows {
+            strata[row.place().stratum()] += 1;
+        }
+        self.strata = Some(strata);
+    }
+
+    fn mark_both(&mut self, row: &Row) {
+        Mark::both(row).into_iter().for_each(|mark| self.mark(mark));
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        if mark.level() < self.mark_level || self.marks.find(mark.slot(), |m| *m == mark).is_some() {
+            return;
+        }
+        self.marks.insert_unique(mark.slot(), mark, Mark::slot);
+        while self.marks.len() > self.limits.attempts {
+            self.raise_marks(self.mark_level + 1);
+        }
+    }
+
+    fn raise_marks(&mut self, level: u8) {
+        if level > self.mark_level {
+            self.mark_level = level;
+            self.marks.retain(|mark| mark.level() >= level);
+        }
+    }
+
+    fn leave_out(&mut self, cell: Cell) {
+        let place = cell.place();
+        match self.left_out.find_mut(place.hash(), |c| c.place() == place) {
+            Some(there) => there.join(&cell),
+            None => {
+                self.left_out.insert_unique(place.hash(), cell, |c| c.place().hash());
+                while self.left_out.len() > self.limits.cells && self.width < Width::LAST {
+                    self.widen(Width(self.width.0 + 1));
+                }
+            }
+        }
+    }
+
+    fn widen(&mut self, width: Width) {
+        if width <= self.width {
+            return;
+        }
+        let before = self.width;
+        self.width = width;
+        let old = std::mem::take(&mut self.left_out);
+        self.leave_out_all(old, before);
+    }
+
+    /// Cells of a width that is no coarser. They may make more widening necessary on the way.
+    fn leave_out_all(&mut self, cells: HashTable<Cell>, width: Width) {
+        for mut cell in cells {
+            cell.bucket >>= self.width.buckets() - width.buckets();
+            self.leave_out(cell.widened(self.width));
+        }
+    }
+
+    /// Leaves out what the plan does not keep, after going on to a plan that fits.
+    fn thin(&mut self) {
+        let Some(strata) = self.strata.take() else { return };
+        while self.plan.leaves(&strata) > self.limits.attempts as u64 && self.plan < Plan::LAST {
+            self.plan.0 += 1;
+        }
+        self.keep_to_plan(&strata);
+        // A sample is never that much larger than expected, unless somebody chose addresses for their hashes.
+        while self.is_full() && self.plan < Plan::LAST {
+            self.plan.0 += 1;
+            self.keep_to_plan(&strata);
+        }
+        self.strata = Some(strata);
+    }
+
+    fn keep_to_plan(&mut self, strata: &[u32]) {
+        let plan = self.plan;
+        let level_at = |place: Place| plan.level_of(strata[place.stratum()]);
+        let mut rows = std::mem::take(&mut self.rows);
+        rows.retain(|row| {
+            let level = level_at(row.place());
+            if level > 0 {
+                self.mark_both(row);
+            }
+            let stays = row.level >= level;
+            if !stays {
+                self.leave_out(Cell::one(row, self.width));
+            }
+            stays
+        });
+        self.rows = rows;
+    }
+
+    /// Adds the attempts of another.
+    pub fn merge(&mut self, mut other: Self) {
+        self.total += other.total;
+        if self.total <= u64::from(Plan::MOST) {
+            self.rows.append(&mut other.rows);
+            return;
+        }
+        for side in [&mut *self, &mut other] {
+            if side.strata.is_none() {
+                side.count_strata();
+            }
+        }
+        if let (Some(into), Some(from)) = (&mut self.strata, &mut other.strata) {
+            for (a, b) in into.iter_mut().zip(from.iter()) {
+                *a = a.saturating_add(*b);
+            }
+            from.copy_from_slice(into);
+        }
+        self.plan = self.plan.max(other.plan);
+        other.plan = self.plan;
+        // Each for itself first, so that both together never hold more than what fits into one.
+        if self.rows.len() + other.rows.len() >= self.limits.rows() {
+            self.thin();
+            other.thin();
+        }
+        self.raise_marks(other.mark_level);
+        std::mem::take(&mut other.marks).into_iter().for_each(|mark| self.mark(mark));
+        self.widen(other.width);
+        self.leave_out_all(std::mem::take(&mut other.left_out), other.width);
+        self.reserve(other.rows.len());
+        self.rows.append(&mut other.rows);
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        self.rows.capacity() * size_of::<Row>()
+            + self.strata.as_ref().map_or(0, |strata| strata.len() * 4)
+            + self.marks.allocation_size()
+            + self.left_out.allocation_size()
+    }
+
+    /// What is to be looked at: rows and the cells that they and those left out make, sorted, and how thin each row's
+    /// place is.
+    pub fn finish(mut self) -> Sampled {
+        self.thin();
+        let Self { plan, strata, mut rows, marks, mark_level, left_out, limits, .. } = self;
+        rows.sort_unstable();
+        let mut marks: Vec<Mark> = marks.into_iter().collect();
+        marks.sort_unstable();
+        let mut width = self.width;
+        let mut cells: Vec<Cell> = rows.iter().map(|row| Cell::one(row, width)).chain(left_out).collect();
+        join_cells(&mut cells);
+        while cells.len() > limits.cells && width < Width::LAST {
+            let next = Width(width.0 + 1);
+            let by = next.buckets() - width.buckets();
+            for cell in &mut cells {
+                cell.bucket >>= by;
+                *cell = cell.widened(next);
+            }
+            width = next;
+            join_cells(&mut cells);
+        }
+        Sampled { total: self.total, rows, cells, marks, mark_level, width, plan, strata }
+    }
+}
+
+fn join_cells(cells: &mut Vec<Cell>) {
+    cells.sort_unstable();
+    cells.dedup_by(|next, kept| {
+        let same = next.place() == kept.place();
+        if same {
+            kept.join(next);
+        }
+        same
+    });
+}
+
+/// Attempts that are all in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Sampled {
+    pub total: u64,
+    /// Sorted by series and time.
+    pub rows: Vec<Row>,
+    /// Sorted by series and bucket.
+    pub cells: Vec<Cell>,
+    /// Sorted by series and bucket.
+    pub marks: Vec<Mark>,
+    /// One in `2^mark_level` sources and ports has marks.
+    pub mark_level: u8,
+    pub width: Width,
+    plan: Plan,
+    strata: Option<Box<[u32]>>,
+}
+
+impl Sampled {
+    /// How much there is of each kind, for tests.
+    #[cfg(test)]
+    pub fn shape(&self) -> String {
+        let strata = self.strata.as_ref().map(|s| s.iter().map(|&n| u64::from(n)).sum::<u64>());
+        let (rows, cells, marks) = (self.rows.len(), self.cells.len(), self.marks.len());
+        let (plan, width, level) = (self.plan, self.width, self.mark_level);
+        format!("{} = {strata:?}: {rows} {cells} {marks}, {plan:?} {width:?} {level}", self.total)
+    }
+
+    /// One in `2^level` attempts of this place is kept.
+    pub fn level(&self, place: Place) -> u8 {
+        self.strata.as_ref().map_or(0, |strata| self.plan.level_of(strata[place.stratum()]))
+    }
+}

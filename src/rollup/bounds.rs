@@ -1,0 +1,48 @@
+//! How much sums may keep. One place, so that the whole can be added up.
+
+/// Budgets of a [`super::Rollup`]. Only tests have other than the default: results depend on them.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Addresses that all rules together keep, unless there are more rules: 24 bytes each, and as much again in slots
+    /// that are free.
+    pub peers: usize,
+    /// Ports, or ranges of them, that all rules together keep, unless there are more rules: 16 bytes each, and slots.
+    pub ports: usize,
+    /// Combinations of rules, in words of 4 bytes.
+    pub sets: usize,
+    /// Escaped and misdropped connections, in units of 24 bytes: a cell takes 17 and one per remote address.
+    pub odd: usize,
+    /// Rejected attempts of sources outside.
+    pub outside: Limits,
+    /// Rejected attempts of private sources.
+    pub inside: Limits,
+}
+
+/// Budget of rejected attempts.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// Attempts of 32 bytes, and as many marks of 16. More are there at times, see below.
+    pub attempts: usize,
+    /// Cells of 24 bytes.
+    pub cells: usize,
+}
+
+impl Limits {
+    /// Attempts at any time: so many more that thinning is worth its while.
+    pub fn rows(self) -> usize {
+        self.attempts / 3 * 4
+    }
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self {
+            peers: 1 << 18,
+            ports: 1 << 18,
+            sets: 3 << 20,
+            odd: 400_000,
+            outside: Limits { attempts: 300_000, cells: 400_000 },
+            inside: Limits { attempts: 150_000, cells: 200_000 },
+        }
+    }
+}

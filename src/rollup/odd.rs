@@ -1,0 +1,270 @@
+//! Accepted but unexplained, and rejected but permitted connections.
+
+use std::collections::BTreeMap;
+
+use hashbrown::HashMap;
+
+use super::bounds::Bounds;
+use super::peers::Peers;
+use crate::connection::{Connection, Evidence};
+use crate::flow::{Direction, Protocol};
+use crate::policy::{EscapeReason, Judged, Verdict};
+
+/// How many removed rules an [`OddCell`] names.
+const FORMER: usize = 16;
+
+/// What accepted but unexplained (or rejected but permitted) connections have in common.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OddKey {
+    /// Index of the interface; the lowest of those that were merged.
+    pub interface: u32,
+    /// Direction, `None` where the opener is unknown.
+    pub direction: Option<Direction>,
+    /// Protocol.
+    pub protocol: Protocol,
+    /// Service port; the lowest of those that were merged.
+    pub port: u16,
+    /// `Escaped(…)` or `Misdropped`.
+    pub verdict: Verdict,
+}
+
+/// Connections by the evidence that decided the opener.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EvidenceCounts([u64; Evidence::ALL.len()]);
+
+impl EvidenceCounts {
+    pub(super) fn add(&mut self, evidence: Evidence, connections: u64) {
+        self.0[evidence as usize] += connections;
+    }
+
+    pub(super) fn merge(&mut self, other: &Self) {
+        self.0.iter_mut().zip(other.0).for_each(|(into, n)| *into += n);
+    }
+
+    /// Those that occurred, strongest evidence first.
+    pub fn iter(&self) -> impl Iterator<Item = (Evidence, u64)> {
+        Evidence::ALL.into_iter().zip(self.0).filter(|(_, n)| *n > 0)
+    }
+
+    /// Connections of this evidence.
+    #[must_use]
+    pub fn get(&self, evidence: Evidence) -> u64 {
+        self.0[evidence as usize]
+    }
+}
+
+/// Connections under one [`OddKey`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OddCell {
+    /// Connections.
+    pub connections: u64,
+    /// Those with a proven or inferred opener.
+    pub certain: u64,
+    /// Bytes, both directions, accepted.
+    pub bytes: u64,
+    /// Packets.
+    pub packets: u64,
+    /// First packet, Unix seconds.
+    pub first: Option<u32>,
+    /// Last packet.
+    pub last: Option<u32>,
+    /// Remote addresses.
+    pub remotes: Peers,
+    /// Connections by evidence that decided the opener.
+    pub evidence: EvidenceCounts,
+    /// The network ACL denies it, though a security group rule permits it.
+    pub acl_denies: u64,
+    /// By when the rule that had permitted it was gone, latest.
+    pub removed_by: Option<i64>,
+    /// AWS Config did not record the removal itself, for some of these connections.
+    pub removed_vaguely: bool,
+    /// Numbers of rules that had permitted some of them, ascending; the 16 lowest.
+    pub former: Vec<u32>,
+}
+
+impl OddCell {
+    fn add(&mut self, connection: &Connection, judged: &Judged, weak_opener: bool) {
+        self.removed_vaguely |= judged.removed_by.is_some() && !judged.removed_exactly;
+        self.name_former(&judged.former);
+        let acl_denies = judged.verdict == Verdict::Escaped(EscapeReason::NoRule)
+            && judged.decision.groups_permit()
+            && judged.decision.acl_denies();
+        self.connections += 1;
+        self.certain += u64::from(!weak_opener && connection.opener.is_some());
+        self.bytes += connection.bytes();
+        self.packets += connection.packets();
+        self.first = Some(self.first.map_or(connection.first, |f| f.min(connection.first)));
+        self.last = Some(self.last.map_or(connection.last, |l| l.max(connection.last)));
+        self.evidence.add(connection.evidence, 1);
+        self.acl_denies += u64::from(acl_denies);
+        self.removed_by = self.removed_by.max(judged.removed_by);
+    }
+
+    /// Keeps the lowest numbers, so that the order in which connections come does not matter.
+    fn name_former(&mut self, rules: &[u32]) {
+        if !rules.is_empty() {
+            self.former.extend(rules);
+            self.former.sort_unstable();
+            self.former.dedup();
+            self.former.truncate(FORMER);
+        }
+    }
+
+    fn merge(&mut self, other: &Self, limit: usize) {
+        self.removed_vaguely |= other.removed_vaguely;
+        self.name_former(&other.former);
+        self.connections += other.connections;
+        self.certain += other.certain;
+        self.bytes += other.bytes;
+        self.packets += other.packets;
+        self.first = [self.first, other.first].into_iter().flatten().min();
+        self.last = self.last.max(other.last);
+        self.remotes.merge_within(&other.remotes, limit);
+        self.evidence.merge(&other.evidence);
+        self.acl_denies += other.acl_denies;
+        self.removed_by = self.removed_by.max(other.removed_by);
+    }
+}
+
+/// Cells by key, within a budget.
+///
+/// While everything takes more than a budget, it is told in less detail, step by step: first each cell keeps
+/// fewer remote addresses (from 4,096 down to 16), then ports are merged into ranges of 2, 4, 8 … and at last
+/// interfaces. The step follows from the data alone: what a step takes never falls as connections come.
+#[derive(Clone, Debug)]
+pub(crate) struct OddTable {
+    cells: HashMap<OddKey, OddCell>,
+    step: u32,
+    used: usize,
+    most: usize,
+}
+
+/// A cell costs its addresses and this much beside, in units of 24 bytes.
+const CELL: usize = 17;
+/// Steps that only lower the number of addresses kept.
+const ADDRESS_STEPS: u32 = 8;
+const PORT_STEPS: u32 = 16;
+
+impl OddTable {
+    pub fn within(bounds: &Bounds) -> Self {
+        Self { cells: HashMap::new(), step: 0, used: 0, most: bounds.odd }
+    }
+
+    fn limit(&self) -> usize {
+        Peers::EXACT >> self.step.min(ADDRESS_STEPS)
+    }
+
+    /// Ports, and interfaces, are merged by leaving out so many low bits.
+    fn shifts(&self) -> (u32, u32) {
+        let beyond = self.step.saturating_sub(ADDRESS_STEPS);
+        (beyond.min(PORT_STEPS), beyond.saturating_sub(PORT_STEPS).min(32))
+    }
+
+    fn key(&self, mut key: OddKey) -> OddKey {
+        let (ports, interfaces) = self.shifts();
+        key.port = (u32::from(key.port) >> ports << ports) as u16;
+        key.interface = (u64::from(key.interface) >> interfaces << interfaces) as u32;
+        key
+    }
+
+    pub fn add(&mut self, connection: &Connection, judged: &Judged, weak_opener: bool) {
+        let key = self.key(OddKey {
+            interface: connection.interface,
+            direction: connection.opener,
+            protocol: connection.protocol,
+            // Without an opener there is no service port; the tuples would not group by either.
+            port: if connection.opener.is_some() { connection.service_port() } else { 0 },
+            verdict: judged.verdict,
+        });
+        let limit = self.limit();
+        let cell = self.cells.entry(key).or_default();
+        let before = cell_cost(cell, limit);
+        cell.add(connection, judged, weak_opener);
+        cell.remotes.add(connection.remote, 1, limit);
+        self.used += cell_cost(cell, limit) - before;
+        self.fit();
+    }
+
+    fn take_in(&mut self, key: OddKey, other: OddCell) {
+        let (key, limit) = (self.key(key), self.limit());
+        let cell = self.cells.entry(key).or_default();
+        let before = cell_cost(cell, limit);
+        if cell.connections == 0 {
+            *cell = other;
+            cell.remotes.limit(limit);
+        } else {
+            cell.merge(&other, limit);
+        }
+        self.used += cell_cost(cell, limit) - before;
+    }
+
+    pub fn merge(&mut self, other: Self) {
+        if other.step > self.step {
+            self.go_to(other.step);
+        }
+        for (key, cell) in other.cells.into_iter() {
+            self.take_in(key, cell);
+            self.fit();
+        }
+    }
+
+    fn fit(&mut self) {
+        while self.used > self.most && self.step < ADDRESS_STEPS + PORT_STEPS + 32 {
+            self.go_to(self.step + 1);
+        }
+    }
+
+    fn go_to(&mut self, step: u32) {
+        self.step = step;
+        self.used = 0;
+        let old = std::mem::take(&mut self.cells);
+        old.into_iter().for_each(|(key, cell)| self.take_in(key, cell));
+    }
+
+    pub fn heap_bytes(&self) -> usize {
+        let inner = |cell: &OddCell| cell.remotes.heap_bytes() + cell.former.capacity() * 4;
+        self.cells.allocation_size() + self.cells.values().map(inner).sum::<usize>()
+    }
+
+    pub fn finish(self) -> OddCells {
+        let (ports, interfaces) = self.shifts();
+        OddCells { cells: self.cells.into_iter().collect(), ports, interfaces }
+    }
+}
+
+fn cell_cost(cell: &OddCell, limit: usize) -> usize {
+    if cell.connections == 0 { 0 } else { CELL + cell.remotes.cost(limit) }
+}
+
+/// Escaped and misdropped connections. About 20,000 cells with a few addresses each are told exactly.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OddCells {
+    cells: BTreeMap<OddKey, OddCell>,
+    ports: u32,
+    interfaces: u32,
+}
+
+impl OddCells {
+    /// The cells, by key.
+    pub fn iter(&self) -> impl Iterator<Item = (&OddKey, &OddCell)> {
+        self.cells.iter()
+    }
+
+    /// The ports that a key stands for, first and last: one, unless there were too many cells.
+    #[must_use]
+    pub fn ports(&self, key: &OddKey) -> (u16, u16) {
+        (key.port, (u32::from(key.port) | ((1 << self.ports) - 1)) as u16)
+    }
+
+    /// How many neighbouring ports are told as one.
+    #[must_use]
+    pub fn ports_merged(&self) -> u64 {
+        1 << self.ports
+    }
+
+    /// How many interfaces that are neighbours by name are told as one.
+    #[must_use]
+    pub fn interfaces_merged(&self) -> u64 {
+        1 << self.interfaces
+    }
+}

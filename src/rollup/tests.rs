@@ -1,0 +1,343 @@
+//! Rollups stay within bounds, and what is in them depends on the connections alone.
+
+use super::bounds::{Bounds, Limits};
+use super::*;
+use crate::connection::{Connection, Evidence, Part, RejectReason, mix64};
+use crate::flow::{Direction, Protocol};
+use crate::policy::{Cause, Decision, Judged};
+use polars::prelude::ChunkAgg as _;
+
+const START: u32 = 1_760_000_000;
+
+/// SplitMix64 (Steele, Lea, Flood 2014).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix64(self.0) % end
+    }
+}
+
+fn v4(bits: u64) -> u128 {
+    (0xffff << 32) | u128::from(bits as u32)
+}
+
+fn connection(interface: u32, remote: u128, port: u16, at: u32) -> Connection {
+    let part = Part { records: 1, packets: 1, bytes: 40, first: at, last: at, ..Part::default() };
+    Connection {
+        interface,
+        local: v4(0x0a00_0000 | u64::from(interface)),
+        remote,
+        local_port: port,
+        remote_port: (remote as u16) | 1024,
+        protocol: Protocol::TCP,
+        opener: Some(Direction::Inbound),
+        evidence: Evidence::TcpFlags,
+        local_known: true,
+        first: at,
+        last: at,
+        inward: [part, Part::default()],
+        outward: [Part::default(); 2],
+        late: Part::default(),
+        reason: RejectReason::None,
+    }
+}
+
+fn judged(verdict: Verdict, rules: Vec<u32>) -> Judged {
+    Judged {
+        verdict,
+        decision: Decision { known: true, has_groups: true, rules, ..Decision::default() },
+        blocked_reply: None,
+        removed_by: None,
+        removed_exactly: false,
+        former: Vec::new(),
+        possible: Vec::new(),
+    }
+}
+
+fn rejected() -> Judged {
+    judged(Verdict::Rejected(Cause::SecurityGroup), Vec::new())
+}
+
+/// Everything that detectors see.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    rules: Vec<(u32, RuleUse)>,
+    sets: RuleSets,
+    odd: OddCells,
+    rejects: RejectTable,
+    connections: u64,
+    verdicts: Vec<(Verdict, u64)>,
+}
+
+fn seen(rollup: Rollup) -> Seen {
+    let verdicts = rollup.verdicts().into_iter().collect();
+    let rules = rollup.rules.finish().into_iter().map(|(n, usage)| (n, (*usage).clone()));
+    Seen {
+        rules: rules.collect(),
+        sets: rollup.sets.finish(),
+        odd: rollup.odd.finish(),
+        rejects: rollup.rejects.finish(),
+        connections: rollup.connections,
+        verdicts,
+    }
+}
+
+/// A bit of everything: busy and quiet rules and interfaces, floods and knocks, escapes on few and many ports.
+fn mixture(seed: u64, count: usize) -> Vec<(Connection, Judged)> {
+    let mut random = Random(seed);
+    let mut all = Vec::new();
+    for _ in 0..count {
+        // Few are frequent, most are rare.
+        let skewed = |random: &mut Random, end: u64| random.below(random.0 % end + 1);
+        let interface = skewed(&mut random, 400) as u32;
+        let outside = random.below(3) > 0;
+        let remote = match random.below(4) {
+            0 => v4(if outside { 0xc633_6407 } else { 0x0a01_0007 }),
+            1 => v4(if outside { 0xc633_6400 } else { 0x0a01_0000 } | random.below(200)),
+            2 => v4(if outside { 0x5000_0000 } else { 0x0a00_0000 } | random.below(1 << 20)),
+            _ => (0x2001_0db8_u128 << 96) | u128::from(random.below(1 << 18)) << 64 | 1,
+        };
+        let port = skewed(&mut random, 30_000) as u16;
+        let at = START + skewed(&mut random, 40 * 300) as u32;
+        let one = connection(interface, remote, port, at);
+        let verdict = match random.below(10) {
+            0 => judged(Verdict::Escaped(EscapeReason::NoRule), Vec::new()),
+            1 => judged(Verdict::Misdropped, Vec::new()),
+            2..=4 => {
+                let first = skewed(&mut random, 150) as u32;
+                let more = (0..random.below(4)).map(|n| first + 1 + n as u32 + random.0 as u32 % 3 * 50);
+                let mut rules: Vec<u32> = std::iter::once(first).chain(more).collect();
+                rules.sort_unstable();
+                rules.dedup();
+                judged(Verdict::Permitted, rules)
+            }
+            5..=6 => judged(Verdict::Rejected(Cause::NetworkAclIn), Vec::new()),
+            _ => rejected(),
+        };
+        all.push((one, verdict));
+    }
+    all
+}
+
+fn tiny() -> Bounds {
+    Bounds {
+        peers: 1_000,
+        ports: 700,
+        sets: 3_000,
+        odd: 12_000,
+        outside: Limits { attempts: 1_500, cells: 900 },
+        inside: Limits { attempts: 600, cells: 300 },
+    }
+}
+
+fn sum(bounds: &Bounds, connections: &[(Connection, Judged)]) -> Rollup {
+    let mut rollup = Rollup::within(bounds);
+    connections.iter().for_each(|(connection, judged)| rollup.add(connection, judged));
+    rollup
+}
+
+#[test]
+fn neither_order_nor_splits_nor_merging_matter() {
+    let ample = Bounds::default();
+    for (seed, bounds) in [(1, tiny()), (2, tiny()), (3, ample), (4, Bounds { odd: 900_000, ..tiny() })] {
+        let mut all = mixture(seed, 70_000);
+        let expected = seen(sum(&bounds, &all));
+        let mut random = Random(seed + 100);
+        for round in 0..5 {
+            match round {
+                0 => all.reverse(),
+                1 => all.sort_by_key(|(c, _)| (c.interface, c.first)),
+                2 => all.sort_by_key(|(c, _)| (c.port_of_remote(), c.remote)),
+                _ => all.sort_by_cached_key(|(c, _)| mix64(c.remote as u64 ^ u64::from(c.first) ^ random.0)),
+            }
+            // Parts of very different sizes, merged in any order.
+            let mut parts = Vec::new();
+            let mut rest = all.as_slice();
+            while !rest.is_empty() {
+                let take = (random.below(40_000) * random.below(2) + random.below(3_000)) as usize + 1;
+                let (part, left) = rest.split_at(take.min(rest.len()));
+                parts.push(sum(&bounds, part));
+                rest = left;
+            }
+            while parts.len() > 1 {
+                let from = parts.swap_remove(random.below(parts.len() as u64) as usize);
+                let into = random.below(parts.len() as u64) as usize;
+                parts[into].merge(from);
+            }
+            let got = seen(parts.pop().unwrap());
+            assert_eq!(got.rules, expected.rules, "seed {seed}, round {round}");
+            assert_eq!(got.sets, expected.sets, "seed {seed}, round {round}");
+            assert!(got.odd == expected.odd, "odd: seed {seed}, round {round}");
+            assert_eq!(got.rejects.shape(), expected.rejects.shape(), "seed {seed}, round {round}");
+            assert!(got.rejects == expected.rejects, "rejects: seed {seed}, round {round}");
+            assert!(got == expected, "seed {seed}, round {round}");
+        }
+        // The test must have tested something.
+        let rejects = &expected.rejects;
+        let thinned = rejects.of_side(false).any(|a| a.weight > 1);
+        let tight = bounds.peers < ample.peers;
+        assert_eq!(thinned, tight);
+        assert_eq!(rejects.bucket_seconds(false) > 300, tight);
+        assert_eq!(expected.sets.is_complete(), !tight);
+        assert_eq!(expected.rules.iter().any(|(_, usage)| usage.ports.is_approximate()), tight);
+        assert_eq!(expected.rules.iter().any(|(_, usage)| usage.peers.is_approximate()), tight);
+        assert_eq!(expected.odd.ports_merged() > 1, tight && bounds.odd < 900_000);
+    }
+}
+
+trait Keyed {
+    fn port_of_remote(&self) -> u16;
+}
+
+impl Keyed for Connection {
+    fn port_of_remote(&self) -> u16 {
+        self.remote_port
+    }
+}
+
+#[test]
+fn counts_are_exact_whatever_was_left_out() {
+    let all = mixture(5, 60_000);
+    let (exact, thin) = (seen(sum(&Bounds::default(), &all)), seen(sum(&tiny(), &all)));
+    assert_eq!(exact.rejects.len(), thin.rejects.len());
+    let frame = |table: &RejectTable| {
+        let frame = table.by_bucket().unwrap();
+        frame.column("attempts").unwrap().u32().unwrap().sum().unwrap()
+    };
+    assert_eq!(u64::from(frame(&thin.rejects)), thin.rejects.len());
+    assert_eq!(u64::from(frame(&exact.rejects)), exact.rejects.len());
+    for ((n, a), (m, b)) in exact.rules.iter().zip(&thin.rules) {
+        assert_eq!(
+            (n, a.connections, a.bytes, a.first, a.last),
+            (m, b.connections, b.bytes, b.first, b.last)
+        );
+        assert_eq!(a.blocks, b.blocks, "blocks do not depend on what is left of the peers");
+        let ports = |usage: &RuleUse| usage.ports.top().iter().map(|(_, n)| n).sum::<u64>();
+        assert_eq!(ports(a), ports(b));
+    }
+    let sum = |cells: &OddCells| {
+        cells.iter().map(|(_, c)| (c.connections, c.bytes)).fold((0, 0), |a, b| (a.0 + b.0, a.1 + b.1))
+    };
+    assert_eq!(sum(&exact.odd), sum(&thin.odd));
+}
+
+/// A flood hides neither who makes it nor what else happens, and its numbers are as good as they say.
+#[test]
+fn a_flood_is_told_from_a_sample() {
+    let mut rollup = Rollup::default();
+    let (flood, quiet) = (3, 4);
+    let sources = 2_000_000_u64;
+    for n in 0..sources {
+        let at = START + (n % 600) as u32;
+        rollup.add(&connection(flood, v4(0x3000_0000 + n), (n % 5_000) as u16, at), &rejected());
+        // Half as many from one.
+        if n % 2 == 0 {
+            let one =
+                Connection { remote_port: (n / 2) as u16, ..connection(flood, v4(0xc633_6407), 22, at) };
+            rollup.add(&one, &rejected());
+        }
+        if n % 4_000 == 0 {
+            rollup.add(&connection(quiet, v4(0xc000_0200 + n / 4_000), 443, START), &rejected());
+        }
+    }
+    let table = rollup.rejects.finish();
+    assert_eq!(table.len(), sources + sources / 2 + 500);
+    let first = START / REJECT_BUCKET;
+    let series = |interface| (interface, 0, "security-group", 0);
+    let quiet: Vec<Attempt> = table.attempts(&series(quiet), first..=first + 2).collect();
+    assert_eq!((quiet.len(), quiet.iter().all(|a| a.weight == 1)), (500, true), "untouched");
+    let all = first..=first + 2;
+    assert_eq!(table.counts(&series(flood), all.clone()).map(|c| c.attempts).sum::<u64>(), 3_000_000);
+    let sample: Vec<Attempt> = table.attempts(&series(flood), all.clone()).collect();
+    let weight =
+        |of: &dyn Fn(&Attempt) -> bool| sample.iter().filter(|a| of(a)).map(|a| a.weight).sum::<u64>() as f64;
+    assert!((weight(&|_| true) / 3e6 - 1.0).abs() < 0.05);
+    let share = weight(&|a| a.remote == v4(0xc633_6407)) / weight(&|_| true);
+    assert!((share - 1.0 / 3.0).abs() < 0.02, "{share}");
+    let distinct = table.distinct(&[(series(flood), all)], &[]);
+    for (estimate, truth) in [(distinct.sources, 2_000_001.0), (distinct.ports, 5_000.0)] {
+        let error = estimate.count as f64 / truth - 1.0;
+        assert!(estimate.error > 0.0 && estimate.error < 0.1, "{estimate:?}");
+        assert!(error.abs() < 3.0 * estimate.error, "{estimate:?}: {error}");
+    }
+}
+
+/// Bytes on the heap, at their highest.
+struct Watched {
+    rollup: Rollup,
+    highest: usize,
+    added: u64,
+}
+
+impl Watched {
+    fn new() -> Self {
+        Self { rollup: Rollup::default(), highest: 0, added: 0 }
+    }
+
+    fn add(&mut self, connection: &Connection, judged: &Judged) {
+        self.rollup.add(connection, judged);
+        self.added += 1;
+        if self.added.is_multiple_of(500_000) {
+            self.highest = self.highest.max(self.rollup.heap_bytes());
+        }
+    }
+}
+
+const MB: usize = 1_000_000;
+
+/// 12 million sources scan all ports of 100,000 interfaces for a year; half as many again from inside.
+#[test]
+fn scans_do_not_grow_rollups() {
+    let mut watched = Watched::new();
+    let mut random = Random(1);
+    let (rejected, mut at_half) = (rejected(), 0);
+    for n in 0..12_000_000_u64 {
+        let at = START + random.below(31_536_000) as u32;
+        let port = random.below(65_536) as u16;
+        let interface = random.below(100_000) as u32;
+        let remote = if n % 3 == 0 { 0x0a00_0000 | random.below(1 << 24) } else { 0x4000_0000 + n };
+        watched.add(&connection(interface, v4(remote), port, at), &rejected);
+        if n == 6_000_000 {
+            at_half = watched.rollup.heap_bytes();
+        }
+    }
+    assert!(watched.highest < 60 * MB, "{}", watched.highest);
+    assert!(watched.rollup.heap_bytes() < at_half + 5 * MB, "it does not grow");
+    let table = watched.rollup.rejects.finish();
+    assert_eq!(table.len(), 12_000_000);
+    assert!(table.of_side(false).count() > 100_000, "a sample is left");
+}
+
+/// Everybody uses every one of 100,000 rules, from everywhere, on every port, in many combinations, and gets past them.
+#[test]
+fn busy_rules_and_escapes_do_not_grow_rollups() {
+    let mut watched = Watched::new();
+    let mut random = Random(2);
+    let escaped = judged(Verdict::Escaped(EscapeReason::NoRule), Vec::new());
+    let mut permitted = judged(Verdict::Permitted, Vec::new());
+    let mut at_half = 0;
+    for n in 0..10_000_000_u64 {
+        let interface = random.below(100_000) as u32;
+        let port = random.below(65_536) as u16;
+        let one = connection(interface, v4(0x4000_0000 + n), port, START + (n / 1000) as u32);
+        if n % 4 == 0 {
+            watched.add(&one, &escaped);
+        } else {
+            let first = random.below(100_000) as u32;
+            permitted.decision.rules = vec![first, 100_000 + random.below(4) as u32];
+            watched.add(&one, &permitted);
+        }
+        if n == 5_000_000 {
+            at_half = watched.rollup.heap_bytes();
+        }
+    }
+    assert!(watched.highest < 100 * MB, "{}", watched.highest);
+    assert!(watched.rollup.heap_bytes() < at_half + 5 * MB, "it does not grow");
+    let seen = seen(watched.rollup);
+    assert_eq!(seen.rules.len(), 100_004);
+    let (_, busiest) = &seen.rules[100_000];
+    assert!(busiest.connections > 1_800_000 && busiest.peers.is_approximate());
+    assert_eq!(seen.odd.iter().map(|(_, cell)| cell.connections).sum::<u64>(), 2_500_000);
+}

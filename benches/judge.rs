@@ -14,6 +14,7 @@
 //! `cargo bench --bench judge -- --growth` prints only the cost, for the curves of `docs/benchmarks.md`.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails may panic")]
+#![allow(clippy::disallowed_methods, reason = "a bench is a program of its own, with arguments")]
 #![allow(clippy::print_stdout, reason = "the ratio is no figure that criterion knows")]
 #![allow(clippy::disallowed_methods, reason = "a program of its own reads its own command line")]
 
@@ -50,7 +51,6 @@ enum Traffic {
 use Traffic::{Handshakes, Repeated, Undecided};
 
 /// Name, rules, rules per group, interfaces, changes that AWS Config recorded, if it did, and traffic.
-/// Name, rules, rules to a group, interfaces, changes recorded, traffic.
 type Case = (&'static str, usize, usize, usize, Option<usize>, Traffic);
 
 const CASES: [Case; 10] = [

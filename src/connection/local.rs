@@ -63,13 +63,19 @@ impl LocalSide {
             return Some(told);
         }
         let own = &self.own[interface as usize];
-        let by = |test: &dyn Fn(u128) -> bool| match (test(low.address), test(high.address)) {
-            (true, false) => Some(true),
-            (false, true) => Some(false),
-            _ => None,
-        };
-        by(&|a| own.holds(a)).or_else(|| by(&|a| own.common.contains(&Some(a)))).or_else(|| by(&is_private))
+        let (low, high) = (low.address, high.address);
+        only_first(own.holds(low), own.holds(high))
+            .or_else(|| {
+                let common = |address: u128| own.common.contains(&Some(address));
+                only_first(common(low), common(high))
+            })
+            .or_else(|| only_first(is_private(low), is_private(high)))
     }
+}
+
+/// True if it is the first alone, `None` if it is both or neither.
+fn only_first(first: bool, second: bool) -> Option<bool> {
+    (first != second).then_some(first)
 }
 
 /// Private in the sense of a VPC: RFC 1918, RFC 6598, RFC 4193, link-local.

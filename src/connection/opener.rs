@@ -126,11 +126,9 @@ pub(crate) struct Hints {
     pub remote_fan: u32,
 }
 
-/// Decides from the traffic alone: handshake, one-way traffic, order.
-fn from_traffic(segment: &Segment, protocol: Protocol) -> Option<(Direction, Evidence)> {
+/// Whose SYN, or answer to one, was first.
+fn by_handshake(segment: &Segment, heard_in: bool, heard_out: bool) -> Option<Direction> {
     let [[in_accept, in_reject], [out_accept, out_reject]] = &segment.parts;
-    let heard_out = out_accept.any();
-    let heard_in = in_accept.any();
     // A rejected SYN-ACK answers something only if that something was seen; else it is backscatter.
     let inbound = [
         in_accept.syn.then_some(in_accept.first),
@@ -145,13 +143,21 @@ fn from_traffic(segment: &Segment, protocol: Protocol) -> Option<(Direction, Evi
         (in_reject.syn_ack && heard_out).then_some(in_reject.first),
     ];
     match (inbound.into_iter().flatten().min(), outbound.into_iter().flatten().min()) {
-        (Some(_), None) => return Some((Direction::Inbound, Evidence::TcpFlags)),
-        (None, Some(_)) => return Some((Direction::Outbound, Evidence::TcpFlags)),
-        (Some(i), Some(o)) if i != o => {
-            let direction = if i < o { Direction::Inbound } else { Direction::Outbound };
-            return Some((direction, Evidence::TcpFlags));
-        }
-        _ => {}
+        (Some(_), None) => Some(Direction::Inbound),
+        (None, Some(_)) => Some(Direction::Outbound),
+        (Some(i), Some(o)) if i != o => Some(if i < o { Direction::Inbound } else { Direction::Outbound }),
+        _ => None,
+    }
+}
+
+/// Decides from the traffic alone: handshake, one-way traffic, order.
+fn from_traffic(segment: &Segment, protocol: Protocol) -> Option<(Direction, Evidence)> {
+    let [[in_accept, in_reject], [out_accept, out_reject]] = &segment.parts;
+    let heard_out = out_accept.any();
+    let heard_in = in_accept.any();
+    let handshake = segment.parts.iter().flatten().any(|p| p.syn || p.syn_ack);
+    if handshake && let Some(direction) = by_handshake(segment, heard_in, heard_out) {
+        return Some((direction, Evidence::TcpFlags));
     }
     let any_in = in_accept.any() || in_reject.any();
     let any_out = out_accept.any() || out_reject.any();

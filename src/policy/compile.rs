@@ -251,7 +251,7 @@ fn compile_set(
     let [inbound, outbound] = blocks;
     let [open_in, open_out] = unresolved;
     let index = |blocks: Blocks, unresolved| {
-        let (v4, v6) = blocks.index();
+        let (v4, v6) = blocks.index(true);
         DirectionIndex { v4, v6, unresolved }
     };
     GroupSet { directions: [index(inbound, open_in), index(outbound, open_out)], incomplete }

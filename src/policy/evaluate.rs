@@ -244,6 +244,7 @@ impl Policy {
         decision
     }
 
+    #[inline]
     fn decide_between(
         &self,
         opening: &Opening,
@@ -259,6 +260,7 @@ impl Policy {
         }
     }
 
+    #[inline]
     fn decide_at(
         &self,
         opening: &Opening,
@@ -296,9 +298,9 @@ impl Policy {
         if let Some(recorded) = self.recorded(connection.interface) {
             return recorded.removal(&opening, time);
         }
-        let (span, _) = self.around(time);
+        let earlier = self.around(time).0.first?;
         let mut scope = Scope::around(opening.remote);
-        let (at, before) = (0..span.first?).rev().find_map(|at| {
+        let (at, before) = (0..earlier).rev().find_map(|at| {
             let decision = self.decide_at(&opening, at, &mut scope, Vec::new());
             decision.permits().then_some((at, decision))
         })?;

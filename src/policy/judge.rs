@@ -13,10 +13,10 @@ use crate::flow::{Action, Direction, Protocol};
 /// "Idle connection tracking timeout"). Newer instance types default to less.
 const LONGEST_IDLE: i64 = 432_000;
 
-/// Sets of the memo of a [`Judge`]: 64 KiB or so, a second-level cache's worth.
-const SETS: usize = 64;
+/// Sets of the memo of a [`Judge`]: 32 KiB or so, a few interfaces' worth.
+const SETS: usize = 32;
 
-/// Judges one connection after the other and remembers the last few hundred decisions, which makes it fast where
+/// Judges one connection after the other and remembers some of its last decisions, which makes it fast where
 /// connections come in the order of interfaces and peers. Answers do not depend on what was asked before. One to a
 /// thread; its memory does not grow, whatever it is asked, beyond the longest list of rules that permit one opening.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl<'p> Judge<'p> {
     /// How well the configuration explains that a connection was opened in `direction`.
     pub fn fit(&mut self, connection: &Connection, direction: Direction) -> Fit {
         let place = self.find(connection, direction);
-        self.memo.fit(place)
+        self.memo.fit(self.policy, place)
     }
 
     /// Judges a connection as of its start. `watched_since` is the first second the interface was heard of:
@@ -59,7 +59,7 @@ impl<'p> Judge<'p> {
     }
 
     fn find(&mut self, connection: &Connection, direction: Direction) -> usize {
-        self.memo.find(self.policy, &Opening::of(connection, direction), i64::from(connection.first))
+        self.memo.find(self.policy, &Opening::of(connection, direction), connection.first)
     }
 
     fn judge_opened(&mut self, connection: &Connection, direction: Direction, watched_since: u32) -> Verdict {

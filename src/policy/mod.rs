@@ -10,6 +10,7 @@ mod evaluate;
 mod judge;
 mod lane;
 mod memo;
+mod ports;
 mod ranges;
 mod recorded;
 mod scope;

@@ -16,6 +16,9 @@ use crate::inventory::{Anchor, Peering, PrefixList, Rule, RulePeer, SecurityGrou
 /// More combinations of states than this are not told apart: the one that held nominally stands for all.
 const COMBINATIONS: usize = 256;
 
+/// Groups with more spans than this are compiled to be small, others to be fast: there may be thousands of versions.
+const SPANS_BY_PORT: usize = 8;
+
 /// One version of a group, ready to be asked.
 #[derive(Debug)]
 pub(super) struct GroupIndex {
@@ -123,6 +126,7 @@ impl<'a> Compiler<'a> {
                 *changes.entry(*time).or_default() |= exact;
             }
         }
+        let by_port = starts.len() <= SPANS_BY_PORT;
         let mut compiled: BTreeMap<Vec<usize>, Option<Arc<GroupIndex>>> = BTreeMap::new();
         let mut spans = Vec::with_capacity(starts.len());
         for start in starts {
@@ -131,8 +135,8 @@ impl<'a> Compiler<'a> {
                 let value = match compiled.get(&key) {
                     Some(known) => known.clone(),
                     None => {
-                        let index =
-                            states[key[0]].map(|group| Arc::new(self.compile(&[needs.inputs(group, &key)])));
+                        let index = states[key[0]]
+                            .map(|group| Arc::new(self.compile(&[needs.inputs(group, &key)], by_port)));
                         compiled.insert(key, index.clone());
                         index
                     }
@@ -144,7 +148,7 @@ impl<'a> Compiler<'a> {
         let lane = Lane::new(spans, changes.into_iter().collect());
         let ever = (!lane.changes().is_empty()).then(|| {
             let all = compiled.keys().filter_map(|key| Some(needs.inputs(states[key[0]]?, key)));
-            self.compile(&all.collect::<Vec<_>>())
+            self.compile(&all.collect::<Vec<_>>(), false)
         });
         let ended = ended(&lane);
         GroupHistory { lane, ever, ended }
@@ -180,7 +184,7 @@ impl<'a> Compiler<'a> {
     }
 
     /// Compiles the rules of one state, or of several together.
-    fn compile(&self, states: &[Inputs<'_>]) -> GroupIndex {
+    fn compile(&self, states: &[Inputs<'_>], by_port: bool) -> GroupIndex {
         let mut blocks = [Blocks::default(), Blocks::default()];
         let mut references = [Vec::new(), Vec::new()];
         let mut unresolved = [Vec::new(), Vec::new()];
@@ -202,7 +206,7 @@ impl<'a> Compiler<'a> {
         let [open_in, open_out] = unresolved;
         let [inbound, outbound] = blocks;
         let index = |blocks: Blocks, mut references: Vec<(Claim, u32)>, mut unresolved: Vec<Unresolved>| {
-            let (v4, v6) = blocks.index();
+            let (v4, v6) = blocks.index(by_port);
             references.sort_unstable();
             references.dedup();
             unresolved.sort_unstable();

@@ -202,7 +202,7 @@ impl OddTable {
         if other.step > self.step {
             self.go_to(other.step);
         }
-        for (key, cell) in other.cells.into_iter() {
+        for (key, cell) in other.cells {
             self.take_in(key, cell);
             self.fit();
         }

@@ -107,7 +107,7 @@ impl RuleTable {
         self.peers.limit = self.peers.limit.min(other.peers.limit);
         self.ports.limit = self.ports.limit.min(other.ports.limit);
         self.enforce();
-        for (rule, usage) in other.rules.into_iter() {
+        for (rule, usage) in other.rules {
             let into = self.rules.entry(rule).or_default();
             let before = (into.peers.cost(self.peers.limit), into.ports.cost(self.ports.limit));
             into.connections += usage.connections;

@@ -59,7 +59,7 @@ impl SetTable {
 
     pub fn merge(&mut self, other: Self) {
         self.raise(other.level);
-        for (set, count) in other.sets.into_iter() {
+        for (set, count) in other.sets {
             self.add(&set, count);
         }
     }

@@ -16,7 +16,7 @@ pub struct Coverage {
     pub records: u64,
     /// NODATA rows.
     pub nodata: u64,
-    /// SKIPDATA rows: capture lost records in these intervals. An estimate beyond [`Skips::EXACT`].
+    /// SKIPDATA rows: capture lost records in these intervals. An estimate beyond 1,024.
     pub skipdata: u64,
     /// Records that were accepted, and rejected: which kinds of traffic the log holds.
     pub accepts: u64,

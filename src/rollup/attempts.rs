@@ -92,7 +92,10 @@ impl Attempts {
     /// One more attempt.
     pub fn push(&mut self, connection: &Connection, cause: &'static str) {
         self.total += 1;
-        let row = Row::new(connection, cause);
+        self.take_in(Row::new(connection, cause));
+    }
+
+    fn take_in(&mut self, row: Row) {
         let Some(strata) = &mut self.strata else {
             self.rows.push(row);
             if self.rows.len() > Plan::MOST as usize {
@@ -225,15 +228,14 @@ impl Attempts {
 
     /// Adds the attempts of another.
     pub fn merge(&mut self, mut other: Self) {
-        self.total += other.total;
-        if self.total <= u64::from(Plan::MOST) {
-            self.rows.append(&mut other.rows);
-            return;
+        if self.strata.is_none() {
+            std::mem::swap(self, &mut other);
         }
-        for side in [&mut *self, &mut other] {
-            if side.strata.is_none() {
-                side.count_strata();
-            }
+        self.total += other.total;
+        if other.strata.is_none() {
+            // Nothing was left out of it.
+            other.rows.into_iter().for_each(|row| self.take_in(row));
+            return;
         }
         if let (Some(into), Some(from)) = (&mut self.strata, &mut other.strata) {
             for (a, b) in into.iter_mut().zip(from.iter()) {
@@ -272,7 +274,14 @@ impl Attempts {
         let mut marks: Vec<Mark> = marks.into_iter().collect();
         marks.sort_unstable();
         let mut width = self.width;
-        let mut cells: Vec<Cell> = rows.iter().map(|row| Cell::one(row, width)).chain(left_out).collect();
+        let mut cells: Vec<Cell> = Vec::new();
+        for cell in rows.iter().map(|row| Cell::one(row, width)) {
+            match cells.last_mut() {
+                Some(last) if last.place() == cell.place() => last.join(&cell),
+                _ => cells.push(cell),
+            }
+        }
+        cells.extend(left_out);
         join_cells(&mut cells);
         while cells.len() > limits.cells && width < Width::LAST {
             let next = Width(width.0 + 1);

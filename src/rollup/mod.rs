@@ -21,7 +21,9 @@
 //! | rejected attempts by series and bucket | 600,000 series and buckets | wider buckets | 16 MB |
 //! | who was rejected ([`RejectTable`]) | 450,000 attempts | sample and estimate | 34 MB |
 //!
-//! With 100,000 busy rules that is 128 MB; without them a run of a few million records takes a few.
+//! Added up that is at most 128 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
+//! uses from everywhere and as many escapes as fit; 53 MB with 12 million scanning sources, all ports, 100,000
+//! interfaces and a year. A few million records take a few MB.
 
 mod accumulate;
 mod attempts;

@@ -303,6 +303,7 @@ fn scans_do_not_grow_rollups() {
             at_half = watched.rollup.heap_bytes();
         }
     }
+    println!("scans: {} bytes at most", watched.highest);
     assert!(watched.highest < 60 * MB, "{}", watched.highest);
     assert!(watched.rollup.heap_bytes() < at_half + 5 * MB, "it does not grow");
     let table = watched.rollup.rejects.finish();
@@ -333,6 +334,7 @@ fn busy_rules_and_escapes_do_not_grow_rollups() {
             at_half = watched.rollup.heap_bytes();
         }
     }
+    println!("busy rules and escapes: {} bytes at most", watched.highest);
     assert!(watched.highest < 100 * MB, "{}", watched.highest);
     assert!(watched.rollup.heap_bytes() < at_half + 5 * MB, "it does not grow");
     let seen = seen(watched.rollup);

@@ -14,7 +14,6 @@
 //! `cargo bench --bench judge -- --growth` prints only the cost, for the curves of `docs/benchmarks.md`.
 
 #![allow(clippy::unwrap_used, reason = "a bench that fails may panic")]
-#![allow(clippy::disallowed_methods, reason = "a bench is a program of its own, with arguments")]
 #![allow(clippy::print_stdout, reason = "the ratio is no figure that criterion knows")]
 #![allow(clippy::disallowed_methods, reason = "a program of its own reads its own command line")]
 

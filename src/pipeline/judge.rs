@@ -1,15 +1,16 @@
-//! Packed records become rollups: sort, count fan-in, cut, decide, judge, sum up.
+//! Packed records become rollups: sort, count fan-in, then cut, decide, judge and sum up, partition by partition.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use super::export::{Batches, Exporter, Rows};
-use super::{AnalyzeConfig, AnalyzeError};
+use super::{AnalyzeConfig, AnalyzeError, Cancel};
 use crate::connection::{
     Collected, Connection, Election, InterfaceFacts, Loading, LocalSide, Meetings, Met, Pairing, Partition,
-    Room, SHELVES, Sorted, StreamInfo, gather_meetings,
+    Room, SHELVES, Sorted, SpillError, StreamInfo, gather_meetings,
 };
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
@@ -44,7 +45,7 @@ pub(super) fn judge(
     let duplicates = AtomicU64::new(0);
     let meetings =
         Meetings::new(Room { bytes: config.memory.meetings(), directory: config.spill_directory.clone() });
-    each(partitions.len(), config, <(Sorted, Met)>::default, |(sorted, met), at| {
+    each(partitions.len(), config, <(Sorted, Met)>::default, |(sorted, met), at, _| {
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
         for piece in partition.pieces(&loading)? {
             partition.load(&piece, &loading, sorted)?;
@@ -54,7 +55,7 @@ pub(super) fn judge(
         }
         Ok(meetings.gather(met)?)
     })?;
-    each(SHELVES, config, || (), |(), shelf| Ok(meetings.count(shelf)?))?;
+    each(SHELVES, config, || (), |(), shelf, _| Ok(meetings.count(shelf)?))?;
     let pairing = Pairing {
         local: &local,
         tracking: &tracking(&interfaces, timeline),
@@ -63,18 +64,15 @@ pub(super) fn judge(
         fan: &meetings.finish(),
     };
 
-    let exporter =
-        config.connections_out.as_deref().map(|path| Exporter::create(path, &policy)).transpose()?;
-    let exports = exporter.is_some();
-    let in_order = InOrder::new(exporter);
-    let begin = || (Sorted::default(), RefCell::new(Judge::new(&policy)));
-    each(partitions.len(), config, begin, |(sorted, judge), at| {
-        if exports {
-            in_order.wait_for(at, config.threads);
+    let exporter = config.connections_out.as_deref().map(|path| Exporter::create(path, &policy));
+    let in_order = exporter.transpose()?.map(InOrder::new);
+    let begin = || (Sorted::default(), RefCell::new(Judge::new(&policy)), Rollup::default());
+    let judged = each(partitions.len(), config, begin, |(sorted, judge, rollup), at, over| {
+        if let Some(rows) = &in_order {
+            rows.wait_for(at, config.threads, over);
         }
         let partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rollup = Rollup::default();
-        let mut rows = exports.then(|| Rows::new(&interfaces, &policy));
+        let mut rows = in_order.as_ref().map(|_| Rows::new(&interfaces, &policy));
         let mut fit = |connection: &Connection| {
             let mut judge = judge.borrow_mut();
             (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
@@ -88,14 +86,25 @@ pub(super) fn judge(
                 rows.push(connection, judged.clone());
             }
         };
-        for piece in partition.pieces(&loading)? {
-            partition.load(&piece, &loading, sorted)?;
-            pairing.connections(sorted, &mut fit, &mut emit);
+        let mut load_and_judge = || {
+            partition.pieces(&loading)?.iter().try_for_each(|piece| {
+                partition.load(piece, &loading, sorted)?;
+                pairing.connections(sorted, &mut fit, &mut emit);
+                Ok(())
+            })
+        };
+        let done: Result<(), SpillError> = load_and_judge();
+        if let (Some(in_order), Some(rows)) = (&in_order, rows) {
+            in_order.hand_in(at, rows.finish());
         }
-        in_order.hand_in(at, rollup, rows.map(Rows::finish).unwrap_or_default());
-        Ok(())
+        Ok(done?)
     })?;
-    let total = in_order.finish()?;
+    if let Some(in_order) = in_order {
+        in_order.finish()?;
+    }
+    // Sums depend on the connections alone, not on who added them when.
+    let mut total = Rollup::default();
+    judged.into_iter().for_each(|(_, _, rollup)| total.merge(rollup));
     Ok(Outcome {
         rollups: Rollups::new(total, interfaces, timeline, &policy),
         duplicates: duplicates.into_inner(),
@@ -103,72 +112,71 @@ pub(super) fn judge(
     })
 }
 
-/// Merges partitions in their order, whichever is done first, so that results do not depend on threads.
+/// Writes the connections of partitions in their order, whichever is done first, so that the file does not depend on
+/// threads.
 struct InOrder {
     state: Mutex<State>,
-    /// Something was merged.
-    merged: Condvar,
+    /// Something was written.
+    written: Condvar,
 }
 
 struct State {
     next: usize,
-    ready: BTreeMap<usize, (Rollup, Batches)>,
-    total: Rollup,
-    exporter: Option<Exporter>,
+    ready: BTreeMap<usize, Batches>,
+    exporter: Exporter,
 }
 
+/// A look at whether the run is over, now and then.
+const LOOK: Duration = Duration::from_millis(100);
+
 impl InOrder {
-    fn new(exporter: Option<Exporter>) -> Self {
-        let state = State { next: 0, ready: BTreeMap::new(), total: Rollup::default(), exporter };
-        Self { state: Mutex::new(state), merged: Condvar::new() }
+    fn new(exporter: Exporter) -> Self {
+        let state = State { next: 0, ready: BTreeMap::new(), exporter };
+        Self { state: Mutex::new(state), written: Condvar::new() }
     }
 
     /// Waits until a partition may be begun: rows that are not written yet take memory.
-    fn wait_for(&self, at: usize, threads: usize) {
-        let guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever has the next partition never waits, so this ends.
-        let _guard = self.merged.wait_while(guard, |state| at > state.next + threads);
-    }
-
-    fn hand_in(&self, at: usize, rollup: Rollup, rows: Batches) {
+    fn wait_for(&self, at: usize, threads: usize, over: &Over<'_>) {
         let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let state = &mut *guard;
-        state.ready.insert(at, (rollup, rows));
-        while let Some((rollup, rows)) = state.ready.remove(&state.next) {
-            state.total.merge(rollup);
-            if let Some(exporter) = &mut state.exporter {
-                exporter.write(rows);
-            }
-            state.next += 1;
+        // Whoever has the next partition never waits and hands it in, so this ends, unless the run does.
+        while at > guard.next + threads && !over.is_over() {
+            guard = self.written.wait_timeout(guard, LOOK).unwrap_or_else(PoisonError::into_inner).0;
         }
-        self.merged.notify_all();
     }
 
-    fn finish(self) -> Result<Rollup, AnalyzeError> {
-        let state = self.state.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(exporter) = state.exporter {
-            exporter.finish()?;
+    fn hand_in(&self, at: usize, rows: Batches) {
+        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let State { next, ready, exporter } = &mut *guard;
+        ready.insert(at, rows);
+        while let Some(rows) = ready.remove(next) {
+            exporter.write(rows);
+            *next += 1;
         }
-        Ok(state.total)
+        self.written.notify_all();
+    }
+
+    fn finish(self) -> Result<(), AnalyzeError> {
+        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).exporter.finish()
     }
 }
 
 /// Calls `work` for 0..count on all threads, each with a state of its own, until one fails or the run is cancelled.
-fn each<S>(
+fn each<S: Send>(
     count: usize,
     config: &AnalyzeConfig,
     begin: impl Fn() -> S + Sync,
-    work: impl Fn(&mut S, usize) -> Result<(), AnalyzeError> + Sync,
-) -> Result<(), AnalyzeError> {
+    work: impl Fn(&mut S, usize, &Over<'_>) -> Result<(), AnalyzeError> + Sync,
+) -> Result<Vec<S>, AnalyzeError> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let run = || {
+        let over = Over { failed: &failed, cancel: &config.cancel };
         let mut state = begin();
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
-            if at >= count || config.cancel.is_cancelled() || failed.load(Ordering::Relaxed) {
-                return Ok(());
+            if at >= count || over.is_over() {
+                return Ok(state);
             }
-            if let Err(error) = work(&mut state, at) {
+            if let Err(error) = work(&mut state, at, &over) {
                 failed.store(true, Ordering::Relaxed);
                 return Err(error);
             }
@@ -178,10 +186,30 @@ fn each<S>(
         let workers: Vec<_> = (0..config.threads.clamp(1, count.max(1))).map(|_| scope.spawn(run)).collect();
         // All are waited for, whichever failed.
         let ended: Vec<_> = workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
-        ended.into_iter().try_for_each(|end| {
-            end.unwrap_or_else(|_| Err(AnalyzeError::Internal("a judge panicked".to_owned())))
-        })
+        let panicked = |_| Err(AnalyzeError::Internal("a judge panicked".to_owned()));
+        ended.into_iter().map(|end| end.unwrap_or_else(panicked)).collect()
     })
+}
+
+/// Whether there is no use in going on.
+struct Over<'a> {
+    failed: &'a AtomicBool,
+    cancel: &'a Cancel,
+}
+
+impl Over<'_> {
+    fn is_over(&self) -> bool {
+        self.cancel.is_cancelled() || self.failed.load(Ordering::Relaxed)
+    }
+}
+
+/// The others must not wait for a thread that panicked.
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.failed.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 /// What is known of the flow logs; a stream's number is its index + 1, 0 is unknown.

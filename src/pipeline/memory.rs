@@ -10,8 +10,11 @@ pub struct MemoryPlan {
     objects: u64,
 }
 
-/// Records that wait for all others, in bytes: some 12 million of them.
-const ENOUGH_RECORDS: u64 = 384 << 20;
+/// Records that wait for all others, in bytes: some 11 million of them. Disks take them as fast as they come.
+const ENOUGH_RECORDS: u64 = 336 << 20;
+
+/// A thread needs some to fill its blocks before they go to disk.
+const RECORDS_OF_THREAD: u64 = 24 << 20;
 
 /// An object that is inflated in one go, with its plain bytes: AWS closes files at 75 MB before compression.
 const ENOUGH_OBJECT: u64 = 96 << 20;
@@ -25,7 +28,7 @@ impl MemoryPlan {
     #[must_use]
     pub fn new(limit: u64) -> Self {
         let limit = limit.max(Self::LEAST);
-        Self { records: (limit / 4).min(ENOUGH_RECORDS), objects: limit / 8 }
+        Self { records: limit / 4, objects: limit / 8 }
     }
 
     /// A plan under which everything goes to disk and comes back in the smallest of pieces. It saves nothing; it is for
@@ -36,18 +39,19 @@ impl MemoryPlan {
     }
 
     /// Bytes for records that wait for all others to be read.
-    pub(crate) fn records(self) -> usize {
-        usize::try_from(self.records).unwrap_or(usize::MAX)
+    pub(crate) fn records(self, threads: usize) -> usize {
+        let enough = ENOUGH_RECORDS.max(RECORDS_OF_THREAD * threads as u64);
+        usize::try_from(self.records.min(enough)).unwrap_or(usize::MAX)
     }
 
     /// Records that each thread may load at a time while it judges.
     pub(crate) fn loaded_records(self, threads: usize) -> usize {
-        self.records() / 4 / 32 / threads.max(1)
+        self.records(threads) / 4 / 32 / threads.max(1)
     }
 
     /// Bytes for endpoints that wait to be counted.
     pub(crate) fn meetings(self) -> usize {
-        self.records() / 6
+        self.records(1) / 6
     }
 
     /// Bytes for an object that a thread inflates in one go.

@@ -113,10 +113,8 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
         fault: Mutex::default(),
         unkept: Mutex::default(),
     };
-    let room = Room {
-        bytes: config.memory.records() / config.threads.max(1),
-        directory: config.spill_directory.clone(),
-    };
+    let room =
+        Room::new(config.memory.records(config.threads), config.spill_directory.clone(), config.threads);
     let (fed, shares) = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..config.threads)
             .map(|_| {

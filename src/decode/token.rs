@@ -138,6 +138,14 @@ fn other_address(rest: &[u8]) -> Parsed<u128> {
     if is_missing(rest) {
         return Some((None, 1));
     }
+    // A value alone, as Parquet has them: blanks are put behind it.
+    if rest.len() < 16 {
+        let mut padded = [0; 16];
+        padded[..rest.len()].copy_from_slice(rest);
+        if let Some((bits, len)) = ipv4(&padded) {
+            return Some((Some(0xffff << 32 | u128::from(bits)), len));
+        }
+    }
     let len = length(rest);
     let parsed: IpAddr = std::str::from_utf8(&rest[..len]).ok()?.parse().ok()?;
     Some((Some(address_bits(parsed)), len))

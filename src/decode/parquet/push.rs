@@ -13,6 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 
 use super::fenced;
+use super::hint::with_dictionaries;
 use super::pieces::{Pieces, coalesced};
 use super::rows::Rows;
 use crate::decode::error::{DecodeError, SchemaProblem};
@@ -310,6 +311,7 @@ impl ParquetPush {
             self.pieces.clear();
             return Ok(Stage::Over);
         }
+        let arrow = with_dictionaries(&metadata, arrow);
         let mask = ProjectionMask::roots(metadata.file_metadata().schema_descr(), roots);
         let chunks = self.chunks(&metadata, &mask)?;
         let spans = spans(&chunks);

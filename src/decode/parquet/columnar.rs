@@ -7,6 +7,8 @@
 //! there: values are read by the same functions, except where they are numbers already.
 //! The tests of this module compare the two.
 
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::ops::Range;

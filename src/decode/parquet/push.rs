@@ -86,7 +86,7 @@ pub struct ParquetPush {
     stage: Stage,
     /// What the last [`Step::Need`] was about, and how many bytes of it were missing.
     asked: Option<(Vec<Range<u64>>, u64)>,
-    rows: Rows,
+    pub(super) rows: Rows,
     problem: Option<SchemaProblem>,
     /// An error that waits until the rows before it are taken.
     failed: Option<DecodeError>,

@@ -24,7 +24,7 @@ pub(super) struct Rows {
     /// Fields of the columns that are read, in their order.
     fields: Vec<&'static Field>,
     unknown: Vec<String>,
-    columnar: Columnar,
+    pub(super) columnar: Columnar,
     pub(super) tally: Tally,
 }
 

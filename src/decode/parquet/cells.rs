@@ -148,7 +148,7 @@ impl Coded {
 }
 
 /// A text, unless it is one that means nothing.
-fn text(text: &[u8]) -> Cell<'_> {
+pub(super) fn text(text: &[u8]) -> Cell<'_> {
     match text {
         b"-" | b"" | b"None" | b"nan" | b"NaN" | b"<NA>" | b"null" | b"NULL" => Cell::Missing,
         text => Cell::Text(text),

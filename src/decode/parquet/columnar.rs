@@ -152,6 +152,11 @@ impl Columnar {
         self.run.interface.clear();
         self.run.reject_reason.clear();
         let mut taken = 0;
+        // None of these is null, or its row were odd.
+        let names = match &columns[self.interface] {
+            Cells::Coded(coded) => coded.keys.values().as_ref(),
+            _ => &[],
+        };
         for at in wanted.clone() {
             // As row by row: the reason is met before the interface.
             if let Some(index) = self.reject_reason {
@@ -160,6 +165,13 @@ impl Columnar {
                     Ok(key) => self.run.reject_reason.push(key),
                     Err(()) => break,
                 }
+            }
+            let met = &self.texts[self.interface].keys;
+            let known = names.get(at).and_then(|name| met.get(*name as usize));
+            if let Some(key) = known.filter(|key| **key != NO_KEY) {
+                self.run.interface.push(*key);
+                taken += 1;
+                continue;
             }
             let interface = |row: &Row<'_>, rows: &mut Assembler| rows.meet_interface(row);
             match self.key(rows, columns, self.interface, at, interface) {

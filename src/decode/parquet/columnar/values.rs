@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, PrimitiveArray};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, BinaryArray, PrimitiveArray};
+use arrow::buffer::NullBuffer;
 
 use crate::decode::assemble::{MILLISECONDS_FROM, State, Values, seconds};
 use crate::decode::columns::stored;
-use crate::decode::parquet::cells::{Cell, Cells, Coded};
+use crate::decode::parquet::cells::{Cell, Cells, Coded, text};
 use crate::decode::parquet::rows::read_cell;
 use crate::decode::row::{Op, Row};
 use crate::decode::token;
@@ -20,10 +21,7 @@ pub(super) const NO_KEY: u32 = u32::MAX;
 pub(super) struct Memory<T> {
     /// The dictionary. Held, so that no other can take its place in memory.
     source: Option<ArrayRef>,
-    values: Vec<T>,
-    states: Vec<State>,
-    /// True if all of it are values.
-    sound: bool,
+    known: Values<T>,
     /// Numbers of its texts in the batch that is being filled.
     pub(super) keys: Vec<u32>,
 }
@@ -32,6 +30,12 @@ pub(super) struct Memory<T> {
 pub(super) trait Value: Copy + Default {
     /// Reads a value as it is read row by row.
     fn read(op: Op, cell: Cell<'_>) -> (Self, State);
+
+    /// As [`read`](Self::read), if there is a shorter way, of a text of a column that is not null.
+    #[inline(always)]
+    fn read_shortly(_texts: &BinaryArray, _at: usize) -> Option<Self> {
+        None
+    }
 }
 
 /// A type of numbers.
@@ -82,6 +86,12 @@ impl Value for i128 {
             },
             Cell::Number(_) | Cell::Bad => (0, State::Odd),
         }
+    }
+
+    #[inline(always)]
+    fn read_shortly(texts: &BinaryArray, at: usize) -> Option<Self> {
+        let &[start, end] = texts.value_offsets().get(at..at + 2)? else { return None };
+        token::whole_ipv4(texts.value_data(), start as usize, (end - start) as usize).map(stored)
     }
 }
 
@@ -152,14 +162,37 @@ pub(super) fn read<T: Value>(cells: &Cells, op: Op, rows: usize, memory: &mut Me
     match cells {
         Cells::Coded(coded) => {
             memory.learn(coded, op);
-            let known = memory.values.as_slice();
+            let known = memory.known.values.as_slice();
             // A null may have any number.
             let value = |key: &i32| known.get(*key as usize).copied().unwrap_or_default();
             to.values.extend(coded.keys.values().iter().map(value));
             memory.states_by_key(coded, &mut to.states);
             blank(to);
         }
+        Cells::Texts(texts) => read_texts(texts, op, to),
         _ => read_each(cells, op, rows, to),
+    }
+}
+
+fn read_texts<T: Value>(texts: &BinaryArray, op: Op, to: &mut Values<T>) {
+    to.values.clear();
+    to.states.clear();
+    let nulls = texts.nulls().filter(|nulls| nulls.null_count() > 0);
+    for at in 0..texts.len() {
+        let (value, state) = match T::read_shortly(texts, at) {
+            _ if nulls.is_some_and(|nulls| nulls.is_null(at)) => (T::default(), State::Missing),
+            Some(value) => (value, State::Present),
+            None => T::read(op, text(texts.value(at))),
+        };
+        to.values.push(value);
+        // Nearly always there is nothing to be said.
+        if state != State::Present {
+            to.states.resize(at, State::Present);
+            to.states.push(state);
+        }
+    }
+    if !to.states.is_empty() {
+        to.states.resize(texts.len(), State::Present);
     }
 }
 
@@ -209,22 +242,23 @@ fn read_integers<A: ArrowPrimitiveType, T: Number>(
     let fits = |number: A::Native| i64::from(number).cast_unsigned() <= T::MOST;
     let all_fit = numbers.iter().fold(true, |all, number| all & fits(*number));
     let nulls = array.nulls().filter(|nulls| nulls.null_count() > 0);
-    if all_fit && nulls.is_none() {
-        return;
+    if !all_fit {
+        to.states.resize(numbers.len(), State::Present);
+        for (at, _) in numbers.iter().enumerate().filter(|(_, number)| !fits(**number)) {
+            (to.values[at], to.states[at]) = T::read(op, cells.value(at));
+        }
     }
-    for (at, value) in to.values.iter_mut().enumerate() {
-        let state = if nulls.is_some_and(|nulls| nulls.is_null(at)) {
-            *value = T::default();
-            State::Missing
-        } else if fits(numbers[at]) {
-            State::Present
-        } else {
-            let (read, state) = T::read(op, cells.value(at));
-            *value = read;
-            state
-        };
-        to.states.push(state);
+    if let Some(nulls) = nulls {
+        to.states.resize(numbers.len(), State::Present);
+        for at in places(nulls) {
+            (to.values[at], to.states[at]) = (T::default(), State::Missing);
+        }
     }
+}
+
+/// Where the nulls are.
+fn places(nulls: &NullBuffer) -> Vec<usize> {
+    (!nulls.inner()).set_indices().collect()
 }
 
 /// What is not present has the default value.
@@ -243,27 +277,23 @@ impl<T: Value> Memory<T> {
             return;
         }
         self.source = Some(Arc::clone(&coded.source));
-        let read = (0..coded.values.len()).map(|key| T::read(op, coded.text(key)));
-        (self.values, self.states) = read.unzip();
-        self.sound = self.states.iter().all(|state| *state == State::Present);
+        read_texts(&coded.values, op, &mut self.known);
         self.keys.clear();
-        self.keys.resize(self.states.len(), NO_KEY);
+        self.keys.resize(coded.values.len(), NO_KEY);
     }
 
     /// The state of each row; nothing if all are present.
     fn states_by_key(&self, coded: &Coded, to: &mut Vec<State>) {
         to.clear();
         let nulls = coded.keys.nulls().filter(|nulls| nulls.null_count() > 0);
-        if self.sound && nulls.is_none() {
-            return;
+        if !self.known.states.is_empty() {
+            let state = |key: &i32| self.known.states.get(*key as usize).copied().unwrap_or(State::Odd);
+            to.extend(coded.keys.values().iter().map(state));
         }
-        let state = |key: &i32| self.states.get(*key as usize).copied().unwrap_or(State::Odd);
-        to.extend(coded.keys.values().iter().map(state));
         if let Some(nulls) = nulls {
-            for (state, valid) in to.iter_mut().zip(nulls) {
-                if !valid {
-                    *state = State::Missing;
-                }
+            to.resize(nulls.len(), State::Present);
+            for at in places(nulls) {
+                to[at] = State::Missing;
             }
         }
     }

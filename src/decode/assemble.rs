@@ -1,5 +1,7 @@
 //! From rows to batches: the checks that text and Parquet share, and the columns of one format.
 
+mod runs;
+
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
@@ -9,12 +11,14 @@ use arrow::error::ArrowError;
 
 use super::columns::{Nullable, TextColumn, addresses, numbers, stored};
 use super::extra::{Extra, ExtraValue};
-use super::fast::{Layout, Record};
+use super::fast::Layout;
 use super::fault::Fault;
 use super::format::{FormatColumn, LogFormat, Separator, tokens};
 use super::options::Projection;
 use super::row::{Op, Row};
 use crate::flow::{CaptureStatus, CoverageRow, FlowBatch, InterfaceContext, Protocol, column};
+
+pub(super) use runs::{Run, State, Values};
 
 /// Seconds above this are milliseconds: 10^11 seconds are in the year 5138.
 pub(super) const MILLISECONDS_FROM: u64 = 100_000_000_000;
@@ -240,12 +244,7 @@ impl Assembler {
             return Err(Fault::EndBeforeStart { start, end });
         }
         let reject_reason = match row.has(Op::RejectReason) {
-            true => Some(
-                self.reject_reason
-                    .dictionary
-                    .intern(row.reject_reason)
-                    .map_err(|bad| Fault::text(Op::RejectReason.field(), bad))?,
-            ),
+            true => Some(self.meet_reject_reason(row.reject_reason)?),
             false => None,
         };
         if self.has(Op::Interface) || self.has(Op::Resource) {
@@ -309,45 +308,6 @@ impl Assembler {
         self.reject_reason.dictionary.find(reason)
     }
 
-    /// Keeps records read the short way, which had their checks.
-    pub(super) fn push_records(&mut self, records: &[Record]) {
-        let valid = |op: Op| records.iter().map(move |record| record.missing & op.bit() == 0);
-        self.interface
-            .keys
-            .extend(records.iter().map(|record| record.interface), records.iter().map(|_| true));
-        self.srcaddr.extend(records.iter().map(|record| record.srcaddr));
-        self.dstaddr.extend(records.iter().map(|record| record.dstaddr));
-        self.srcport.extend(records.iter().map(|record| record.srcport));
-        self.dstport.extend(records.iter().map(|record| record.dstport));
-        self.protocol.extend(records.iter().map(|record| record.protocol));
-        // Both are at most 10^11.
-        self.start.extend(records.iter().map(|record| record.start.cast_signed()));
-        self.end.extend(records.iter().map(|record| record.end.cast_signed()));
-        self.action.extend(records.iter().map(|record| record.action));
-        if self.has(Op::Packets) {
-            self.packets.extend(records.iter().map(|record| record.packets), valid(Op::Packets));
-        }
-        if self.has(Op::Bytes) {
-            self.bytes.extend(records.iter().map(|record| record.bytes), valid(Op::Bytes));
-        }
-        if self.has(Op::TcpFlags) {
-            self.tcp_flags.extend(records.iter().map(|record| record.tcp_flags), valid(Op::TcpFlags));
-        }
-        if self.has(Op::Direction) {
-            self.direction.extend(records.iter().map(|record| record.direction), valid(Op::Direction));
-        }
-        if self.has(Op::PktSrcAddr) {
-            self.pkt_srcaddr.extend(records.iter().map(|record| record.pkt_srcaddr), valid(Op::PktSrcAddr));
-        }
-        if self.has(Op::PktDstAddr) {
-            self.pkt_dstaddr.extend(records.iter().map(|record| record.pkt_dstaddr), valid(Op::PktDstAddr));
-        }
-        if self.has(Op::RejectReason) {
-            self.reject_reason.keys.extend(records.iter().map(|r| r.reject_reason), valid(Op::RejectReason));
-        }
-        self.rows += records.len();
-    }
-
     /// Some required value is `-`: fine for the ports of a protocol without ports, a fault otherwise.
     #[cold]
     fn allow_missing(&self, row: &Row<'_>) -> Result<(), Fault> {
@@ -363,13 +323,27 @@ impl Assembler {
 
     #[inline]
     fn push_interface(&mut self, row: &Row<'_>) -> Result<(), Fault> {
+        let key = self.meet_interface(row)?;
+        self.interface.push_key(Some(key));
+        Ok(())
+    }
+
+    /// The number of the interface of a row, which may be new in this batch.
+    #[inline]
+    pub(super) fn meet_interface(&mut self, row: &Row<'_>) -> Result<u32, Fault> {
         let (name, field) = self.interface_of(row)?;
         let key = self.interface.dictionary.intern(name).map_err(|bad| Fault::text(field, bad))?;
         if key as usize == self.contexts.len() {
             self.contexts.push(context_of(row));
         }
-        self.interface.push_key(Some(key));
-        Ok(())
+        Ok(key)
+    }
+
+    /// The number of a reason, which may be new in this batch.
+    #[inline]
+    pub(super) fn meet_reject_reason(&mut self, reason: &[u8]) -> Result<u32, Fault> {
+        let met = self.reject_reason.dictionary.intern(reason);
+        met.map_err(|bad| Fault::text(Op::RejectReason.field(), bad))
     }
 
     /// Keeps a NODATA or SKIPDATA row, if it says where and when; a format without these fields can't.

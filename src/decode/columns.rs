@@ -58,6 +58,14 @@ impl<T: Default> Nullable<T> {
         }
     }
 
+    /// Adds values that are all valid.
+    #[inline]
+    pub(super) fn extend_present(&mut self, values: impl Iterator<Item = T>) {
+        let before = self.values.len();
+        self.values.extend(values);
+        self.nulls.append_n_non_nulls(self.values.len() - before);
+    }
+
     pub(super) fn truncate(&mut self, rows: usize) {
         if rows < self.values.len() {
             self.values.truncate(rows);

@@ -9,6 +9,8 @@
 //! is the same for a file that is in memory.
 
 mod cells;
+mod columnar;
+mod hint;
 mod pieces;
 mod push;
 mod rows;

@@ -138,9 +138,27 @@ fn other_address(rest: &[u8]) -> Parsed<u128> {
     if is_missing(rest) {
         return Some((None, 1));
     }
+    // A value alone, as Parquet has them: blanks are put behind it.
+    if rest.len() < 16 {
+        let mut padded = [0; 16];
+        padded[..rest.len()].copy_from_slice(rest);
+        if let Some((bits, len)) = ipv4(&padded) {
+            return Some((Some(0xffff << 32 | u128::from(bits)), len));
+        }
+    }
     let len = length(rest);
     let parsed: IpAddr = std::str::from_utf8(&rest[..len]).ok()?.parse().ok()?;
     Some((Some(address_bits(parsed)), len))
+}
+
+/// The IPv4 address, IPv4 mapped, that `len` bytes from `start` on are. `None` means "look closer".
+#[inline(always)]
+pub(super) fn whole_ipv4(bytes: &[u8], start: usize, len: usize) -> Option<u128> {
+    let chunk = bytes.get(start..)?.first_chunk::<16>()?;
+    // What follows belongs to other values; blanks are put in its place.
+    let mask = u128::MAX >> (128 - 8 * Some(len).filter(|len| (1..16).contains(len))?);
+    let (bits, end) = ipv4(&(u128::from_le_bytes(*chunk) & mask).to_le_bytes())?;
+    (end == len).then_some(0xffff << 32 | u128::from(bits))
 }
 
 /// An IPv4 address that is followed by a blank within 16 bytes. `None` means "look closer".
@@ -278,6 +296,26 @@ mod tests {
             in_all_places(text, address, None);
         }
         in_all_places("-", address, Some(None));
+    }
+
+    #[test]
+    fn addresses_between_other_values() {
+        for text in ["0.0.0.0", "255.255.255.255", "10.20.30.4"] {
+            for behind in ["5", "", ".1", " ", "x"] {
+                let bytes = format!("1{text}{behind}0.0.0.0.0.0.0.0");
+                let expected = Some(address_bits(text.parse().unwrap()));
+                assert_eq!(whole_ipv4(bytes.as_bytes(), 1, text.len()), expected, "{bytes}");
+            }
+            assert_eq!(whole_ipv4(format!("{text} 0.0.0.0.0.0.0.0").as_bytes(), 0, text.len() + 1), None);
+        }
+        for other in ["", "1.2.3", "1.2.3.456", "1.2.3.4.5", "fe80::1", "-", "100.100.100.1000", "1.2.3.4 "] {
+            assert_eq!(
+                whole_ipv4(format!("{other}.1.1.1.1.1.1.1.1.1").as_bytes(), 0, other.len()),
+                None,
+                "{other}"
+            );
+        }
+        assert_eq!(whole_ipv4(b"1.2.3.4", 0, 7), None, "left to others");
     }
 
     #[test]

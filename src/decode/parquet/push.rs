@@ -13,6 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
 
 use super::fenced;
+use super::hint::with_dictionaries;
 use super::pieces::{Pieces, coalesced};
 use super::rows::Rows;
 use crate::decode::error::{DecodeError, SchemaProblem};
@@ -85,7 +86,7 @@ pub struct ParquetPush {
     stage: Stage,
     /// What the last [`Step::Need`] was about, and how many bytes of it were missing.
     asked: Option<(Vec<Range<u64>>, u64)>,
-    rows: Rows,
+    pub(super) rows: Rows,
     problem: Option<SchemaProblem>,
     /// An error that waits until the rows before it are taken.
     failed: Option<DecodeError>,
@@ -310,6 +311,7 @@ impl ParquetPush {
             self.pieces.clear();
             return Ok(Stage::Over);
         }
+        let arrow = with_dictionaries(&metadata, arrow);
         let mask = ProjectionMask::roots(metadata.file_metadata().schema_descr(), roots);
         let chunks = self.chunks(&metadata, &mask)?;
         let spans = spans(&chunks);

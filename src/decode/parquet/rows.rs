@@ -4,6 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 
 use super::cells::{Cell, Cells};
+use super::columnar::Columnar;
 use crate::decode::assemble::Assembler;
 use crate::decode::error::DecodeError;
 use crate::decode::extra::ExtraValue;
@@ -23,6 +24,7 @@ pub(super) struct Rows {
     /// Fields of the columns that are read, in their order.
     fields: Vec<&'static Field>,
     unknown: Vec<String>,
+    pub(super) columnar: Columnar,
     pub(super) tally: Tally,
 }
 
@@ -34,8 +36,10 @@ impl Rows {
     ) -> Self {
         let capacity = options.batch_rows.clamp(1, MAX_CAPACITY);
         let read = LogFormat::from_names(fields.iter().map(|field| field.name));
+        let assembler = Assembler::new(&read, options.projection, capacity);
         Self {
-            assembler: Some(Assembler::new(&read, options.projection, capacity)),
+            columnar: Columnar::new(assembler.steps()),
+            assembler: Some(assembler),
             fields,
             unknown: unknown.map(str::to_owned).collect(),
             tally: Tally::default(),
@@ -49,6 +53,7 @@ impl Rows {
 
     /// What was pushed since the last call, if anything.
     pub(super) fn take(&mut self) -> Result<Option<FlowBatch>, ArrowError> {
+        self.columnar.forget();
         self.assembler.as_mut().map_or(Ok(None), Assembler::take)
     }
 
@@ -75,25 +80,41 @@ impl Rows {
         let first = self.tally.lines;
         let Some(mut rows) = self.assembler.take() else { return Ok(()) };
         self.count(batch.num_rows() as u64);
-        for at in 0..batch.num_rows() {
-            match read_row(&mut rows, &columns, &self.fields, at) {
-                Ok(status) => self.tally.count(status),
-                Err(fault) => {
-                    self.tally.malformed += 1;
-                    if self.tally.examples.len() < Tally::MAX_EXAMPLES {
-                        let place = self.fields.iter().position(|f| Some(f.name) == fault.quoted_field());
-                        let value = place.map(|column| columns[column].shown(at)).unwrap_or_default();
-                        self.tally.examples.push(MalformedExample {
-                            object: String::new(),
-                            line: first + at as u64 + 1,
-                            reason: fault.reason(&value),
-                        });
-                    }
-                }
+        self.columnar.read(&columns, batch.num_rows());
+        let mut at = 0;
+        while at < batch.num_rows() {
+            let end = at + self.columnar.length(at);
+            if at < end {
+                let taken = self.columnar.take(&mut rows, &columns, at..end);
+                self.tally.records += taken as u64;
+                at += taken;
+            }
+            if at < batch.num_rows() {
+                self.push_row(&mut rows, &columns, at, first);
+                at += 1;
             }
         }
         self.assembler = Some(rows);
         Ok(())
+    }
+
+    /// Looks at one row. `first` rows were in batches before this one.
+    fn push_row(&mut self, rows: &mut Assembler, columns: &[Cells], at: usize, first: u64) {
+        match read_row(rows, columns, &self.fields, at) {
+            Ok(status) => self.tally.count(status),
+            Err(fault) => {
+                self.tally.malformed += 1;
+                if self.tally.examples.len() < Tally::MAX_EXAMPLES {
+                    let place = self.fields.iter().position(|f| Some(f.name) == fault.quoted_field());
+                    let value = place.map(|column| columns[column].shown(at)).unwrap_or_default();
+                    self.tally.examples.push(MalformedExample {
+                        object: String::new(),
+                        line: first + at as u64 + 1,
+                        reason: fault.reason(&value),
+                    });
+                }
+            }
+        }
     }
 }
 
@@ -136,7 +157,7 @@ fn read_sound_row(
 }
 
 /// Puts a value into a row. False if it cannot be what `op` asks for.
-fn read_cell<'a>(row: &mut Row<'a>, op: Op, value: Cell<'a>) -> bool {
+pub(super) fn read_cell<'a>(row: &mut Row<'a>, op: Op, value: Cell<'a>) -> bool {
     match value {
         Cell::Missing => true,
         Cell::Bad => false,

@@ -6,6 +6,7 @@
 //! [`MOST`], only those with at least 4 count, or 8, and so on, until few enough are left: services are the last to go.
 //! The bound does not depend on the memory there is, since decisions depend on the counts.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::record::Endpoint;
@@ -39,6 +40,8 @@ fn hash(scope: u64, end: &Endpoint, protocol: u8) -> u64 {
 #[derive(Debug)]
 pub(crate) struct Meetings {
     shelves: Vec<Mutex<Shelf>>,
+    /// Bytes in memory.
+    held: AtomicUsize,
     room: Room,
     file: Mutex<Option<SpillFile>>,
     counted: Mutex<Counted>,
@@ -90,6 +93,7 @@ impl Meetings {
     fn with_most(room: Room, most: usize) -> Self {
         Self {
             shelves: (0..SHELVES).map(|_| Mutex::default()).collect(),
+            held: AtomicUsize::new(0),
             room,
             file: Mutex::default(),
             counted: Mutex::new(Counted { entries: Vec::new(), least: 2, most }),
@@ -102,8 +106,8 @@ impl Meetings {
         for of_shelf in met.0.chunk_by(|a, b| a >> 56 == b >> 56) {
             let mut shelf = lock(&self.shelves[(of_shelf[0] >> 56) as usize]);
             shelf.hashes.extend_from_slice(of_shelf);
-            self.room.take(size_of_val(of_shelf));
-            if self.room.is_exceeded_by(size_of_val(&shelf.hashes[..])) {
+            let held = self.held.fetch_add(size_of_val(of_shelf), Ordering::Relaxed);
+            if held > self.room.bytes {
                 self.spill(&mut shelf)?;
             }
         }
@@ -118,7 +122,7 @@ impl Meetings {
             empty => empty.insert(SpillFile::create(&self.room.directory)?),
         };
         shelf.spilled.push(file.append(&shelf.hashes)?);
-        self.room.give_back(size_of_val(&shelf.hashes[..]));
+        self.held.fetch_sub(size_of_val(&shelf.hashes[..]), Ordering::Relaxed);
         shelf.hashes = Vec::new();
         Ok(())
     }
@@ -222,7 +226,7 @@ mod tests {
     }
 
     fn count(tuples: &[(Endpoint, Endpoint)], room: usize, most: usize) -> FanIn {
-        let room = Room::new(room, std::env::temp_dir(), SHELVES);
+        let room = Room { bytes: room, directory: std::env::temp_dir() };
         let meetings = Meetings::with_most(room, most);
         let mut met = Met::default();
         for part in tuples.chunks(1000) {

@@ -2,8 +2,6 @@
 //! on disk.
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::packed::{Narrow, Packed, Wide};
 use super::spill::{Chunk, SpillError, SpillFile};
@@ -95,45 +93,19 @@ impl<T: Packed> Shelf<T> {
     }
 }
 
-/// How much all may hold together, and where the rest goes. Clones share what is held.
+/// How much a worker may hold, and where the rest goes.
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
     /// Bytes in memory.
-    bytes: usize,
+    pub bytes: usize,
     /// Directory of the spill file.
     pub directory: PathBuf,
-    held: Arc<AtomicUsize>,
-    sharers: usize,
-}
-
-impl Room {
-    /// Room for so many bytes, shared by so many workers.
-    pub fn new(bytes: usize, directory: PathBuf, sharers: usize) -> Self {
-        Self { bytes, directory, held: Arc::default(), sharers: sharers.max(1) }
-    }
-
-    /// So many bytes more are held.
-    pub fn take(&self, bytes: usize) {
-        self.held.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    /// So many fewer.
-    pub fn give_back(&self, bytes: usize) {
-        self.held.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// True if there is too much, and whoever holds `own` of it has a good part.
-    pub fn is_exceeded_by(&self, own: usize) -> bool {
-        own > 0 && self.held.load(Ordering::Relaxed) >= self.bytes && own >= self.bytes / (2 * self.sharers)
-    }
 }
 
 /// One worker's records.
 #[derive(Debug)]
 pub(crate) struct Shelves {
     room: Room,
-    /// Bytes that the room knows of.
-    told: usize,
     narrow: Shelf<Narrow>,
     wide: Shelf<Wide>,
     file: Option<SpillFile>,
@@ -150,7 +122,7 @@ pub(crate) type LeftBoth = (Left<Narrow>, Left<Wide>);
 
 impl Shelves {
     pub fn new(room: Room) -> Self {
-        Self { room, told: 0, narrow: Shelf::new(), wide: Shelf::new(), file: None }
+        Self { room, narrow: Shelf::new(), wide: Shelf::new(), file: None }
     }
 
     #[inline]
@@ -164,14 +136,9 @@ impl Shelves {
 
     /// To be called now and then: lets go of everything if there is no more room.
     pub fn make_room(&mut self) -> Result<(), SpillError> {
-        let held = self.narrow.held() + self.wide.held();
-        self.room.take(held - self.told);
-        self.told = held;
-        if !self.room.is_exceeded_by(held) {
+        if self.narrow.held() + self.wide.held() < self.room.bytes {
             return Ok(());
         }
-        self.room.give_back(held);
-        self.told = 0;
         let file = match &mut self.file {
             Some(file) => file,
             empty => empty.insert(SpillFile::create(&self.room.directory)?),

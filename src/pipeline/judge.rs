@@ -44,7 +44,7 @@ pub(super) fn judge(
 
     let duplicates = AtomicU64::new(0);
     let meetings =
-        Meetings::new(Room::new(config.memory.meetings(), config.spill_directory.clone(), SHELVES));
+        Meetings::new(Room { bytes: config.memory.meetings(), directory: config.spill_directory.clone() });
     each(partitions.len(), config, <(Sorted, Met)>::default, |(sorted, met), at, _| {
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
         for piece in partition.pieces(&loading)? {

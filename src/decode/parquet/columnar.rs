@@ -7,8 +7,6 @@
 //! there: values are read by the same functions, except where they are numbers already.
 //! The tests of this module compare the two.
 
-#[cfg(test)]
-mod tests;
 mod values;
 
 use std::ops::Range;
@@ -236,3 +234,6 @@ fn mark(odd: &mut [bool], states: &[State], from: State) {
         *odd |= *state >= from;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -20,10 +20,11 @@ pub(super) fn with_dictionaries(
         // A root that is a leaf too; of a nested one nothing is read.
         let leaf = (0..leaves.num_columns()).find(|leaf| leaves.get_column_root_idx(*leaf) == root);
         let coded = leaf.is_some_and(|leaf| {
-            let texts = match (field.data_type(), leaves.column(leaf).converted_type()) {
-                (DataType::Utf8, ConvertedType::UTF8) | (DataType::Binary, ConvertedType::NONE) => true,
-                _ => false,
-            };
+            let kinds = (field.data_type(), leaves.column(leaf).converted_type());
+            let texts = matches!(
+                kinds,
+                (DataType::Utf8, ConvertedType::UTF8) | (DataType::Binary, ConvertedType::NONE)
+            );
             let groups = metadata.row_groups().iter().filter(|group| group.num_rows() != 0);
             texts && groups.filter_map(|group| group.columns().get(leaf)).all(has_dictionary_alone)
         });

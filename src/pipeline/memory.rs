@@ -11,7 +11,7 @@ pub struct MemoryPlan {
 }
 
 /// Records that wait for all others, in bytes: some 11 million of them. Disks take them as fast as they come.
-const ENOUGH_RECORDS: u64 = 352 << 20;
+const ENOUGH_RECORDS: u64 = 328 << 20;
 
 /// A thread needs some to fill its blocks before they go to disk.
 const RECORDS_OF_THREAD: u64 = 24 << 20;

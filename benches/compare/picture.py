@@ -7,21 +7,33 @@ PANEL_W, PANEL_H = 300, 210
 COLUMNS = (75, 500)
 ROWS = (95, 405)
 
-STYLE = """
-  svg { --ground: #ffffff; --ink: #1f2328; --soft: #59636e; --grid: #d8dee4; --a: #0b62c4; --b: #b3470a; --c: #1a7f37 }
-  @media (prefers-color-scheme: dark) {
-    svg { --ground: #0d1117; --ink: #e6edf3; --soft: #9198a1; --grid: #30363d; --a: #6cb0ff; --b: #ffa657; --c: #56d364 }
-  }
-  text { font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: var(--soft) }
-  .head { font-size: 16px; font-weight: 600; fill: var(--ink) }
-  .title { font-size: 13px; font-weight: 600; fill: var(--ink) }
-  .ground { fill: var(--ground) }
-  .grid { stroke: var(--grid); stroke-width: 1; fill: none }
-  .axis { stroke: var(--soft); stroke-width: 1; fill: none }
-  .line { stroke-width: 2; fill: none; stroke-linejoin: round }
-  .a { stroke: var(--a) } .b { stroke: var(--b); stroke-dasharray: 7 3 } .c { stroke: var(--c); stroke-dasharray: 2 3 }
-  .dot { stroke-width: 2; stroke-dasharray: none; fill: var(--ground) }
-  .ta { fill: var(--a) } .tb { fill: var(--b) } .tc { fill: var(--c) }
+# Colours for light and dark ground, in rules and not in variables: not every viewer of SVG knows these.
+LIGHT = {"ground": "#ffffff", "ink": "#1f2328", "soft": "#59636e", "grid": "#d8dee4",
+         "a": "#0b62c4", "b": "#b3470a", "c": "#1a7f37"}
+DARK = {"ground": "#0d1117", "ink": "#e6edf3", "soft": "#9198a1", "grid": "#30363d",
+        "a": "#6cb0ff", "b": "#ffa657", "c": "#56d364"}
+
+
+def colours(of, indent):
+    """The rules that say what has which colour."""
+    rules = ["text { fill: soft }", ".head, .title { fill: ink }", ".ground, .dot { fill: ground }",
+             ".grid { stroke: grid }", ".axis { stroke: soft }", ".a { stroke: a } .ta { fill: a }",
+             ".b { stroke: b } .tb { fill: b }", ".c { stroke: c } .tc { fill: c }"]
+    for name, colour in of.items():
+        rules = [rule.replace(f": {name} }}", f": {colour} }}") for rule in rules]
+    return "".join(f"{indent}{rule}\n" for rule in rules)
+
+
+STYLE = f"""
+  text {{ font: 12px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif }}
+  .head {{ font-size: 16px; font-weight: 600 }}
+  .title {{ font-size: 13px; font-weight: 600 }}
+  .grid, .axis {{ stroke-width: 1; fill: none }}
+  .line {{ stroke-width: 2; fill: none; stroke-linejoin: round }}
+  .b {{ stroke-dasharray: 7 3 }} .c {{ stroke-dasharray: 2 3 }}
+  .dot {{ stroke-width: 2; stroke-dasharray: none }}
+{colours(LIGHT, "  ")}  @media (prefers-color-scheme: dark) {{
+{colours(DARK, "    ")}  }}
 """
 
 

@@ -16,8 +16,8 @@ use super::spill::{Chunk, SpillError, SpillFile};
 /// Shelves that meetings are spread over.
 pub(crate) const SHELVES: usize = 256;
 
-/// Endpoints whose counts are kept, at 16 bytes each.
-const MOST: usize = 4 << 20;
+/// Endpoints whose counts are kept, at 24 bytes each.
+const MOST: usize = 2 << 20;
 
 /// Bits of an entry that hold the count; the others are the endpoint's hash. Of a million endpoints one in a hundred
 /// million looks like another.
@@ -145,9 +145,10 @@ impl Meetings {
 
     /// The counts.
     pub fn finish(self) -> FanIn {
-        let Counted { entries, .. } = self.counted.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Counted { entries, least, .. } =
+            self.counted.into_inner().unwrap_or_else(PoisonError::into_inner);
         let places = (entries.len() * 2).next_power_of_two().max(2);
-        let mut fan = FanIn { table: vec![0; places], shift: 64 - places.trailing_zeros() };
+        let mut fan = FanIn { table: vec![0; places], shift: 64 - places.trailing_zeros(), least };
         for entry in entries {
             fan.insert(entry);
         }
@@ -164,9 +165,15 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(crate) struct FanIn {
     table: Vec<u64>,
     shift: u32,
+    least: u64,
 }
 
 impl FanIn {
+    /// Endpoints that fewer tuples meet at count as met by one; `None` if that is only what it is, and all are exact.
+    pub fn coarser_than(&self) -> Option<u64> {
+        (self.least > 2).then_some(self.least)
+    }
+
     fn places(&self, hash: u64) -> impl Iterator<Item = usize> + use<> {
         let first = (hash >> self.shift) as usize;
         let places = self.table.len();
@@ -256,7 +263,9 @@ mod tests {
     #[test]
     fn small_counts_go_first_whatever_the_order() {
         let mut tuples = tuples();
+        assert_eq!(count(&tuples, 0, MOST).coarser_than(), None);
         let sorted = count(&tuples, 0, 1500);
+        assert_eq!(sorted.coarser_than(), Some(16));
         tuples.reverse();
         let reversed = count(&tuples, usize::MAX, 1500);
         let mut by_count: BTreeMap<u32, u32> = BTreeMap::new();

@@ -25,6 +25,8 @@ pub(super) struct Material<'a> {
     pub reading: Outcome,
     pub duplicates: u64,
     pub overlapped: usize,
+    /// Endpoints met by fewer tuples than this count as met by one.
+    pub coarse_fan_in: Option<u64>,
     pub rollups: Rollups,
     pub detectors: &'a [&'static dyn Detector],
 }
@@ -309,6 +311,12 @@ fn assumptions(material: &Material<'_>) -> Vec<String> {
                 );
             }
         }
+    }
+    if let Some(least) = material.coarse_fan_in {
+        list.push(format!(
+            "approximate: there are so many endpoints that those met by fewer than {least} others count as met by one, \
+             where only that tells who opened a connection"
+        ));
     }
     if material.overlapped > 0 {
         list.push(format!(

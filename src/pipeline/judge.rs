@@ -24,6 +24,8 @@ pub(super) struct Outcome {
     pub duplicates: u64,
     /// Interfaces that more than one flow log covers.
     pub overlapped: usize,
+    /// There were so many endpoints that those met by fewer tuples than this count as met by one.
+    pub coarse_fan_in: Option<u64>,
 }
 
 pub(super) fn judge(
@@ -56,12 +58,13 @@ pub(super) fn judge(
         Ok(meetings.gather(met)?)
     })?;
     each(SHELVES, config, || (), |(), shelf, _| Ok(meetings.count(shelf)?))?;
+    let fan = meetings.finish();
     let pairing = Pairing {
         local: &local,
         tracking: &tracking(&interfaces, timeline),
         watched_since: &interfaces.iter().map(|i| i.coverage.first.unwrap_or(0)).collect::<Vec<_>>(),
         scopes: &scopes,
-        fan: &meetings.finish(),
+        fan: &fan,
     };
 
     let exporter = config.connections_out.as_deref().map(|path| Exporter::create(path, &policy));
@@ -109,6 +112,7 @@ pub(super) fn judge(
         rollups: Rollups::new(total, interfaces, timeline, &policy),
         duplicates: duplicates.into_inner(),
         overlapped: election.overlapped(),
+        coarse_fan_in: fan.coarser_than(),
     })
 }
 

@@ -335,6 +335,7 @@ pub fn analyze(
         reading: read.outcome,
         duplicates: judged.duplicates,
         overlapped: judged.overlapped,
+        coarse_fan_in: judged.coarse_fan_in,
         rollups: judged.rollups,
         detectors: &detectors,
     });

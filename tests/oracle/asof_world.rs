@@ -136,7 +136,37 @@ pub struct World {
     pub layout: Vec<u8>,
 }
 
+/// The number of the first state that is equal.
+fn first_equal<T: PartialEq>(states: &[T], number: usize) -> usize {
+    states.iter().position(|state| *state == states[number]).unwrap_or(number)
+}
+
 impl World {
+    /// The same with one number for each state: the oracle compares numbers, and two that mean the same are no change.
+    fn with_one_number_each(mut self) -> Self {
+        let Self { shown, group_states, acl_states, list_states, .. } = &self;
+        let (shown, group_states) = (shown.clone(), group_states.clone());
+        let (acl_states, list_states) = (acl_states.clone(), list_states.clone());
+        let in_events = |all: &mut Vec<Vec<Event<usize>>>, first: &dyn Fn(usize) -> usize| {
+            for event in all.iter_mut().flatten() {
+                if let Kind::Is(number) = &mut event.kind {
+                    *number = first(*number);
+                }
+            }
+        };
+        in_events(&mut self.interfaces, &|n| first_equal(&shown, n));
+        in_events(&mut self.groups, &|n| first_equal(&group_states, n));
+        in_events(&mut self.acls, &|n| first_equal(&acl_states, n));
+        in_events(&mut self.lists, &|n| first_equal(&list_states, n));
+        for Dump { sets, .. } in &mut self.dumps {
+            sets.interfaces.iter_mut().flatten().for_each(|n| *n = first_equal(&shown, *n));
+            sets.groups.iter_mut().flatten().for_each(|n| *n = first_equal(&group_states, *n));
+            sets.acls.iter_mut().flatten().for_each(|n| *n = first_equal(&acl_states, *n));
+            sets.lists.iter_mut().flatten().for_each(|n| *n = first_equal(&list_states, *n));
+        }
+        self
+    }
+
     /// Groups that were described or that an interface was ever in.
     pub fn known_groups(&self) -> BTreeSet<usize> {
         let described = (0..GROUPS)
@@ -276,6 +306,7 @@ pub fn world() -> impl Strategy<Value = World> {
                 world
             },
         )
+        .prop_map(World::with_one_number_each)
 }
 
 /// A dump of nothing is no dump; a world without any item has no history.

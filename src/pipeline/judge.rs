@@ -15,7 +15,7 @@ use crate::connection::{
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::{Judge, Policy};
-use crate::rollup::{Rollup, Rollups};
+use crate::rollup::{Rollup, Rollups, Scene};
 
 /// What judging comes to.
 pub(super) struct Outcome {
@@ -69,6 +69,7 @@ pub(super) fn judge(
 
     let exporter = config.connections_out.as_deref().map(|path| Exporter::create(path, &policy));
     let in_order = exporter.transpose()?.map(InOrder::new);
+    let scene = Scene::new(timeline);
     let begin = || (Sorted::default(), RefCell::new(Judge::new(&policy)), Rollup::default());
     let judged = each(partitions.len(), config, begin, |(sorted, judge, rollup), at, over| {
         if let Some(rows) = &in_order {
@@ -84,7 +85,7 @@ pub(super) fn judge(
             let since = interfaces[connection.interface as usize].coverage.first.unwrap_or(0);
             let mut judge = judge.borrow_mut();
             let judged = judge.judge(connection, since);
-            rollup.add(connection, judged);
+            rollup.add(connection, judged, &scene);
             if let Some(rows) = &mut rows {
                 rows.push(connection, judged.clone());
             }

@@ -6,6 +6,7 @@ use super::bounds::Bounds;
 use super::odd::{EvidenceCounts, OddTable};
 use super::rejects::RejectSums;
 use super::rule_use::RuleTable;
+use super::scene::Scene;
 use super::sets::SetTable;
 use crate::connection::{Connection, Evidence, Strength};
 use crate::flow::Action;
@@ -51,8 +52,8 @@ impl Rollup {
         }
     }
 
-    /// Takes a judged connection in.
-    pub fn add(&mut self, connection: &Connection, judged: &Judged) {
+    /// Takes a judged connection in. `scene` must be the same for all that are ever merged.
+    pub fn add(&mut self, connection: &Connection, judged: &Judged, _scene: &Scene) {
         let late_only = judged.verdict == Verdict::Rejected(Cause::LatePacket);
         self.count_verdict(judged.verdict, 1);
         self.late_records += u64::from(connection.late.records);

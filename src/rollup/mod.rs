@@ -37,6 +37,7 @@ mod places;
 mod ports;
 mod rejects;
 mod rule_use;
+mod scene;
 mod sets;
 
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use peers::Peers;
 pub use ports::PortUse;
 pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series, cause};
 pub use rule_use::RuleUse;
+pub use scene::Scene;
 pub use sets::RuleSets;
 
 pub use crate::policy::{EscapeReason, Verdict};

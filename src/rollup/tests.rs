@@ -134,7 +134,7 @@ fn tiny() -> Bounds {
 
 fn sum(bounds: &Bounds, connections: &[(Connection, Judged)]) -> Rollup {
     let mut rollup = Rollup::within(bounds);
-    connections.iter().for_each(|(connection, judged)| rollup.add(connection, judged));
+    connections.iter().for_each(|(connection, judged)| rollup.add(connection, judged, &Scene::default()));
     rollup
 }
 
@@ -226,20 +226,20 @@ fn counts_are_exact_whatever_was_left_out() {
 /// A flood hides neither who makes it nor what else happens, and its numbers are as good as they say.
 #[test]
 fn a_flood_is_told_from_a_sample() {
-    let mut rollup = Rollup::default();
+    let (mut rollup, scene) = (Rollup::default(), Scene::default());
     let (flood, quiet) = (3, 4);
     let sources = 2_000_000_u64;
     for n in 0..sources {
         let at = START + (n % 600) as u32;
-        rollup.add(&connection(flood, v4(0x3000_0000 + n), (n % 5_000) as u16, at), &rejected());
+        rollup.add(&connection(flood, v4(0x3000_0000 + n), (n % 5_000) as u16, at), &rejected(), &scene);
         // Half as many from one.
         if n % 2 == 0 {
             let one =
                 Connection { remote_port: (n / 2) as u16, ..connection(flood, v4(0xc633_6407), 22, at) };
-            rollup.add(&one, &rejected());
+            rollup.add(&one, &rejected(), &scene);
         }
         if n % 4_000 == 0 {
-            rollup.add(&connection(quiet, v4(0xc000_0200 + n / 4_000), 443, START), &rejected());
+            rollup.add(&connection(quiet, v4(0xc000_0200 + n / 4_000), 443, START), &rejected(), &scene);
         }
     }
     let table = rollup.rejects.finish();
@@ -277,7 +277,7 @@ impl Watched {
     }
 
     fn add(&mut self, connection: &Connection, judged: &Judged) {
-        self.rollup.add(connection, judged);
+        self.rollup.add(connection, judged, &Scene::default());
         self.added += 1;
         if self.added.is_multiple_of(500_000) {
             self.highest = self.highest.max(self.rollup.heap_bytes());

@@ -1,0 +1,42 @@
+//! What sums need to know beside the connection itself.
+
+use crate::flow::Nets;
+use crate::inventory::{Timeline, Track};
+
+/// Facts of the run that rollups look up for each connection; the same for every worker.
+#[derive(Debug, Default)]
+pub struct Scene {
+    /// Blocks of the VPCs, whenever they had them.
+    inside: Nets,
+}
+
+impl Scene {
+    /// Gathers the facts.
+    #[must_use]
+    pub fn new(timeline: &Timeline) -> Self {
+        let observed = timeline.observations().iter().flat_map(|o| o.vpcs.values());
+        let recorded = timeline.history().vpcs.values().flat_map(Track::configurations);
+        Self { inside: observed.chain(recorded).flat_map(|vpc| &vpc.cidrs).collect() }
+    }
+
+    /// Neither private (RFC 1918, RFC 6598, RFC 4193, link-local) nor within a VPC of the inventory.
+    #[must_use]
+    pub fn is_public(&self, bits: u128) -> bool {
+        !crate::connection::is_private(bits) && !self.inside.contains(bits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flow::address_bits;
+
+    #[test]
+    fn neither_private_nor_of_a_vpc_is_public() {
+        let block: ipnet::IpNet = "203.0.113.0/24".parse().unwrap();
+        let scene = Scene { inside: [&block].into_iter().collect() };
+        let public = |text: &str| scene.is_public(address_bits(text.parse().unwrap()));
+        assert!(public("198.51.100.1") && public("2001:db8::1"));
+        assert!(!public("203.0.113.9") && !public("10.1.2.3") && !public("100.64.0.1") && !public("fd00::1"));
+    }
+}

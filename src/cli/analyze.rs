@@ -95,6 +95,10 @@ pub(super) struct Arguments {
     /// Leave this detector out; may be repeated
     #[arg(long, value_name = "DETECTOR", value_delimiter = ',', help_heading = "Detectors")]
     pub skip: Vec<String>,
+    /// What is normal, as FROM..TO: what comes after it is compared with it, so let --from and --to hold both [default:
+    /// the first half of the logs]
+    #[arg(long, value_name = "FROM..TO", help_heading = "Detectors")]
+    pub baseline: Option<String>,
     /// Lowest severity that makes the exit code 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high", help_heading = "Detectors")]
     pub fail_on: FailOn,

@@ -6,8 +6,9 @@ use super::analyze::Arguments;
 use super::failure::{Failure, Problem};
 use super::{Environment, suggest, values};
 use crate::detect::Meta;
-use crate::pipeline::{AnalyzeConfig, Cancel, Input, MemoryPlan, Remote};
+use crate::pipeline::{AnalyzeConfig, Baseline, Cancel, Input, MemoryPlan, Remote};
 use crate::report::prepare_dir;
+
 use crate::source::{S3Options, STDIN, Selection};
 
 /// Checks the arguments and makes the output directory.
@@ -23,6 +24,7 @@ pub(super) fn validate(
     let inputs = check.inputs(&arguments.inputs);
     check.inventories(&arguments.inventories);
     let selection = check.selection(arguments);
+    let baseline = check.baseline(arguments.baseline.as_deref(), &selection);
     check.detectors(arguments, registry);
     if arguments.threads == Some(0) {
         check.add(Problem::new("--threads 0: nothing would run").help("leave it out to use all processors"));
@@ -83,6 +85,7 @@ pub(super) fn validate(
         connections_out: arguments.connections.clone(),
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
+        baseline,
         cancel: Cancel::default(),
     })
 }
@@ -190,6 +193,30 @@ impl Check {
             self.add(Problem::new(format!("{flag} {text}: not a time")).help(help));
         }
         time
+    }
+
+    /// `FROM..TO`, which must be read and leave something to compare with it.
+    fn baseline(&mut self, text: Option<&str>, selection: &Selection) -> Option<Baseline> {
+        let text = text?;
+        let flag = "--baseline";
+        let Some((from, to)) = text.split_once("..") else {
+            let help = "write it like 2026-03-01..2026-03-08, or with times like 2026-03-01T12:00:00Z";
+            self.add(Problem::new(format!("{flag} {text}: not a period")).help(help));
+            return None;
+        };
+        let (from, to) = (self.time(flag, Some(from))?, self.time(flag, Some(to))?);
+        let least = i64::from(Baseline::LEAST);
+        if to - from < least {
+            let message = format!("{flag} {text}: too short to learn from");
+            self.add(Problem::new(message).help("give at least 24 hours, better a week"));
+        } else if selection.from.is_some_and(|start| to - start < least)
+            || selection.to.is_some_and(|end| end <= to)
+        {
+            let message = format!("{flag} {text}: --from and --to leave nothing to learn from, or nothing after it");
+            self.add(Problem::new(message).help("let --from and --to hold the baseline and what to compare with it"));
+        }
+        let second = |time: i64| u32::try_from(time.max(0)).unwrap_or(u32::MAX);
+        Some(Baseline { from: second(from), to: second(to) })
     }
 
     fn size(&mut self, flag: &str, text: &str) -> u64 {

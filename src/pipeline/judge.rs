@@ -69,7 +69,7 @@ pub(super) fn judge(
 
     let exporter = config.connections_out.as_deref().map(|path| Exporter::create(path, &policy));
     let in_order = exporter.transpose()?.map(InOrder::new);
-    let scene = Scene::new(timeline);
+    let scene = Scene::new(timeline, &interfaces);
     let begin = || (Sorted::default(), RefCell::new(Judge::new(&policy)), Rollup::default());
     let judged = each(partitions.len(), config, begin, |(sorted, judge, rollup), at, over| {
         if let Some(rows) = &in_order {
@@ -109,8 +109,11 @@ pub(super) fn judge(
     // Sums depend on the connections alone, not on who added them when.
     let mut total = Rollup::default();
     judged.into_iter().for_each(|(_, _, rollup)| total.merge(rollup));
+    let mut rollups = Rollups::new(total, interfaces, timeline, &policy);
+    rollups.sides = scene.into_sides();
+    rollups.given_baseline = config.baseline;
     Ok(Outcome {
-        rollups: Rollups::new(total, interfaces, timeline, &policy),
+        rollups,
         duplicates: duplicates.into_inner(),
         overlapped: election.overlapped(),
         coarse_fan_in: fan.coarser_than(),

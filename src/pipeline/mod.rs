@@ -28,8 +28,10 @@ use crate::decode::{DecodeOptions, FormatCandidate, FormatError, LogFormat};
 use crate::detect;
 use crate::finding::Conclusions;
 use crate::inventory::InventoryError;
+
 use crate::source::Selection;
 
+pub use crate::rollup::Baseline;
 pub use cancel::Cancel;
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
 pub use memory::MemoryPlan;
@@ -61,6 +63,8 @@ pub struct AnalyzeConfig {
     pub only: Vec<String>,
     /// Detectors not to run.
     pub skip: Vec<String>,
+    /// What is normal: detectors of novelty compare what came after with it. By default the first half of the window.
+    pub baseline: Option<Baseline>,
     /// Stops the run.
     pub cancel: Cancel,
 }
@@ -81,6 +85,7 @@ impl Default for AnalyzeConfig {
             connections_out: None,
             only: Vec::new(),
             skip: Vec::new(),
+            baseline: None,
             cancel: Cancel::default(),
         }
     }

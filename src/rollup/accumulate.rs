@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::bounds::Bounds;
+use super::contacts::ContactSums;
 use super::odd::{EvidenceCounts, OddTable};
 use super::rejects::RejectSums;
 use super::rule_use::RuleTable;
@@ -23,6 +24,7 @@ pub struct Rollup {
     pub(super) sets: SetTable,
     pub(super) odd: OddTable,
     pub(super) rejects: RejectSums,
+    pub(super) contacts: ContactSums,
     /// A handful; the ones that came first, and so are most frequent, are found first.
     verdicts: Vec<(Verdict, u64)>,
     openers: EvidenceCounts,
@@ -44,6 +46,7 @@ impl Rollup {
             sets: SetTable::within(bounds),
             odd: OddTable::within(bounds),
             rejects: RejectSums::within(bounds),
+            contacts: ContactSums::within(bounds),
             verdicts: Vec::new(),
             openers: EvidenceCounts::default(),
             connections: 0,
@@ -53,7 +56,7 @@ impl Rollup {
     }
 
     /// Takes a judged connection in. `scene` must be the same for all that are ever merged.
-    pub fn add(&mut self, connection: &Connection, judged: &Judged, _scene: &Scene) {
+    pub fn add(&mut self, connection: &Connection, judged: &Judged, scene: &Scene) {
         let late_only = judged.verdict == Verdict::Rejected(Cause::LatePacket);
         self.count_verdict(judged.verdict, 1);
         self.late_records += u64::from(connection.late.records);
@@ -62,6 +65,7 @@ impl Rollup {
         }
         self.connections += 1;
         self.openers.add(connection.evidence, 1);
+        self.contacts.add(connection, judged, scene);
         for &rule in &judged.possible {
             self.rules.undecided(rule);
         }
@@ -106,6 +110,7 @@ impl Rollup {
         self.sets.merge(other.sets);
         self.odd.merge(other.odd);
         self.rejects.merge(other.rejects);
+        self.contacts.merge(other.contacts);
         other.verdicts.into_iter().for_each(|(verdict, count)| self.count_verdict(verdict, count));
         self.openers.merge(&other.openers);
         self.connections += other.connections;
@@ -128,6 +133,7 @@ impl Rollup {
             + self.sets.heap_bytes()
             + self.odd.heap_bytes()
             + self.rejects.heap_bytes()
+            + self.contacts.heap_bytes()
             + self.verdicts.capacity() * size_of::<(Verdict, u64)>()
     }
 }

@@ -12,6 +12,13 @@ pub(super) struct Bounds {
     pub sets: usize,
     /// Escaped and misdropped connections, in units of 24 bytes: a cell takes 17 and one per remote address.
     pub odd: usize,
+    /// Services and their peers, in units of 56 bytes: a service takes 6 and one per peer.
+    pub contacts: usize,
+    /// Outbound connections by remote address, in words of 8 bytes: an address takes 12, and one per connection if there
+    /// are several.
+    pub calls: usize,
+    /// Interfaces and hours: 16 bytes each.
+    pub hours: usize,
     /// Rejected attempts of sources outside.
     pub outside: Limits,
     /// Rejected attempts of private sources.
@@ -41,6 +48,9 @@ impl Default for Bounds {
             ports: 1 << 18,
             sets: 3 << 20,
             odd: 400_000,
+            contacts: 1 << 18,
+            calls: 3 << 20,
+            hours: 400_000,
             outside: Limits { attempts: 300_000, cells: 400_000 },
             inside: Limits { attempts: 150_000, cells: 200_000 },
         }

@@ -6,11 +6,14 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::accumulate::Rollup;
+use super::baseline::Baseline;
+use super::contacts::Contacts;
 use super::lives::Lives;
 use super::odd::OddCells;
 use super::rejects::RejectTable;
 use super::rule_use::RuleUse;
 use super::sets::RuleSets;
+use super::sides::Sides;
 use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{Inventory, RulePeer, Timeline};
@@ -127,6 +130,12 @@ pub struct Rollups {
     pub odd: OddCells,
     /// Rejected attempts.
     pub rejects: RejectTable,
+    /// Who talked to whom, how often and how much.
+    pub contacts: Contacts,
+    /// Which interfaces belong together.
+    pub sides: Sides,
+    /// What the user takes for normal; see [`Rollups::baseline`].
+    pub given_baseline: Option<Baseline>,
     /// Verdict matrix.
     pub verdicts: BTreeMap<Verdict, u64>,
     /// How openers were decided.
@@ -176,6 +185,9 @@ impl Rollups {
             sets: rollup.sets.finish(),
             odd,
             rejects: rollup.rejects.finish(),
+            contacts: rollup.contacts.finish(),
+            sides: Sides::default(),
+            given_baseline: None,
             verdicts,
             openers,
             connections: rollup.connections,

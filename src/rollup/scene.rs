@@ -1,5 +1,7 @@
 //! What sums need to know beside the connection itself.
 
+use super::sides::Sides;
+use crate::connection::InterfaceFacts;
 use crate::flow::Nets;
 use crate::inventory::{Timeline, Track};
 
@@ -8,15 +10,32 @@ use crate::inventory::{Timeline, Track};
 pub struct Scene {
     /// Blocks of the VPCs, whenever they had them.
     inside: Nets,
+    /// Which interfaces belong together.
+    sides: Sides,
 }
 
 impl Scene {
     /// Gathers the facts.
     #[must_use]
-    pub fn new(timeline: &Timeline) -> Self {
+    pub fn new(timeline: &Timeline, interfaces: &[InterfaceFacts]) -> Self {
         let observed = timeline.observations().iter().flat_map(|o| o.vpcs.values());
         let recorded = timeline.history().vpcs.values().flat_map(Track::configurations);
-        Self { inside: observed.chain(recorded).flat_map(|vpc| &vpc.cidrs).collect() }
+        Self {
+            inside: observed.chain(recorded).flat_map(|vpc| &vpc.cidrs).collect(),
+            sides: Sides::new(timeline, interfaces),
+        }
+    }
+
+    /// Which interfaces belong together.
+    #[must_use]
+    pub fn sides(&self) -> &Sides {
+        &self.sides
+    }
+
+    /// The same, when all sums are done.
+    #[must_use]
+    pub fn into_sides(self) -> Sides {
+        self.sides
     }
 
     /// Neither private (RFC 1918, RFC 6598, RFC 4193, link-local) nor within a VPC of the inventory.
@@ -34,7 +53,7 @@ mod tests {
     #[test]
     fn neither_private_nor_of_a_vpc_is_public() {
         let block: ipnet::IpNet = "203.0.113.0/24".parse().unwrap();
-        let scene = Scene { inside: [&block].into_iter().collect() };
+        let scene = Scene { inside: [&block].into_iter().collect(), ..Scene::default() };
         let public = |text: &str| scene.is_public(address_bits(text.parse().unwrap()));
         assert!(public("198.51.100.1") && public("2001:db8::1"));
         assert!(!public("203.0.113.9") && !public("10.1.2.3") && !public("100.64.0.1") && !public("fd00::1"));

@@ -129,6 +129,7 @@ fn tiny() -> Bounds {
         odd: 12_000,
         outside: Limits { attempts: 1_500, cells: 900 },
         inside: Limits { attempts: 600, cells: 300 },
+        ..Bounds::default()
     }
 }
 

@@ -4,7 +4,12 @@
 //! registered on one line in `DETECTORS`; the file's leading comment is the manual that `flowgate explain`
 //! prints.
 
+mod beacon;
+mod contacts;
 mod episode;
+mod first_contact;
+mod normal;
+mod outbound_volume;
 mod permissive_rule;
 mod redundant_rule;
 mod rejected_spike;
@@ -17,9 +22,12 @@ use crate::finding::{Finding, FindingBuilder, Kind, RuleRow};
 use crate::rollup::{InterfaceRow, Rollups};
 
 /// Every detector, in the order of reports.
-static DETECTORS: [&dyn Detector; 5] = [
+static DETECTORS: [&dyn Detector; 8] = [
     &unexpected_accept::UnexpectedAccept,
     &rejected_spike::RejectedSpike,
+    &first_contact::FirstContact,
+    &outbound_volume::OutboundVolume,
+    &beacon::Beacon,
     &permissive_rule::PermissiveRule,
     &unused_rule::UnusedRule,
     &redundant_rule::RedundantRule,
@@ -162,7 +170,7 @@ mod tests {
     #[test]
     fn selection_refuses_unknown_names() {
         assert_eq!(select(&["nope".into()], &[]).err().as_deref(), Some("nope"));
-        assert_eq!(select(&[], &["unused-rule".into()]).map(|d| d.len()), Ok(4));
+        assert_eq!(select(&[], &["unused-rule".into()]).map(|d| d.len()), Ok(7));
         assert_eq!(select(&["unused-rule".into()], &[]).map(|d| d.len()), Ok(1));
     }
 }

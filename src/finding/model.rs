@@ -5,11 +5,17 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// What a finding is about: the five headline kinds.
+/// What a finding is about: the headline kinds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Far more rejected attempts than usual.
     RejectedSpike,
+    /// Somebody talks to somebody for the first time.
+    FirstContact,
+    /// Far more bytes leave than usual.
+    OutboundVolume,
+    /// Connections at regular intervals to one address.
+    Beacon,
     /// A rule that no connection needed.
     UnusedRule,
     /// A rule whose every connection another rule permits, too.
@@ -22,9 +28,12 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, in the order of reports.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::UnexpectedAccept,
         Self::RejectedSpike,
+        Self::FirstContact,
+        Self::OutboundVolume,
+        Self::Beacon,
         Self::PermissiveRule,
         Self::UnusedRule,
         Self::RedundantRule,
@@ -35,6 +44,9 @@ impl Kind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RejectedSpike => "rejected-spike",
+            Self::FirstContact => "first-contact",
+            Self::OutboundVolume => "outbound-volume",
+            Self::Beacon => "beacon",
             Self::UnusedRule => "unused-rule",
             Self::RedundantRule => "redundant-rule",
             Self::PermissiveRule => "permissive-rule",

@@ -8,12 +8,12 @@ use super::read::{ObjectProblem, Outcome};
 use crate::connection::Evidence;
 use crate::detect::{Detector, Input, rule_class};
 use crate::finding::{
-    Conclusions, Finding, FormatUse, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount,
+    Conclusions, Finding, FormatUse, InterfaceCoverage, Kind, Limitation, OpenerCount, Summary, VerdictCount,
     Window,
 };
 use crate::inventory::Timeline;
 use crate::policy::{EscapeReason, NotEvaluable, Verdict};
-use crate::rollup::Rollups;
+use crate::rollup::{Baseline, Rollups};
 use crate::source::Listing;
 
 /// Everything a conclusion rests on.
@@ -282,6 +282,34 @@ fn inventory_limitations(material: &Material<'_>, list: &mut Vec<Limitation>) {
     }
 }
 
+/// What was taken for normal, and what could not be said for want of it.
+fn baseline(material: &Material<'_>) -> Option<String> {
+    let runs = |kinds: &[Kind]| material.detectors.iter().any(|d| kinds.contains(&d.meta().kind));
+    if !runs(&[Kind::FirstContact, Kind::OutboundVolume, Kind::Beacon]) || material.rollups.connections == 0 {
+        return None;
+    }
+    let day = |at: u32| {
+        let time = chrono::DateTime::from_timestamp(i64::from(at), 0);
+        time.map_or_else(|| at.to_string(), |t| t.format("%Y-%m-%dT%H:%MZ").to_string())
+    };
+    match (material.rollups.baseline(), material.rollups.given_baseline) {
+        (Some(learned), given) => Some(format!(
+            "what was seen from {} to {} is normal, and what came later is compared with it{}",
+            day(learned.from),
+            day(learned.to),
+            if given.is_some() { "" } else { "; --baseline FROM..TO names another time" }
+        )),
+        (None, Some(_)) => Some(format!(
+            "nothing was called new: of --baseline less than {} h are in the logs, or nothing after it",
+            Baseline::LEAST / 3_600
+        )),
+        (None, None) => Some(format!(
+            "nothing was called new, since half of the window is the baseline, which takes {} h",
+            Baseline::LEAST / 3_600
+        )),
+    }
+}
+
 fn assumptions(material: &Material<'_>) -> Vec<String> {
     let mut list = Vec::new();
     if !material.timeline.history().is_empty() {
@@ -312,6 +340,7 @@ fn assumptions(material: &Material<'_>) -> Vec<String> {
             }
         }
     }
+    list.extend(baseline(material));
     if let Some(least) = material.coarse_fan_in {
         list.push(format!(
             "approximate: there are so many endpoints that those met by fewer than {least} others count as met by one, \

@@ -102,7 +102,10 @@ pub struct Group {
 impl fmt::Display for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.security_groups.as_slice() {
-            [] => f.write_str("interfaces without security group"),
+            [] => {
+                let place = self.vpc.as_deref().unwrap_or("unknown VPCs");
+                write!(f, "interfaces of {place} without security group")
+            }
             groups => f.write_str(&groups.join("+")),
         }
     }
@@ -201,6 +204,12 @@ impl Sides {
         own.unwrap_or_else(|| self.of_place(address))
     }
 
+    /// The side of an interface of the run, if an inventory knows it.
+    #[must_use]
+    pub fn known(&self, interface: u32) -> Option<Side> {
+        self.own.get(interface as usize)?.0
+    }
+
     /// The group of an interface of the run, if an inventory knows it.
     #[must_use]
     pub fn group_of(&self, interface: u32) -> Option<&Group> {
@@ -211,7 +220,8 @@ impl Sides {
     }
 
     /// The side of a remote address: its prefix if it is public.
-    pub(super) fn peer(&self, address: u128, public: bool) -> Side {
+    #[must_use]
+    pub fn peer(&self, address: u128, public: bool) -> Side {
         if public { Side::prefix(address) } else { self.inside(address) }
     }
 
@@ -228,6 +238,12 @@ impl Sides {
             Some((_, high, subnet)) if address <= high => Side::subnet(subnet),
             _ => Side::prefix(address),
         }
+    }
+
+    /// The side of addresses in a subnet that no known interface has.
+    #[must_use]
+    pub fn somebody_in(subnet: u32) -> Side {
+        Side::subnet(subnet)
     }
 
     /// The subnets in which a side has or had interfaces.

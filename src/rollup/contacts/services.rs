@@ -299,6 +299,14 @@ impl Services {
         (key.port, (u32::from(key.port) | ((1 << self.ports) - 1)) as u16)
     }
 
+    /// The contact of a service with a peer.
+    #[must_use]
+    pub fn contact(&self, key: &ServiceKey, peer: Side) -> Option<&Contact> {
+        let key = ServiceKey { port: (u32::from(key.port) >> self.ports << self.ports) as u16, ..*key };
+        let service = &self.rows[self.rows.binary_search_by_key(&key, |row| row.key).ok()?];
+        Some(&service.contacts[service.contacts.binary_search_by_key(&peer, |c| c.peer).ok()?])
+    }
+
     /// So many services that sides had to be told as one: who talks to whom is not known.
     #[must_use]
     pub fn is_blurred(&self) -> bool {

@@ -212,8 +212,12 @@ impl Check {
         } else if selection.from.is_some_and(|start| to - start < least)
             || selection.to.is_some_and(|end| end <= to)
         {
-            let message = format!("{flag} {text}: --from and --to leave nothing to learn from, or nothing after it");
-            self.add(Problem::new(message).help("let --from and --to hold the baseline and what to compare with it"));
+            let message =
+                format!("{flag} {text}: --from and --to leave nothing to learn from, or nothing after it");
+            self.add(
+                Problem::new(message)
+                    .help("let --from and --to hold the baseline and what to compare with it"),
+            );
         }
         let second = |time: i64| u32::try_from(time.max(0)).unwrap_or(u32::MAX);
         Some(Baseline { from: second(from), to: second(to) })

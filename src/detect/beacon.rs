@@ -19,10 +19,11 @@
 //! flow logs may be off by a minute, so intervals below 30 seconds are not judged. Of one address the 256 earliest
 //! connections are looked at.
 //!
-//! What many do is no beacon: peers (/24, /56) that five interfaces or half of a group call on that port, and
-//! interfaces that poll four or more blocks by the same clock. An interface is compared with its group, those
-//! with the same security groups. High: new after the baseline, and at most a quarter of a group of three or more does
-//! it. Medium: one of the two. Low: neither, and there is a baseline. Peers inside only count if both holds, at low.
+//! What many do is no beacon: addresses that five interfaces or half of a group call on that port, and interfaces that
+//! poll four or more blocks (/24, /56) like that. An interface is compared with its group, those with the same security
+//! groups. High: new after the baseline, and the only one of a group of three or more. Medium: one of the two. Low:
+//! neither; or nobody ever answered, which is a client that tries again and again; or a baseline of less than two
+//! days. Without any, only what no other of three or more does is told. Peers inside only count if both holds, at low.
 //!
 //! ## When it is wrong
 //! A program that polls a partner's API from one host looks exactly like this. Beacons that pick among many addresses, or
@@ -91,7 +92,7 @@ pub(super) struct Rhythm {
     score: f64,
 }
 
-/// Interfaces that call one block on one port like clockwork.
+/// Interfaces that call one address on one port like clockwork.
 #[derive(Debug)]
 pub(super) struct Found<'a> {
     pub calls: Vec<(&'a CallRow, Rhythm)>,
@@ -99,6 +100,7 @@ pub(super) struct Found<'a> {
     pub new: bool,
     lone: bool,
     public: bool,
+    answered: bool,
     /// Interfaces of the group, and those of them that call the block at all.
     group: (usize, usize),
 }
@@ -108,6 +110,13 @@ pub(super) type Target = (u8, u16, Side);
 
 pub(super) fn target(row: &CallRow) -> Target {
     (row.protocol.0, row.port, Side::prefix(row.remote))
+}
+
+/// Protocol, port and address of a peer.
+type Address = (u8, u16, u128);
+
+fn address(row: &CallRow) -> Address {
+    (row.protocol.0, row.port, row.remote)
 }
 
 /// RITA's score of sorted values: the mean of `1 - |Bowley skewness|` and `1 - MAD / median`. Below a quartile distance
@@ -154,7 +163,15 @@ pub(super) fn rhythm(row: &CallRow) -> Option<Rhythm> {
         && size_mad <= MOST_SIZE_SPREAD * size
         && filled >= 0.5
         && later >= 0.3;
-    regular.then_some(Rhythm { beats: beats.len(), interval, interval_mad, interval_skew, size, size_mad, score })
+    regular.then_some(Rhythm {
+        beats: beats.len(),
+        interval,
+        interval_mad,
+        interval_skew,
+        size,
+        size_mad,
+        score,
+    })
 }
 
 /// Who calls the targets, and since when.
@@ -182,12 +199,21 @@ pub(super) fn find(rollups: &Rollups) -> Vec<Found<'_>> {
     let is_poller = |row: &CallRow| {
         polled.get(&(row.interface, row.protocol.0, row.port)).is_some_and(|blocks| blocks.len() >= POLLED)
     };
-    let mut by_target: BTreeMap<Target, Vec<(&CallRow, Rhythm)>> = BTreeMap::new();
+    let mut by_address: BTreeMap<Address, Vec<(&CallRow, Rhythm)>> = BTreeMap::new();
     for (row, rhythm) in regular.into_iter().filter(|(row, _)| !is_poller(row)) {
-        by_target.entry(target(row)).or_default().push((row, rhythm));
+        by_address.entry(address(row)).or_default().push((row, rhythm));
     }
-    let callers = callers(rollups, &by_target.keys().copied().collect());
-    let found = by_target.into_iter().filter_map(|(target, calls)| weigh(rollups, calls, callers.get(&target)?));
+    let callers = callers(rollups, &by_address.values().map(|calls| target(calls[0].0)).collect());
+    let mut users: BTreeMap<Address, BTreeSet<u32>> = BTreeMap::new();
+    for row in rollups.contacts.calls.rows.iter().filter(|row| !row.inbound) {
+        if by_address.contains_key(&address(row)) {
+            users.entry(address(row)).or_default().insert(row.interface);
+        }
+    }
+    let found = by_address.into_iter().filter_map(|(address, calls)| {
+        let callers = callers.get(&target(calls[0].0))?;
+        weigh(rollups, calls, callers, users.get(&address)?)
+    });
     found.collect()
 }
 
@@ -196,12 +222,13 @@ fn weigh<'a>(
     rollups: &Rollups,
     calls: Vec<(&'a CallRow, Rhythm)>,
     callers: &BTreeMap<u32, u32>,
+    users: &BTreeSet<u32>,
 ) -> Option<Found<'a>> {
     let (row, _) = calls[0];
     let group = companions(rollups, row.interface, row.first, row.last);
-    let calling: Vec<u32> = group.iter().filter_map(|member| callers.get(member).copied()).collect();
+    let calling: Vec<u32> = group.iter().copied().filter(|member| users.contains(member)).collect();
     let by_group = calling.len() >= 2 && calling.len() * 2 >= group.len();
-    if callers.len() >= COMMON || by_group {
+    if users.len() >= COMMON || by_group {
         return None;
     }
     let was_watched = |baseline: Baseline| {
@@ -210,14 +237,14 @@ fn weigh<'a>(
         let all = rollups.sides.group_of(row.interface).map_or(&own[..], |g| &g.members);
         all.iter().any(|m| rollups.interfaces[*m as usize].coverage.first.is_some_and(|f| f <= middle))
     };
-    let new = rollups
-        .baseline()
-        .is_some_and(|b| callers.values().all(|first| *first >= b.to) && was_watched(b));
-    let lone = group.len() >= 3 && calling.len() * 4 <= group.len().max(4);
+    let new =
+        rollups.baseline().is_some_and(|b| callers.values().all(|first| *first >= b.to) && was_watched(b));
+    let lone = group.len() >= 3 && calling.len() == 1;
     let public = outside(rollups, row.remote);
-    let found = Found { new, lone, public, group: (group.len(), calling.len()), calls };
     // In a short window everything goes on all the time: only what others of the group don't do is worth a word.
-    let can_tell = new || lone || rollups.baseline().is_some();
+    let answered = calls.iter().any(|(row, _)| row.answered);
+    let can_tell = new || lone && answered || rollups.baseline().is_some();
+    let found = Found { new, lone, public, answered, group: (group.len(), calling.len()), calls };
     (public && can_tell || new && lone).then_some(found)
 }
 
@@ -225,12 +252,13 @@ fn describe(rollups: &Rollups, found: &Found<'_>) -> FindingBuilder {
     let (row, rhythm) = found.calls[0];
     let interface = &rollups.interfaces[row.interface as usize];
     let remote = address_from_bits(row.remote);
-    let severity = match (found.public, found.new, found.lone) {
+    let contact = contact(rollups, row.interface, (row.protocol, row.port), row.remote);
+    let long = rollups.baseline().is_some_and(|b| b.seconds() >= Baseline::FAIR);
+    let severity = match (found.public && found.answered && long, found.new, found.lone) {
         (true, true, true) => Severity::High,
         (true, true, false) | (true, false, true) => Severity::Medium,
         _ => Severity::Low,
     };
-    let contact = contact(rollups, row.interface, (row.protocol, row.port), row.remote);
     let guessed = contact.is_some_and(|c| c.weak * 2 > c.connections);
     let grade = if guessed || !interface.in_inventory { Grade::Weak } else { Grade::Reliable };
     let interfaces: BTreeSet<u32> = found.calls.iter().map(|(row, _)| row.interface).collect();
@@ -252,24 +280,27 @@ fn describe(rollups: &Rollups, found: &Found<'_>) -> FindingBuilder {
     let others = match found.group {
         (0 | 1, _) => String::new(),
         (all, calling) => {
-            format!(" Of {all} interfaces with the same security groups, {calling} {} it.", if calling == 1 { "calls" } else { "call" })
+            format!(
+                " Of {all} interfaces with the same security groups, {calling} {} it.",
+                if calling == 1 { "calls" } else { "call" }
+            )
         }
     };
-    let (protocol, port, block) = target(row);
     let sizes = rhythm.size.round() as u64;
     let mut builder = FindingBuilder::new(META.id, META.kind, if found.new { "new" } else { "steady" })
-        .about(rollups.sides.name(block))
-        .about(protocol.to_string())
-        .about(port.to_string())
+        .about(remote.to_string())
+        .about(row.protocol.to_string())
+        .about(row.port.to_string())
         .about(interface.id.clone())
         .rated(severity, grade)
         .told(
             format!("{who} {remote} on {service} every {every}{since}"),
             format!(
-                "{} in {}, {} sent each time.{others}",
+                "{} in {}, {} sent each time{}.{others}",
                 counted(connections, "connection"),
                 duration(u64::from(last - first)),
-                counted(sizes, "byte")
+                counted(sizes, "byte"),
+                if found.answered { "" } else { ", never answered" }
             ),
         )
         .service(
@@ -288,6 +319,7 @@ fn describe(rollups: &Rollups, found: &Found<'_>) -> FindingBuilder {
         .evidence("score", rounded(rhythm.score))
         .evidence("beats", rhythm.beats as u64)
         .evidence("new_since_baseline", found.new)
+        .evidence("answered", found.answered)
         .evidence("group_interfaces", found.group.0 as u64)
         .evidence("group_interfaces_calling", found.group.1 as u64)
         .next(format!("find the process on {} that calls {remote}, and whose that address is", interface.id))

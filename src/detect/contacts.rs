@@ -19,6 +19,8 @@ pub(super) struct New<'a> {
     pub what: What,
     /// The end that is outside, if one is.
     pub outside: Option<Direction>,
+    /// Whoever saw it has met another new peer of that service since the first quarter of the baseline: such things happen.
+    pub happens: bool,
     /// As it was seen, from either or both ends; the client's first.
     pub seen: Vec<(Direction, Side, &'a Contact)>,
 }
@@ -70,7 +72,8 @@ enum Alias {
 const EVER_NEW: usize = 3;
 /// The same for its second half.
 const LATELY_NEW: usize = 2;
-/// Ports of one link that were new in the second half of the baseline: they are made up as they go.
+/// Ports of one link, or of one side with public peers, that were new in the second half of the baseline: they are made up
+/// as they go.
 const EVER_NEW_PORTS: usize = 3;
 
 fn link(service: &Service, ports: (u16, u16), peer: Side) -> Link {
@@ -122,8 +125,7 @@ impl<'a> Learned<'a> {
 /// What is known from the baseline, and every link that is new since, by link.
 pub(super) fn compare<'a>(rollups: &'a Rollups, baseline: Baseline) -> (Learned<'a>, Vec<New<'a>>) {
     let services = &rollups.contacts.services;
-    let (quarter, middle) =
-        (baseline.from + baseline.seconds() / 4, baseline.from + baseline.seconds() / 2);
+    let (quarter, middle) = (baseline.from + baseline.seconds() / 4, baseline.from + baseline.seconds() / 2);
     let mut learned = Learned {
         sides: &rollups.sides,
         baseline,
@@ -132,8 +134,13 @@ pub(super) fn compare<'a>(rollups: &'a Rollups, baseline: Baseline) -> (Learned<
         common: BTreeMap::new(),
     };
     let mut new_ports: BTreeMap<(Side, Direction, Side), usize> = BTreeMap::new();
+    let mut new_services: BTreeMap<(Side, Direction), usize> = BTreeMap::new();
     for service in &services.rows {
         let ports = services.ports(&service.key);
+        let begin = service.contacts.iter().map(|c| c.first).min().unwrap_or(u32::MAX);
+        if service.key.public && (middle..baseline.to).contains(&begin) {
+            *new_services.entry((service.key.local, service.key.direction)).or_default() += 1;
+        }
         for contact in service.contacts.iter().filter(|c| c.first < baseline.to) {
             let (client, server, what) = link(service, ports, contact.peer);
             for c in learned.known_as(client) {
@@ -154,8 +161,11 @@ pub(super) fn compare<'a>(rollups: &'a Rollups, baseline: Baseline) -> (Learned<
     }
     let mut found: BTreeMap<Link, New<'a>> = BTreeMap::new();
     for service in &services.rows {
+        // With whom a service began is not somebody new.
+        let begin = service.contacts.iter().map(|c| c.first).min().unwrap_or(0);
         let since = |from: u32| {
-            service.contacts.iter().filter(|c| (from..baseline.to).contains(&c.first)).count()
+            let others = service.contacts.iter().filter(|c| c.first > begin);
+            others.filter(|c| (from..baseline.to).contains(&c.first)).count()
         };
         // Where peers come and go all the time, one more is no news.
         if service.is_sampled() || since(quarter) >= EVER_NEW || since(middle) >= LATELY_NEW {
@@ -165,7 +175,9 @@ pub(super) fn compare<'a>(rollups: &'a Rollups, baseline: Baseline) -> (Learned<
         for contact in service.contacts.iter().filter(|c| c.first >= learned.baseline.to) {
             let (client, server, what) = link(service, ports, contact.peer);
             let pair = (service.key.local, service.key.direction, contact.peer);
-            let made_up = new_ports.get(&pair).is_some_and(|n| *n >= EVER_NEW_PORTS);
+            let mut made_up = new_ports.get(&pair).is_some_and(|n| *n >= EVER_NEW_PORTS);
+            let side = (service.key.local, service.key.direction);
+            made_up |= service.key.public && new_services.get(&side).is_some_and(|n| *n >= EVER_NEW_PORTS);
             if made_up || learned.knows((client, server, what)) {
                 continue;
             }
@@ -175,8 +187,10 @@ pub(super) fn compare<'a>(rollups: &'a Rollups, baseline: Baseline) -> (Learned<
                 server,
                 what,
                 outside,
+                happens: true,
                 seen: Vec::new(),
             });
+            entry.happens &= since(quarter) > 0;
             entry.seen.push((service.key.direction, service.key.local, contact));
         }
     }

@@ -15,11 +15,12 @@
 //! what one of a group did, all did, and an address that no inventory knows stands for everybody in its subnet.
 //! Where peers are new all the time, a new one is no news: a service that met 2 new peers in the second half of the
 //! baseline, or 3 after its first quarter, or has more than 1,024 of them, is left out, and so are links that use 3 or more
-//! new ports in that time. What `beacon` or `outbound-volume` tell of is not told again.
+//! new ports in that time, or belong to a side that began to use 3 or more with public peers. What `beacon` or `outbound-volume` tell of is not told again.
 //!
 //! What has one explanation is one finding: a side that is new itself (`new-interfaces`); many clients of one service
 //! (`new-service`), many peers of one client (`new-peers`), many ports between two (`new-ports`), a port that many begin
-//! to use (`new-port`), one side that begins many things (`new-behaviour`). The one that explains most is taken first.
+//! to use (`new-port`), one side that begins many things (`new-behaviour`), or of which many are used
+//! (`new-services`). The one that explains most is taken first.
 //! The rest is `new-contact`.
 //!
 //! Medium: a public address is called on a port other than 80 and 443, and less than half of the group does so; a port
@@ -27,7 +28,7 @@
 //! groups logs in (SSH, RDP, SMB, WinRM …) inside. Low: the same where half of the group does it or three
 //! sides knew that port with public addresses; other services reached from public blocks; one interface of three or more
 //! with anything else inside. Informational: the rest, new interfaces, 80 and 443. What three or more groups begin
-//! to do is low at most.
+//! to do is low at most, as is everything with a baseline of less than two days, what hosts do that no inventory knows, and a new peer where the baseline saw one or two after its first quarter.
 //!
 //! ## When it is wrong
 //! What happens once a week is new in a window of a week. A new partner or tool is as new as an intruder. Grade
@@ -80,7 +81,9 @@ impl Detector for FirstContact {
         }
         let (learned, mut news) = compare(rollups, baseline);
         let told = told_elsewhere(rollups);
-        news.retain(|new| !is_made_up(new) && !told.contains(&(new.client, new.what.0.0, new.what.1, new.server)));
+        news.retain(|new| {
+            !is_made_up(new) && !told.contains(&(new.client, new.what.0.0, new.what.1, new.server))
+        });
         let teller = Teller { rollups, baseline, learned: &learned, names: names(rollups) };
         let stories = explain(&learned, news);
         stories.iter().filter_map(|story| finish(teller.describe(story))).collect()
@@ -120,6 +123,8 @@ enum Why {
     Port(What, Option<Direction>),
     /// One client that begins many things.
     Client(Side, Option<Direction>),
+    /// One server of which many things are used.
+    Server(Side, Option<Direction>),
     /// Nothing: it stands alone.
     Alone(Side, Side, What),
 }
@@ -133,6 +138,7 @@ impl Why {
             Self::Ports(..) => "new-ports",
             Self::Port(..) => "new-port",
             Self::Client(..) => "new-behaviour",
+            Self::Server(..) => "new-services",
             Self::Alone(..) => "new-contact",
         }
     }
@@ -143,7 +149,7 @@ impl Why {
             Self::Side(_) | Self::Alone(..) => 1,
             Self::Service(..) | Self::Peers(..) | Self::Ports(..) => 2,
             Self::Port(..) => 3,
-            Self::Client(..) => 4,
+            Self::Client(..) | Self::Server(..) => 4,
         }
     }
 }
@@ -164,6 +170,7 @@ fn explanations(learned: &Learned<'_>, new: &New<'_>) -> Vec<Why> {
         Why::Ports(new.client, new.server),
         Why::Port(new.what, new.outside),
         Why::Client(new.client, new.outside),
+        Why::Server(new.server, new.outside),
     ]
 }
 
@@ -183,10 +190,10 @@ fn explain<'a>(learned: &Learned<'_>, mut news: Vec<New<'a>>) -> Vec<Story<'a>> 
         stories.push(Story { why, links });
         news = rest;
     }
-    stories.extend(news.into_iter().map(|new| Story {
-        why: Why::Alone(new.client, new.server, new.what),
-        links: vec![new],
-    }));
+    stories.extend(
+        news.into_iter()
+            .map(|new| Story { why: Why::Alone(new.client, new.server, new.what), links: vec![new] }),
+    );
     stories
 }
 
@@ -248,20 +255,28 @@ impl Teller<'_> {
             }
             Some(Direction::Inbound) if sensitive => Severity::Medium,
             Some(Direction::Inbound) => Severity::Low,
-            None if one_of_many && ADMINISTRATION.iter().any(|p| (port..=high).contains(p)) => Severity::Medium,
+            None if one_of_many && ADMINISTRATION.iter().any(|p| (port..=high).contains(p)) => {
+                Severity::Medium
+            }
             None if one_of_many => Severity::Low,
             None => Severity::Informational,
         };
-        if new.is_guessed() { severity.min(Severity::Low) } else { severity }
+        // Of hosts that no inventory knows, nobody can tell what they are for.
+        let own = if new.outside == Some(Direction::Inbound) { new.server } else { new.client };
+        let unknown = !matches!(own.kind(), SideKind::Group(_));
+        if new.is_guessed() || new.happens || unknown { severity.min(Severity::Low) } else { severity }
     }
 
     fn rated(&self, story: &Story<'_>) -> Severity {
         let worst = story.links.iter().map(|new| self.severity(new)).max().unwrap_or(Severity::Informational);
         let clients: BTreeSet<Side> = story.links.iter().map(|new| new.client).collect();
         let inside = story.links.iter().any(|new| new.outside != Some(Direction::Inbound));
+        let worst = if self.baseline.seconds() < Baseline::FAIR { worst.min(Severity::Low) } else { worst };
         match story.why {
             Why::Side(_) => Severity::Informational,
-            Why::Service(..) | Why::Port(..) if inside && clients.len() >= EVERYBODY => worst.min(Severity::Low),
+            Why::Service(..) | Why::Port(..) if inside && clients.len() >= EVERYBODY => {
+                worst.min(Severity::Low)
+            }
             _ => worst,
         }
     }
@@ -314,7 +329,9 @@ impl Teller<'_> {
         let listed: Vec<String> = links
             .iter()
             .take(LISTED)
-            .map(|new| format!("{} -> {} {}", self.name(new.client), self.name(new.server), service(new.what)))
+            .map(|new| {
+                format!("{} -> {} {}", self.name(new.client), self.name(new.server), service(new.what))
+            })
             .collect();
         let client = links[0].client;
         let builder = FindingBuilder::new(META.id, META.kind, story.why.cause())
@@ -324,7 +341,12 @@ impl Teller<'_> {
             .service(
                 directions.iter().max().copied(),
                 (protocols.len() == 1).then(|| links[0].what.0.to_string()),
-                ports.iter().filter(|(_, high)| *high > 0).take(LISTED).map(|&(l, h)| listed_port(l, h)).collect(),
+                ports
+                    .iter()
+                    .filter(|(_, high)| *high > 0)
+                    .take(LISTED)
+                    .map(|&(l, h)| listed_port(l, h))
+                    .collect(),
             )
             .during(Some(i64::from(first)), Some(i64::from(last)))
             .count("connections", connections)
@@ -354,7 +376,8 @@ impl Teller<'_> {
             f.vpc.clone_from(&row.vpc);
             let rows = interfaces.iter().take(LISTED).map(|i| &rollups.interfaces[*i as usize]);
             f.interfaces = rows.clone().map(|r| r.id.clone()).collect();
-            f.instances = rows.filter_map(|r| r.instance.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+            f.instances =
+                rows.filter_map(|r| r.instance.clone()).collect::<BTreeSet<_>>().into_iter().collect();
             f.remotes = remotes;
         })
     }
@@ -362,19 +385,33 @@ impl Teller<'_> {
     fn told(&self, story: &Story<'_>, connections: u64, interface: &str) -> (String, String) {
         let links = &story.links;
         let new = &links[0];
-        let count = |of: &dyn Fn(&New<'_>) -> Side| links.iter().map(of).collect::<BTreeSet<_>>().len() as u64;
+        let count =
+            |of: &dyn Fn(&New<'_>) -> Side| links.iter().map(of).collect::<BTreeSet<_>>().len() as u64;
         let (clients, servers) = (count(&|n| n.client), count(&|n| n.server));
         let what = service(new.what);
         let title = match story.why {
             Why::Side(side) => format!("{} began to talk after the baseline", self.name(side)),
             Why::Service(server, _) => match new.outside {
                 Some(Direction::Inbound) => {
-                    format!("{} of {} is new to {}", what, self.name(server), counted(clients, "public block"))
+                    format!(
+                        "{} of {} is new to {}",
+                        what,
+                        self.name(server),
+                        counted(clients, "public block")
+                    )
                 }
-                _ => format!("{} use {what} of {} for the first time", counted(clients, "group"), self.name(server)),
+                _ => format!(
+                    "{} use {what} of {} for the first time",
+                    counted(clients, "group"),
+                    self.name(server)
+                ),
             },
             Why::Peers(client, ..) => {
-                format!("{} uses {what} of {} for the first time", self.name(client), counted(servers, "new peer"))
+                format!(
+                    "{} uses {what} of {} for the first time",
+                    self.name(client),
+                    counted(servers, "new peer")
+                )
             }
             Why::Ports(client, server) => format!(
                 "{} uses {} of {} for the first time",
@@ -383,12 +420,21 @@ impl Teller<'_> {
                 self.name(server)
             ),
             Why::Port(..) => {
-                format!("{what} is new between {} and {}", counted(clients, "client group"), counted(servers, "peer"))
+                format!(
+                    "{what} is new between {} and {}",
+                    counted(clients, "client group"),
+                    counted(servers, "peer")
+                )
             }
             Why::Client(client, _) => format!(
                 "{} uses {} for the first time",
                 self.name(client),
                 counted(links.len() as u64, "service")
+            ),
+            Why::Server(server, _) => format!(
+                "{} of {} are used for the first time",
+                counted(links.len() as u64, "service"),
+                self.name(server)
             ),
             Why::Alone(client, server, _) => match new.outside {
                 Some(Direction::Outbound) if new.clients() == Some(1) => format!(
@@ -406,17 +452,23 @@ impl Teller<'_> {
                 _ => format!("{} uses {what} of {} for the first time", self.name(client), self.name(server)),
             },
         };
-        let days = format!("{:.1}", f64::from(self.baseline.seconds()) / 86_400.0);
         let of_group = match (new.clients(), self.members(new.client).len() as u64) {
             (Some(some), all @ 2..) if clients == 1 => {
-                format!(" {} of {} with {} did.", some.min(all), counted(all, "interface"), self.name(new.client))
+                format!(
+                    " by {}{} of {} with {}",
+                    // Counted by bits of a hash.
+                    if some > 8 { "about " } else { "" },
+                    some.min(all),
+                    counted(all, "interface"),
+                    self.name(new.client)
+                )
             }
             _ => String::new(),
         };
         let summary = format!(
-            "{} that {} of baseline ({days} days) never saw.{of_group}",
+            "{}{of_group}. The baseline of {:.1} days has none.",
             counted(connections, "connection"),
-            if self.baseline.seconds() >= 2 * 86_400 { "days" } else { "a day" },
+            f64::from(self.baseline.seconds()) / 86_400.0,
         );
         (title, summary)
     }
@@ -438,6 +490,7 @@ fn subject(rollups: &Rollups, why: Why) -> String {
         Why::Ports(client, server) => format!("{} {}", name(client), name(server)),
         Why::Port(what, outside) => format!("{} {outside:?}", service(what)),
         Why::Client(client, outside) => format!("{} {outside:?}", name(client)),
+        Why::Server(server, outside) => format!("of {} {outside:?}", name(server)),
         Why::Alone(client, server, what) => format!("{} {} {}", name(client), name(server), service(what)),
     }
 }

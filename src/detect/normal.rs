@@ -44,19 +44,28 @@ pub(super) fn watched(row: &InterfaceRow, seconds: u64) -> BTreeSet<u32> {
 
 /// `812 bytes`, `4.2 GB`: powers of 1000, as AWS bills.
 pub(super) fn amount(bytes: u64) -> String {
-    let units = [(1_000_000_000_000, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
-    match units.into_iter().find(|(unit, _)| bytes >= *unit) {
+    let units = [(1_000_000_000_000_u64, "TB"), (1_000_000_000, "GB"), (1_000_000, "MB"), (1_000, "kB")];
+    // Nobody wants to read 1000.0 MB.
+    match units.into_iter().find(|(unit, _)| bytes >= unit - unit / 20_000) {
         Some((unit, name)) => format!("{:.1} {name}", bytes as f64 / unit as f64),
         None => super::counted(bytes, "byte"),
     }
 }
 
-/// `45 s`, `5 min`, `3 h`, `2 d`: as exact as one unit is.
+/// `45 s`, `5 min`, `1.5 h`, `2 d`.
 pub(super) fn duration(seconds: u64) -> String {
     match seconds {
         0..120 => format!("{seconds} s"),
-        120..7_200 => format!("{} min", (seconds + 30) / 60),
-        7_200..172_800 => format!("{} h", (seconds + 1_800) / 3_600),
+        120..3_570 => format!("{} min", (seconds + 30) / 60),
+        3_570..36_000 => {
+            let tenths = (seconds + 180) / 360;
+            if tenths % 10 == 0 {
+                format!("{} h", tenths / 10)
+            } else {
+                format!("{}.{} h", tenths / 10, tenths % 10)
+            }
+        }
+        36_000..172_800 => format!("{} h", (seconds + 1_800) / 3_600),
         _ => format!("{} d", (seconds + 43_200) / 86_400),
     }
 }
@@ -102,7 +111,9 @@ mod tests {
     fn values_read_well() {
         assert_eq!(amount(812), "812 bytes");
         assert_eq!(amount(4_249_000_000), "4.2 GB");
-        assert_eq!([45, 60, 300, 7_200, 10_800, 400_000].map(duration), ["45 s", "60 s", "5 min", "2 h", "3 h", "5 d"]);
+        assert_eq!([999_949_999, 999_950_000, 999].map(amount), ["999.9 MB", "1.0 GB", "999 bytes"]);
+        let told = [45, 60, 300, 3_599, 5_400, 7_200, 90_000, 400_000].map(duration);
+        assert_eq!(told, ["45 s", "60 s", "5 min", "1 h", "1.5 h", "2 h", "25 h", "5 d"]);
     }
 
     #[test]

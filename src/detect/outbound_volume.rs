@@ -10,22 +10,24 @@
 //! ## How it decides
 //! Bytes that leave an interface for public addresses are counted by hour: uploads (the interface opened the connection)
 //! and downloads (the other side did) apart. Long connections are taken to have sent evenly. Hours without coverage are
-//! missing, not zero. The history is the period of `--baseline`, else all other hours of the window; it takes two days.
+//! missing, not zero. The history is the period of `--baseline`, else all other hours of the window; it takes three days.
 //! An hour alarms if it holds at least 256 MB, lies five robust standard deviations above the median of the history (on
 //! the logarithm; 1.4826 x MAD, at least 0.2), and is eight times the median and eight times what left at the same
 //! time of day, give or take an hour, on any other day: backups that recur are no alarm. Adjacent hours are one episode.
 //!
-//! An episode is dropped if the interface has three or more of them (a job without a fixed hour); if a third as much went to
+//! An episode is dropped if the interface has three or more of them, or others of its group have as many to other blocks, of
+//! an eighth of its bytes or more (jobs without a fixed hour or host); if a third as much went to
 //! the same block (/24, /56) on another day; and, of downloads, if no block has 60 % of it: that is a crowd of
 //! visitors. If half of a group (same security groups, three or more) has an episode at the same time, that is one finding of low
 //! severity. High: 5 GB or more to a block that the interface never talked to before. Low: to a block that five interfaces
-//! or more use and less than 10 GB. Else medium.
+//! or more use and less than 10 GB; or with a history of less than five days, or by an interface that is not in the
+//! inventory, of whose kind nothing is known. Else medium.
 //!
 //! ## When it is wrong
 //! A weekly job is new in a window of one week. Theft that is spread over days, or smaller than what is usual, stays
 //! below. Traffic through a proxy is that of the proxy. Uploads to S3 look alike, whoever owns the bucket, and traffic through
 //! VPC endpoints counts only where their addresses are public.
-//! Grade `weak`: less than three days of history, or interfaces that are not in the inventory.
+//! Grade `weak`: less than five days of history, or an interface that is not in the inventory.
 //!
 //! ## Tuning
 //! `--baseline` tells what was normal; a longer window knows more days. `--skip outbound-volume` turns it off.
@@ -61,8 +63,8 @@ const LEAST_SPREAD: f64 = 0.2;
 /// Added before taking the logarithm, so that the first kilobyte is no sensation.
 const PAD: f64 = 1e6;
 /// Seconds of history that it takes.
-const LEAST_HISTORY: u64 = 2 * 86_400;
-const GOOD_HISTORY: u64 = 3 * 86_400;
+const LEAST_HISTORY: u64 = 3 * 86_400;
+const GOOD_HISTORY: u64 = 5 * 86_400;
 /// Episodes of one interface that make a habit.
 const HABIT: usize = 3;
 const DAY: u64 = 86_400;
@@ -143,7 +145,11 @@ impl Found<'_> {
     pub fn targets(&self) -> BTreeSet<(u32, Target)> {
         let of = |e: &Episode<'_>| {
             let (interface, first) = (e.interface, e.blocks.first());
-            first.into_iter().flat_map(|(.., rows)| rows.iter()).map(|r| (interface, target(r))).collect::<Vec<_>>()
+            first
+                .into_iter()
+                .flat_map(|(.., rows)| rows.iter())
+                .map(|r| (interface, target(r)))
+                .collect::<Vec<_>>()
         };
         self.episodes.iter().flat_map(of).collect()
     }
@@ -161,6 +167,7 @@ pub(super) fn find(rollups: &Rollups) -> Vec<Found<'_>> {
         .flat_map(|interface| [(interface, false), (interface, true)])
         .flat_map(|(interface, inbound)| of_interface(rollups, interface, inbound))
         .collect();
+    drop_habits(rollups, &mut episodes);
     let mut found = Vec::new();
     while let Some(episode) = (!episodes.is_empty()).then(|| episodes.remove(0)) {
         let group = companions(rollups, episode.interface, second(episode.from), second(episode.to));
@@ -196,6 +203,30 @@ pub(super) fn find(rollups: &Rollups) -> Vec<Found<'_>> {
         one.users = users.len();
     }
     found
+}
+
+/// What others of a group do now and then with whomever is what such hosts are for.
+fn drop_habits(rollups: &Rollups, episodes: &mut Vec<Episode<'_>>) {
+    let group = |e: &Episode<'_>| rollups.sides.known(e.interface);
+    let block = |e: &Episode<'_>| e.blocks.first().map(|(block, ..)| *block);
+    let habit: Vec<bool> = episodes
+        .iter()
+        .map(|one| {
+            let others = episodes.iter().filter(|other| {
+                other.interface != one.interface
+                    && other.inbound == one.inbound
+                    && group(other) == group(one)
+                    && group(one).is_some()
+                    && block(other) != block(one)
+                    && other.bytes.saturating_mul(8) >= one.bytes
+            });
+            // At one time it is something that all do together.
+            let days: BTreeSet<u64> = others.map(|other| other.from / (DAY / 2)).collect();
+            days.len() >= HABIT
+        })
+        .collect();
+    let mut habit = habit.into_iter();
+    episodes.retain(|_| !habit.next().unwrap_or(false));
 }
 
 fn second(time: u64) -> u32 {
@@ -236,7 +267,9 @@ fn of_interface(rollups: &Rollups, interface: u32, inbound: bool) -> Vec<Episode
         others.map(|other| bytes(*other)).max().unwrap_or(0) as f64
     };
     let mut episodes: Vec<Episode<'_>> = Vec::new();
-    for (&bucket, &sum) in sent.iter().filter(|(b, n)| **n >= LEAST_BYTES && (given.is_none() || !learned(**b))) {
+    for (&bucket, &sum) in
+        sent.iter().filter(|(b, n)| **n >= LEAST_BYTES && (given.is_none() || !learned(**b)))
+    {
         let expected = usual.max(at_that_time(bucket));
         if (level(sum) - center) / deviation < LEAST_DEVIATIONS || (sum as f64) < LEAST_RATIO * expected {
             continue;
@@ -326,7 +359,8 @@ fn is_worth_telling(episode: &Episode<'_>, spans: &[(u64, u64)]) -> bool {
     }
     // The same job, at another time of day.
     let length = episode.to - episode.from + 3600;
-    let elsewhere = |from: u64| rows.iter().map(|row| during(row, from, from + length)).sum::<u64>() * 3 >= *most;
+    let elsewhere =
+        |from: u64| rows.iter().map(|row| during(row, from, from + length)).sum::<u64>() * 3 >= *most;
     let begins = rows.iter().flat_map(|row| row.shots.iter().map(|(at, _)| u64::from(*at)));
     let far = |at: &u64| at + DAY / 2 < episode.from || *at > episode.to + DAY / 2;
     // Another episode is no habit.
@@ -339,17 +373,15 @@ fn describe(rollups: &Rollups, found: &Found<'_>) -> FindingBuilder {
     let row = &rollups.interfaces[episode.interface as usize];
     let bytes: u64 = found.episodes.iter().map(|e| e.bytes).sum();
     let expected: f64 = found.episodes.iter().map(|e| e.expected).sum();
-    let (from, to) = found
-        .episodes
-        .iter()
-        .fold((u64::MAX, 0), |(from, to), e| (from.min(e.from), to.max(e.to)));
-    let severity = match (found.shared, found.new, found.users >= COMMON) {
+    let (from, to) =
+        found.episodes.iter().fold((u64::MAX, 0), |(from, to), e| (from.min(e.from), to.max(e.to)));
+    let short = episode.history_seconds < GOOD_HISTORY;
+    let severity = match (found.shared || short || !row.in_inventory, found.new, found.users >= COMMON) {
         (true, ..) => Severity::Low,
         (_, true, false) if bytes >= 5_000_000_000 => Severity::High,
         (_, _, true) if bytes < 10_000_000_000 => Severity::Low,
         _ => Severity::Medium,
     };
-    let short = episode.history_seconds < GOOD_HISTORY;
     let grade = if short || !row.in_inventory { Grade::Weak } else { Grade::Reliable };
     let calls: Vec<&CallRow> = episode.blocks.iter().flat_map(|(.., rows)| rows.iter().copied()).collect();
     let known: u64 = episode.blocks.iter().map(|(_, bytes, _)| bytes).sum();
@@ -364,11 +396,11 @@ fn describe(rollups: &Rollups, found: &Found<'_>) -> FindingBuilder {
         1 => row.id.clone(),
         n => format!("{} and {}", row.id, counted(n as u64 - 1, "more interface")),
     };
-    let verb = if episode.inbound { "downloaded from" } else { "sent by" };
+    let (amount_sent, time) = (amount(bytes), duration(to - from));
     let title = if episode.inbound {
-        format!("{} were {verb} {who} by {whom} in {}", amount(bytes), duration(to - from))
+        format!("{who} gave {amount_sent} in {time} to {whom}")
     } else {
-        format!("{} were {verb} {who} to {whom} in {}", amount(bytes), duration(to - from))
+        format!("{who} sent {amount_sent} in {time} to {whom}")
     };
     let ports: BTreeSet<u16> =
         episode.blocks.first().into_iter().flat_map(|(.., rows)| rows.iter().map(|r| r.port)).collect();
@@ -391,7 +423,9 @@ fn describe(rollups: &Rollups, found: &Found<'_>) -> FindingBuilder {
         (_, false) => "upload",
     };
     let on = match protocol {
-        Some(protocol) if !port_names.is_empty() => format!(" Mostly on {protocol} {}.", port_names.join(", ")),
+        Some(protocol) if !port_names.is_empty() => {
+            format!(" Mostly on {protocol} {}.", port_names.join(", "))
+        }
         _ => String::new(),
     };
     let mut builder = FindingBuilder::new(META.id, META.kind, cause)
@@ -439,10 +473,12 @@ fn describe(rollups: &Rollups, found: &Found<'_>) -> FindingBuilder {
     }
     let rows: Vec<_> = found.episodes.iter().map(|e| &rollups.interfaces[e.interface as usize]).collect();
     at_interface(builder, row).with(|f| {
-        f.interfaces = rows.iter().take(LISTED).map(|r| r.id.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+        f.interfaces =
+            rows.iter().take(LISTED).map(|r| r.id.clone()).collect::<BTreeSet<_>>().into_iter().collect();
         let instances = rows.iter().take(LISTED).filter_map(|r| r.instance.clone());
         f.instances = instances.collect::<BTreeSet<_>>().into_iter().collect();
-        let mut remotes: Vec<String> = calls.iter().map(|c| address_from_bits(c.remote).to_string()).collect();
+        let mut remotes: Vec<String> =
+            calls.iter().map(|c| address_from_bits(c.remote).to_string()).collect();
         let mut seen = BTreeSet::new();
         remotes.retain(|remote| seen.insert(remote.clone()));
         remotes.truncate(LISTED);

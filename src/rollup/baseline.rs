@@ -14,6 +14,8 @@ pub struct Baseline {
 impl Baseline {
     /// Seconds that must be learned from before anything can be called new: a day, since most things recur daily.
     pub const LEAST: u32 = 86_400;
+    /// Less than so many seconds make no alarm.
+    pub const FAIR: u32 = 2 * 86_400;
     /// From so many seconds on the baseline is called reliable.
     pub const GOOD: u32 = 3 * 86_400;
 

@@ -166,7 +166,9 @@ impl Sides {
         }
         sides.own = interfaces
             .iter()
-            .map(|i| (groups.get(i.id.as_str()).map(|&g| Side::group(g)), role(&i.id, timeline.interface(&i.id))))
+            .map(|i| {
+                (groups.get(i.id.as_str()).map(|&g| Side::group(g)), role(&i.id, timeline.interface(&i.id)))
+            })
             .collect();
         for (interface, (side, _)) in (0..).zip(&sides.own) {
             if let Some(SideKind::Group(group)) = side.map(Side::kind) {
@@ -282,7 +284,15 @@ fn role(id: &str, interface: Option<&NetworkInterface>) -> Role {
         "nat_gateway" | "transit_gateway" | "gateway_load_balancer" | "gateway_load_balancer_endpoint" => {
             Role::Middlebox
         }
-        "" | "interface" | "efa" | "efa-only" | "trunk" | "branch" | "lambda" | "quicksight" | "aws_codestar_connections_managed" => {
+        ""
+        | "interface"
+        | "efa"
+        | "efa-only"
+        | "trunk"
+        | "branch"
+        | "lambda"
+        | "quicksight"
+        | "aws_codestar_connections_managed" => {
             // Containers and functions are workloads, though their service manages the interface.
             let workload = ["arn:aws", "AWS Lambda", "AWS CodeBuild", "aws-K8S"]
                 .iter()
@@ -345,7 +355,11 @@ mod tests {
         assert_eq!(Side::prefix(bits("2001:db8:1:234::9")).kind(), {
             SideKind::Prefix("2001:db8:1:200::".parse().unwrap(), 56)
         });
-        assert_eq!(sides.name(sides.local(2, bits("10.0.0.77"))), "hosts in subnet-a", "not in the inventory");
+        assert_eq!(
+            sides.name(sides.local(2, bits("10.0.0.77"))),
+            "hosts in subnet-a",
+            "not in the inventory"
+        );
         assert_eq!(sides.group_of(1).map(|g| g.members.clone()), Some(vec![0, 1]));
     }
 

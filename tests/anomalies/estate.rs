@@ -171,14 +171,44 @@ impl Estate {
                     let (syn, fin) = (if piece == 0 { first } else { 0 }, u8::from(piece + 1 == pieces));
                     if talk.protocol == 6 { syn | fin } else { 0 }
                 };
-                self.line(&interface, (&client, port), (&server, talk.port), talk.protocol, share(talk.sent), (start, end), (flags(2), !is_client));
-                self.line(&interface, (&server, talk.port), (&client, port), talk.protocol, share(talk.received), (start, end), (flags(18), is_client));
+                if talk.sent > 0 {
+                    self.line(
+                        &interface,
+                        (&client, port),
+                        (&server, talk.port),
+                        talk.protocol,
+                        share(talk.sent),
+                        (start, end),
+                        (flags(2), !is_client),
+                    );
+                }
+                if talk.received == 0 {
+                    continue;
+                }
+                self.line(
+                    &interface,
+                    (&server, talk.port),
+                    (&client, port),
+                    talk.protocol,
+                    share(talk.received),
+                    (start, end),
+                    (flags(18), is_client),
+                );
             }
         }
     }
 
     #[allow(clippy::too_many_arguments, reason = "the columns of a line")]
-    fn line(&mut self, interface: &str, from: (&str, u16), to: (&str, u16), protocol: u8, bytes: u64, time: (u32, u32), (flags, ingress): (u8, bool)) {
+    fn line(
+        &mut self,
+        interface: &str,
+        from: (&str, u16),
+        to: (&str, u16),
+        protocol: u8,
+        bytes: u64,
+        time: (u32, u32),
+        (flags, ingress): (u8, bool),
+    ) {
         let log = self.logs.entry((time.1 - MONDAY) / (DAY / 4)).or_default();
         let packets = bytes / 1_200 + 1;
         let ((source, sport), (target, dport)) = (from, to);
@@ -191,11 +221,20 @@ impl Estate {
         self.records += 1;
     }
 
+    /// The rows of an interface that sees nothing for ten minutes.
+    pub fn idle(&mut self, host: usize, at: u32) {
+        let interface = self.hosts[host].id.clone();
+        let log = self.logs.entry((at - MONDAY) / (DAY / 4)).or_default();
+        write!(log, "2 123456789012 {interface} - - - - - - - {at} {} - NODATA", at + 59).unwrap();
+        log.push_str(if self.rich { " - -\n" } else { "\n" });
+    }
+
     /// Rejected knocks, as the internet makes them.
     pub fn knock(&mut self, at: u32, source: &str, host: usize, port: u16) {
         let (interface, address) = (self.hosts[host].id.clone(), self.hosts[host].address.clone());
         let log = self.logs.entry((at - MONDAY) / (DAY / 4)).or_default();
-        write!(log, "2 123456789012 {interface} {source} {address} 40000 {port} 6 1 40 {at} {at} REJECT OK").unwrap();
+        write!(log, "2 123456789012 {interface} {source} {address} 40000 {port} 6 1 40 {at} {at} REJECT OK")
+            .unwrap();
         log.push_str(if self.rich { " 2 ingress\n" } else { "\n" });
         self.records += 1;
     }
@@ -206,7 +245,8 @@ impl Estate {
         fs::create_dir_all(&inventory).unwrap();
         fs::create_dir_all(directory.join("logs")).unwrap();
         let header = "version account-id interface-id srcaddr dstaddr srcport dstport protocol packets bytes start end action log-status";
-        let header = if self.rich { format!("{header} tcp-flags flow-direction\n") } else { format!("{header}\n") };
+        let header =
+            if self.rich { format!("{header} tcp-flags flow-direction\n") } else { format!("{header}\n") };
         for (quarter, lines) in self.logs.iter().filter(|(quarter, _)| !lost.contains(quarter)) {
             fs::write(directory.join(format!("logs/{quarter:03}.log")), format!("{header}{lines}")).unwrap();
         }
@@ -240,8 +280,11 @@ impl Estate {
             })
             .collect();
         put("describe-security-groups", json!({"SecurityGroups": groups}));
-        put("describe-vpcs", json!({"Vpcs": [{"VpcId": "vpc-1", "OwnerId": "123456789012", "CidrBlock": "10.0.0.0/16",
-            "CidrBlockAssociationSet": [{"CidrBlock": "10.0.0.0/16", "CidrBlockState": {"State": "associated"}}]}]}));
+        put(
+            "describe-vpcs",
+            json!({"Vpcs": [{"VpcId": "vpc-1", "OwnerId": "123456789012", "CidrBlock": "10.0.0.0/16",
+            "CidrBlockAssociationSet": [{"CidrBlock": "10.0.0.0/16", "CidrBlockState": {"State": "associated"}}]}]}),
+        );
         let subnet = |id: &str, block: &str| {
             json!({"SubnetId": id, "VpcId": "vpc-1", "CidrBlock": block, "OwnerId": "123456789012",
                 "AvailabilityZone": "eu-west-1a"})

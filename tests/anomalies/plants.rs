@@ -90,7 +90,7 @@ impl Planter<'_> {
     }
 
     fn contacts(&mut self) {
-        let (app, web, bastion) = (self.host("app", 9), self.host("web", 2), self.host("bastion", 0));
+        let (app, web) = (self.host("app", 9), self.host("web", 2));
         let at = MONDAY + 5 * DAY + 8 * HOUR;
         for (n, pause) in [0, 700, 5_000].into_iter().enumerate() {
             let talk = Talk::tcp(at + pause, Host(app), Outside("193.149.1.1"), 4_444);
@@ -100,7 +100,8 @@ impl Planter<'_> {
         let db = self.host("db", 0);
         self.estate.talk(&Talk::tcp(at, Host(web), Host(db), 22).lasting(300));
         self.note("first-contact", web, "10.0.");
-        self.estate.talk(&Talk::tcp(at, Outside("5.188.206.1"), Host(bastion), 22).lasting(900));
-        self.note("first-contact", bastion, "5.188.206.1");
+        let cache = self.host("cache", 2);
+        self.estate.talk(&Talk::tcp(at, Outside("5.188.206.1"), Host(cache), 6_379).lasting(900));
+        self.note("first-contact", cache, "5.188.206.1");
     }
 }

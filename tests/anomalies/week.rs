@@ -24,9 +24,18 @@ pub fn benign(seed: u64, rich: bool) -> Estate {
     let mut estate = Estate::new(rich);
     estate.add_managed("alb", 2, "interface", "ELB app/front/0123456789abcdef");
     estate.add_managed("nat", 1, "nat_gateway", "Interface for NAT Gateway nat-1");
-    for (group, count) in
-        [("web", 40), ("app", 40), ("db", 4), ("cache", 4), ("worker", 12), ("mon", 1), ("bastion", 1), ("batch", 1), ("mail", 2)]
-    {
+    for (group, count) in [
+        ("web", 40),
+        ("app", 40),
+        ("db", 4),
+        ("cache", 4),
+        ("worker", 12),
+        ("mon", 1),
+        ("bastion", 1),
+        ("batch", 1),
+        ("mail", 2),
+        ("media", 4),
+    ] {
         estate.add(group, count);
     }
     let new_web = estate.add("web", 10);
@@ -39,6 +48,8 @@ pub fn benign(seed: u64, rich: bool) -> Estate {
         an_hour(&mut estate, &mut random, hour, &new_web, &gone);
     }
     backups(&mut estate, &mut random);
+    singles(&mut estate, &mut random);
+    tasks(&mut estate, &mut random);
     // Friday: every web server begins to use a new search service.
     for hour in 106..168 {
         let web = alive(&estate, hour, &new_web, &gone);
@@ -104,12 +115,18 @@ fn an_hour(estate: &mut Estate, random: &mut Random, hour: u32, new: &[usize], g
             estate.talk(&Talk::tcp(at, Host(host), Outside("192.0.2.50"), 443).bytes(2_000, 500));
         }
         let at = start + host as u32;
-        estate.talk(&Talk { protocol: 17, ..Talk::tcp(at, Host(host), Outside("198.51.100.123"), 123).bytes(76, 76) });
+        estate.talk(&Talk {
+            protocol: 17,
+            ..Talk::tcp(at, Host(host), Outside("198.51.100.123"), 123).bytes(76, 76)
+        });
     }
     // NTP by one host only.
     for minute in (0..60).step_by(17) {
         let at = start + minute * 60;
-        estate.talk(&Talk { protocol: 17, ..Talk::tcp(at, Host(mail[0]), Outside("203.0.113.5"), 123).bytes(76, 76) });
+        estate.talk(&Talk {
+            protocol: 17,
+            ..Talk::tcp(at, Host(mail[0]), Outside("131.188.3.5"), 123).bytes(76, 76)
+        });
     }
     // Everything on 443, wherever it is; the NAT gateway sees it, too.
     for _ in 0..random.count(30.0 * load(hour) + 5.0) {
@@ -126,8 +143,11 @@ fn an_hour(estate: &mut Estate, random: &mut Random, hour: u32, new: &[usize], g
     }
     // One host polls a partner's interface every five minutes, all week; another polls inside.
     for minute in (0..60).step_by(5) {
-        estate.talk(&Talk::tcp(start + minute * 60 + 3, Host(batch), Outside("198.51.100.77"), 443).bytes(700, 2_000));
-        estate.talk(&Talk::tcp(start + minute * 60 + 5, Host(worker[3]), Host(app[7]), 9_000).bytes(500, 900));
+        estate.talk(
+            &Talk::tcp(start + minute * 60 + 3, Host(batch), Outside("100.42.7.77"), 443).bytes(700, 2_000),
+        );
+        estate
+            .talk(&Talk::tcp(start + minute * 60 + 5, Host(worker[3]), Host(app[7]), 9_000).bytes(500, 900));
     }
     // Administrators come from the office during the day.
     if hour / 24 < 5 && (8..18).contains(&(hour % 24)) {
@@ -136,6 +156,23 @@ fn an_hour(estate: &mut Estate, random: &mut Random, hour: u32, new: &[usize], g
         estate.talk(&Talk::tcp(at, Outside(&office), Host(bastion), 22).lasting(1_500));
         let all: Vec<usize> = [app, db, worker].concat();
         estate.talk(&Talk::tcp(at + 20, Host(bastion), Host(pick(random, &all)), 22).lasting(1_400));
+    }
+    // Every interface is watched all the time, whether or not it has something to say.
+    for host in 0..estate.hosts.len() {
+        let there = !new.contains(&host) || hour >= 100;
+        if there && !estate.hosts[host].gone {
+            (0..6).for_each(|part| estate.idle(host, start + part * 600 + 30));
+        }
+    }
+    // Calls between people: any address, any port.
+    for host in estate.of("media").to_vec() {
+        for _ in 0..random.count(3.0 * load(hour)) {
+            let (peer, port, at) =
+                (anybody(random), random.between(10_000, 60_000) as u16, start + random.below(HOUR));
+            let call =
+                Talk::tcp(at, Host(host), Outside(&peer), port).bytes(4_000_000, 4_000_000).lasting(300);
+            estate.talk(&Talk { protocol: 17, ..call });
+        }
     }
     for _ in 0..4 {
         let (scanner, at) = (anybody(random), start + random.below(HOUR));
@@ -154,29 +191,96 @@ fn backups(estate: &mut Estate, random: &mut Random) {
             for part in 0..4 {
                 let target = format!("52.218.{}.{}", random.below(64), random.between(1, 255));
                 estate.talk(
-                    &Talk::tcp(begin + part * 600, Host(host), Outside(&target), 443).bytes(size / 4, 9_000).lasting(590),
+                    &Talk::tcp(begin + part * 600, Host(host), Outside(&target), 443)
+                        .bytes(size / 4, 9_000)
+                        .lasting(590),
                 );
             }
         }
         let size = u64::from(random.between(1_800, 2_300)) * 1_000_000;
-        estate.talk(&Talk::tcp(at + 3 * HOUR, Host(batch), Outside("198.51.100.200"), 22).bytes(size, 9_000).lasting(900));
+        estate.talk(
+            &Talk::tcp(at + 3 * HOUR, Host(batch), Outside("212.58.9.200"), 22)
+                .bytes(size, 9_000)
+                .lasting(900),
+        );
         // A job without a fixed hour.
         let begin = at + random.below(20) * HOUR;
         estate.talk(
-            &Talk::tcp(begin, Host(worker[1]), Outside("198.51.100.220"), 443).bytes(5_000_000_000, 9_000).lasting(1_200),
+            &Talk::tcp(begin, Host(worker[1]), Outside("195.70.1.220"), 443)
+                .bytes(5_000_000_000, 9_000)
+                .lasting(1_200),
         );
     }
     // Moved from the night to noon, once.
     for (day, hour) in [(0, 4), (1, 4), (2, 4), (3, 12)] {
         let at = MONDAY + day * DAY + hour * HOUR;
         estate.talk(
-            &Talk::tcp(at, Host(worker[2]), Outside("198.51.100.230"), 443).bytes(3_000_000_000, 9_000).lasting(1_200),
+            &Talk::tcp(at, Host(worker[2]), Outside("185.40.2.230"), 443)
+                .bytes(3_000_000_000, 9_000)
+                .lasting(1_200),
         );
     }
     // Once a week: nobody can know that.
     estate.talk(
-        &Talk::tcp(MONDAY + 6 * DAY + 4 * HOUR, Host(mail), Outside("198.51.100.240"), 443)
+        &Talk::tcp(MONDAY + 6 * DAY + 4 * HOUR, Host(mail), Outside("194.6.3.240"), 443)
             .bytes(1_000_000_000, 9_000)
             .lasting(1_200),
     );
+}
+
+/// What one host of many does, and rightly.
+fn singles(estate: &mut Estate, random: &mut Random) {
+    let worker = estate.of("worker").to_vec();
+    let (app, bastion, cache) = (estate.of("app").to_vec(), estate.of("bastion")[0], estate.of("cache")[0]);
+    // Whoever is the leader polls a partner; the leader changes twice.
+    for minute in (0..7 * 1_440).step_by(2) {
+        let leader = worker[5 + minute / (3 * 1_440)];
+        let at = MONDAY + minute as u32 * 60 + 11;
+        estate.talk(&Talk::tcp(at, Host(leader), Outside("23.21.60.78"), 443).bytes(640, 2_100));
+    }
+    // A client whose server is gone tries again and again.
+    for minute in 0..7 * 1_440 {
+        let at = MONDAY + minute * 60 + 20;
+        estate.talk(&Talk::tcp(at, Host(worker[8]), Outside("80.90.1.210"), 8_443).bytes(180, 0));
+    }
+    // Exports to customers: whichever worker is free, whenever somebody asks.
+    for _ in 0..14 {
+        let host = worker[random.below(12) as usize];
+        let target = format!("52.217.{}.{}", random.below(256), random.between(1, 255));
+        let (at, size) =
+            (MONDAY + random.below(166 * HOUR), u64::from(random.between(600, 3_000)) * 1_000_000);
+        estate.talk(&Talk::tcp(at, Host(host), Outside(&target), 443).bytes(size, 9_000).lasting(800));
+    }
+    // An administrator at home now and then, and once at a host where nobody was before.
+    for day in [1, 2, 4, 6] {
+        let home = anybody(random);
+        let at = MONDAY + day * DAY + 20 * HOUR + random.below(HOUR);
+        estate.talk(&Talk::tcp(at, Outside(&home), Host(bastion), 22).lasting(900));
+        if day == 6 {
+            estate.talk(&Talk::tcp(at + 60, Host(bastion), Host(cache), 22).lasting(600));
+        }
+    }
+    // From Saturday on all of the application sends its logs elsewhere.
+    for hour in 122..168 {
+        for &host in &app {
+            let at = MONDAY + hour * HOUR + random.below(HOUR);
+            estate.talk(&Talk::tcp(at, Host(host), Outside("192.0.2.99"), 9_243).bytes(90_000, 900));
+        }
+    }
+}
+
+/// Containers that live for three hours, each with an interface of its own that is gone when the inventory is made.
+fn tasks(estate: &mut Estate, random: &mut Random) {
+    for begin in (0..168).step_by(3) {
+        let [task] = estate.add("task", 1)[..] else { unreachable!() };
+        estate.hosts[task].gone = true;
+        let database = estate.of("db")[0];
+        for minute in 0..170 {
+            let at = MONDAY + begin * HOUR + minute * 60;
+            estate.talk(&Talk::tcp(at, Host(task), Outside("3.120.5.90"), 443).bytes(800, 900));
+            if minute % 10 == 0 {
+                estate.talk(&Talk::tcp(at + random.below(60), Host(task), Host(database), 5_432));
+            }
+        }
+    }
 }

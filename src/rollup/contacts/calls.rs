@@ -53,6 +53,7 @@ struct Call {
     first: u32,
     last: u32,
     bytes: u64,
+    answered: bool,
     /// The earliest, in no order, and some more. Empty while there is one connection, which the sums tell of.
     shots: Vec<Shot>,
 }
@@ -76,6 +77,7 @@ impl Call {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.bytes += other.bytes;
+        self.answered |= other.answered;
         if self.shots.len() >= most * 2 {
             self.thin(most);
         }
@@ -125,11 +127,11 @@ impl CallTable {
         self.step.saturating_sub(SHOT_STEPS)
     }
 
-    pub fn add(&mut self, key: CallKey, first: u32, last: u32, bytes: u64) {
+    pub fn add(&mut self, key: CallKey, (first, last): (u32, u32), bytes: u64, answered: bool) {
         if self.level() > 0 && key.level() < self.level() {
             return;
         }
-        self.take_in(Call { key, connections: 1, first, last, bytes, shots: Vec::new() });
+        self.take_in(Call { key, connections: 1, first, last, bytes, answered, shots: Vec::new() });
         self.fit();
     }
 
@@ -214,6 +216,7 @@ impl CallTable {
                 first: call.first,
                 last: call.last,
                 bytes: call.bytes,
+                answered: call.answered,
                 shots: call.shots,
             };
             match rows.last_mut() {
@@ -246,6 +249,8 @@ pub struct CallRow {
     pub last: u32,
     /// Bytes that left the interface.
     pub bytes: u64,
+    /// The other side sent something, at least once.
+    pub answered: bool,
     /// First packets (Unix seconds) and bytes that left of the earliest connections, in order.
     pub shots: Vec<(u32, u32)>,
 }
@@ -270,6 +275,7 @@ impl CallRow {
         self.first = self.first.min(other.first);
         self.last = self.last.max(other.last);
         self.bytes += other.bytes;
+        self.answered |= other.answered;
     }
 
     /// Each of its connections is among the shots.

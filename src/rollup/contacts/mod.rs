@@ -53,11 +53,12 @@ impl ContactSums {
         }
         let public = scene.is_public(connection.remote);
         // What no rule explains is told already, and nothing was said unless both sides spoke.
-        let escaped = matches!(
-            judged.verdict,
-            Verdict::Escaped(EscapeReason::NoRule | EscapeReason::RuleRemovedNew)
-        );
-        if !escaped && connection.inward[0].any() && connection.outward[0].any() && !connection.protocol.is_icmp()
+        let escaped =
+            matches!(judged.verdict, Verdict::Escaped(EscapeReason::NoRule | EscapeReason::RuleRemovedNew));
+        if !escaped
+            && connection.inward[0].any()
+            && connection.outward[0].any()
+            && !connection.protocol.is_icmp()
         {
             let key = ServiceKey {
                 local: sides.local(interface, connection.local),
@@ -78,7 +79,8 @@ impl ContactSums {
                 inbound,
                 heavy: left.bytes >= HEAVY,
             };
-            self.calls.add(key, connection.first, connection.last, left.bytes);
+            let answered = connection.inward[0].any();
+            self.calls.add(key, (connection.first, connection.last), left.bytes, answered);
         }
         if public && left.bytes > 0 && (inbound || role == Role::Host) {
             self.hours.add(interface, inbound, left);
@@ -96,11 +98,7 @@ impl ContactSums {
     }
 
     pub fn finish(self) -> Contacts {
-        Contacts {
-            services: self.services.finish(),
-            calls: self.calls.finish(),
-            hours: self.hours.finish(),
-        }
+        Contacts { services: self.services.finish(), calls: self.calls.finish(), hours: self.hours.finish() }
     }
 }
 

@@ -40,9 +40,20 @@ pub struct Contact {
     pub last: u32,
     /// Connections that were answered; stops at the largest number.
     pub connections: u32,
-    /// Those whose opener is a guess from ports.
+    /// Those whose opener is a guess: from ports; or not seen in a handshake, on a port that clients are given.
     pub weak: u32,
     crowd: u64,
+}
+
+/// Ports that operating systems hand out (domain C.4).
+const EPHEMERAL: u16 = 32_768;
+
+fn is_guess(connection: &Connection) -> bool {
+    match connection.evidence.strength() {
+        Strength::Proven => false,
+        Strength::Inferred => connection.service_port() >= EPHEMERAL,
+        Strength::Weak | Strength::Unknown => true,
+    }
 }
 
 impl Contact {
@@ -55,7 +66,7 @@ impl Contact {
             began_rule: judged.decision.rules.first().copied().unwrap_or(NO_RULE),
             last: connection.last,
             connections: 1,
-            weak: u32::from(connection.evidence.strength() >= Strength::Weak),
+            weak: u32::from(is_guess(connection)),
             crowd: 1 << (mix64(u64::from(connection.interface)) & 63),
         }
     }

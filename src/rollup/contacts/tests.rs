@@ -138,8 +138,7 @@ fn neither_order_nor_splits_nor_merging_matter() {
 fn no_byte_is_lost_and_none_is_made_up() {
     let all = mixture(5, 20_000);
     let scene = Scene::default();
-    let truth: u64 =
-        all.iter().filter(|c| scene.is_public(c.remote)).map(|c| c.outward[0].bytes).sum();
+    let truth: u64 = all.iter().filter(|c| scene.is_public(c.remote)).map(|c| c.outward[0].bytes).sum();
     for bounds in [Bounds::default(), Bounds { hours: 40, ..Bounds::default() }] {
         assert_eq!(sum(&bounds, &all).finish().hours.total(), truth);
     }
@@ -195,7 +194,8 @@ fn only_what_was_answered_is_a_contact() {
 /// Everybody talks to everybody, for a year.
 #[test]
 fn tables_stay_within_their_budgets() {
-    let (mut sums, scene, mut random) = (ContactSums::within(&Bounds::default()), Scene::default(), Random(9));
+    let (mut sums, scene, mut random) =
+        (ContactSums::within(&Bounds::default()), Scene::default(), Random(9));
     let judged = permitted();
     let mut highest = [0; 3];
     for n in 0..6_000_000_u64 {

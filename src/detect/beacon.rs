@@ -360,6 +360,7 @@ mod tests {
             first: shots[0].0,
             last: shots[shots.len() - 1].0,
             bytes: 0,
+            answered: true,
             shots,
         }
     }

@@ -85,6 +85,13 @@ impl Detector for FirstContact {
             !is_made_up(new) && !told.contains(&(new.client, new.what.0.0, new.what.1, new.server))
         });
         let teller = Teller { rollups, baseline, learned: &learned, names: names(rollups) };
+        let news = news
+            .into_iter()
+            .map(|new| {
+                let severity = teller.severity(&new);
+                (new, severity)
+            })
+            .collect();
         let stories = explain(&learned, news);
         stories.iter().filter_map(|story| finish(teller.describe(story))).collect()
     }
@@ -120,11 +127,11 @@ enum Why {
     /// Many ports between two.
     Ports(Side, Side),
     /// One port among many.
-    Port(What, Option<Direction>),
+    Port(What, Option<Direction>, Severity),
     /// One client that begins many things.
-    Client(Side, Option<Direction>),
+    Client(Side, Option<Direction>, Severity),
     /// One server of which many things are used.
-    Server(Side, Option<Direction>),
+    Server(Side, Option<Direction>, Severity),
     /// Nothing: it stands alone.
     Alone(Side, Side, What),
 }
@@ -160,7 +167,8 @@ struct Story<'a> {
     links: Vec<New<'a>>,
 }
 
-fn explanations(learned: &Learned<'_>, new: &New<'_>) -> Vec<Why> {
+/// The broad ones only join what matters as much: one log-in must not drown among many.
+fn explanations(learned: &Learned<'_>, new: &New<'_>, severity: Severity) -> Vec<Why> {
     if let Some((_, side, _)) = new.seen.iter().find(|(_, side, _)| !learned.is_old(*side)) {
         return vec![Why::Side(*side)];
     }
@@ -168,31 +176,33 @@ fn explanations(learned: &Learned<'_>, new: &New<'_>) -> Vec<Why> {
         Why::Service(new.server, new.what),
         Why::Peers(new.client, new.what, new.outside),
         Why::Ports(new.client, new.server),
-        Why::Port(new.what, new.outside),
-        Why::Client(new.client, new.outside),
-        Why::Server(new.server, new.outside),
+        Why::Port(new.what, new.outside, severity),
+        Why::Client(new.client, new.outside, severity),
+        Why::Server(new.server, new.outside, severity),
     ]
 }
 
 /// Whichever explains most comes first, until nothing explains more than itself.
-fn explain<'a>(learned: &Learned<'_>, mut news: Vec<New<'a>>) -> Vec<Story<'a>> {
+fn explain<'a>(learned: &Learned<'_>, mut news: Vec<(New<'a>, Severity)>) -> Vec<Story<'a>> {
     let mut stories = Vec::new();
     while !news.is_empty() {
         let mut counts: BTreeMap<Why, usize> = BTreeMap::new();
-        for why in news.iter().flat_map(|new| explanations(learned, new)) {
+        for why in news.iter().flat_map(|(new, severity)| explanations(learned, new, *severity)) {
             *counts.entry(why).or_default() += 1;
         }
         let able = counts.into_iter().filter(|(why, count)| *count >= why.least());
         // Of equals the first.
         let best = able.max_by(|a, b| a.1.cmp(&b.1).then(b.0.cmp(&a.0)));
         let Some((why, _)) = best else { break };
-        let (links, rest) = news.into_iter().partition(|new| explanations(learned, new).contains(&why));
-        stories.push(Story { why, links });
+        let (links, rest): (Vec<_>, Vec<_>) = news
+            .into_iter()
+            .partition(|(new, severity)| explanations(learned, new, *severity).contains(&why));
+        stories.push(Story { why, links: links.into_iter().map(|(new, _)| new).collect() });
         news = rest;
     }
     stories.extend(
         news.into_iter()
-            .map(|new| Story { why: Why::Alone(new.client, new.server, new.what), links: vec![new] }),
+            .map(|(new, _)| Story { why: Why::Alone(new.client, new.server, new.what), links: vec![new] }),
     );
     stories
 }
@@ -264,7 +274,9 @@ impl Teller<'_> {
         // Of hosts that no inventory knows, nobody can tell what they are for.
         let own = if new.outside == Some(Direction::Inbound) { new.server } else { new.client };
         let unknown = !matches!(own.kind(), SideKind::Group(_));
-        if new.is_guessed() || new.happens || unknown { severity.min(Severity::Low) } else { severity }
+        // A well-known port at one end only is a good guess.
+        let guessed = new.is_guessed() && port >= 1024;
+        if guessed || new.happens || unknown { severity.min(Severity::Low) } else { severity }
     }
 
     fn rated(&self, story: &Story<'_>) -> Severity {
@@ -426,12 +438,12 @@ impl Teller<'_> {
                     counted(servers, "peer")
                 )
             }
-            Why::Client(client, _) => format!(
+            Why::Client(client, ..) => format!(
                 "{} uses {} for the first time",
                 self.name(client),
                 counted(links.len() as u64, "service")
             ),
-            Why::Server(server, _) => format!(
+            Why::Server(server, ..) => format!(
                 "{} of {} are used for the first time",
                 counted(links.len() as u64, "service"),
                 self.name(server)
@@ -488,9 +500,9 @@ fn subject(rollups: &Rollups, why: Why) -> String {
         Why::Service(server, what) => format!("{} {}", name(server), service(what)),
         Why::Peers(client, what, outside) => format!("{} {} {outside:?}", name(client), service(what)),
         Why::Ports(client, server) => format!("{} {}", name(client), name(server)),
-        Why::Port(what, outside) => format!("{} {outside:?}", service(what)),
-        Why::Client(client, outside) => format!("{} {outside:?}", name(client)),
-        Why::Server(server, outside) => format!("of {} {outside:?}", name(server)),
+        Why::Port(what, outside, severity) => format!("{} {outside:?} {severity}", service(what)),
+        Why::Client(client, outside, severity) => format!("{} {outside:?} {severity}", name(client)),
+        Why::Server(server, outside, severity) => format!("of {} {outside:?} {severity}", name(server)),
         Why::Alone(client, server, what) => format!("{} {} {}", name(client), name(server), service(what)),
     }
 }

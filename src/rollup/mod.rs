@@ -24,7 +24,7 @@
 //! | who calls whom and when ([`Calls`]) | 256 connections with an address; 25 MB | fewer of them; a sample of addresses | 50 MB |
 //! | bytes that leave ([`Hours`]) | 400,000 interfaces and hours | wider buckets | 14 MB |
 //!
-//! Added up that is at most 128 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
+//! Added up that is at most 222 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
 //! uses from everywhere and as many escapes as fit; 53 MB with 12 million scanning sources, all ports, 100,000
 //! interfaces and a year. A few million records take a few MB.
 

@@ -281,6 +281,11 @@ impl Run {
             .take(8)
             .collect();
         assert!(false_alarms.is_empty(), "{}", false_alarms.join("\n"));
+        // No world holds anything that these should tell of.
+        let novel = [Kind::FirstContact, Kind::OutboundVolume, Kind::Beacon];
+        let told = self.conclusions.findings.iter().filter(|finding| novel.contains(&finding.kind));
+        let told: Vec<&str> = told.map(|finding| finding.title.as_str()).collect();
+        assert!(told.is_empty(), "{}", told.join("\n"));
     }
 
     /// Every planted escape is told as one, and is in a finding.

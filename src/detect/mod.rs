@@ -15,6 +15,7 @@ mod redundant_rule;
 mod rejected_spike;
 pub mod rule_class;
 mod services;
+mod story;
 mod unexpected_accept;
 mod unused_rule;
 

@@ -59,7 +59,7 @@ pub(super) fn duration(seconds: u64) -> String {
         120..3_570 => format!("{} min", (seconds + 30) / 60),
         3_570..36_000 => {
             let tenths = (seconds + 180) / 360;
-            if tenths % 10 == 0 {
+            if tenths.is_multiple_of(10) {
                 format!("{} h", tenths / 10)
             } else {
                 format!("{}.{} h", tenths / 10, tenths % 10)

@@ -118,7 +118,8 @@ impl Estate {
         let made: Vec<usize> = (0..count)
             .map(|_| {
                 let number = self.hosts.len();
-                let (subnet, third) = if number % 2 == 0 { ("subnet-a", 1) } else { ("subnet-b", 2) };
+                let (subnet, third) =
+                    if number.is_multiple_of(2) { ("subnet-a", 1) } else { ("subnet-b", 2) };
                 self.hosts.push(Host {
                     id: format!("eni-{number:08x}{:09x}", number * 7_919),
                     group,

@@ -12,8 +12,9 @@
 //! Outbound accepted connections of hosts are looked at, one interface, remote address and port at a time; a long
 //! connection counts once, whatever its number of records. Load balancers, NAT gateways and other interfaces that AWS
 //! runs are left out, and so is NTP. Connections that begin within 5 seconds are one beat. From 20 beats over 2 hours
-//! on, intervals and sizes (bytes sent) are scored as RITA does (Active Countermeasures, version 5): the mean of `1 -
-//! |Bowley skewness|` and `1 - MAD / median`, both for intervals and sizes; the score is the mean of the two and must
+//! on, intervals and sizes (bytes sent) are scored as RITA does (Active Countermeasures, version 5). The score of either
+//! is the mean of two: one minus the absolute Bowley skewness (of the quartiles), and one minus MAD / median. The mean of
+//! intervals and sizes must
 //! reach 0.8. Besides, MAD / median must be at most 0.15 for intervals and 0.2 for sizes (random intervals have 0.7;
 //! jitter of 10 % has 0.05), and beats must fill at least half of the time between the first and the last. Times in
 //! flow logs may be off by a minute, so intervals below 30 seconds are not judged. Of one address the 256 earliest

@@ -10,7 +10,7 @@
 //! ## How it decides
 //! Bytes that leave an interface for public addresses are counted by hour: uploads (the interface opened the connection)
 //! and downloads (the other side did) apart. Long connections are taken to have sent evenly. Hours without coverage are
-//! missing, not zero. The history is the period of `--baseline`, else all other hours of the window; it takes three days.
+//! missing, not zero. The history is the period of `--baseline`, else all other hours of the window; it takes 60 hours.
 //! An hour alarms if it holds at least 256 MB, lies five robust standard deviations above the median of the history (on
 //! the logarithm; 1.4826 x MAD, at least 0.2), and is eight times the median and eight times what left at the same
 //! time of day, give or take an hour, on any other day: backups that recur are no alarm. Adjacent hours are one episode.
@@ -20,14 +20,14 @@
 //! the same block (/24, /56) on another day; and, of downloads, if no block has 60 % of it: that is a crowd of
 //! visitors. If half of a group (same security groups, three or more) has an episode at the same time, that is one finding of low
 //! severity. High: 5 GB or more to a block that the interface never talked to before. Low: to a block that five interfaces
-//! or more use and less than 10 GB; or with a history of less than five days, or by an interface that is not in the
+//! or more use and less than 10 GB; or with a history of less than five days that `--baseline` does not name, or by an interface that is not in the
 //! inventory, of whose kind nothing is known. Else medium.
 //!
 //! ## When it is wrong
 //! A weekly job is new in a window of one week. Theft that is spread over days, or smaller than what is usual, stays
 //! below. Traffic through a proxy is that of the proxy. Uploads to S3 look alike, whoever owns the bucket, and traffic through
 //! VPC endpoints counts only where their addresses are public.
-//! Grade `weak`: less than five days of history, or an interface that is not in the inventory.
+//! Grade `weak`: less than five days of history that `--baseline` does not name, or an interface that is not in the inventory.
 //!
 //! ## Tuning
 //! `--baseline` tells what was normal; a longer window knows more days. `--skip outbound-volume` turns it off.
@@ -63,7 +63,7 @@ const LEAST_SPREAD: f64 = 0.2;
 /// Added before taking the logarithm, so that the first kilobyte is no sensation.
 const PAD: f64 = 1e6;
 /// Seconds of history that it takes.
-const LEAST_HISTORY: u64 = 3 * 86_400;
+const LEAST_HISTORY: u64 = 60 * 3600;
 const GOOD_HISTORY: u64 = 5 * 86_400;
 /// Episodes of one interface that make a habit.
 const HABIT: usize = 3;
@@ -375,7 +375,9 @@ fn describe(rollups: &Rollups, found: &Found<'_>) -> FindingBuilder {
     let expected: f64 = found.episodes.iter().map(|e| e.expected).sum();
     let (from, to) =
         found.episodes.iter().fold((u64::MAX, 0), |(from, to), e| (from.min(e.from), to.max(e.to)));
-    let short = episode.history_seconds < GOOD_HISTORY;
+    // What the user vouches for need not be long.
+    let good = if rollups.given_baseline.is_some() { LEAST_HISTORY } else { GOOD_HISTORY };
+    let short = episode.history_seconds < good;
     let severity = match (found.shared || short || !row.in_inventory, found.new, found.users >= COMMON) {
         (true, ..) => Severity::Low,
         (_, true, false) if bytes >= 5_000_000_000 => Severity::High,

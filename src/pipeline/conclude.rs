@@ -288,16 +288,21 @@ fn baseline(material: &Material<'_>) -> Option<String> {
     if !runs(&[Kind::FirstContact, Kind::OutboundVolume, Kind::Beacon]) || material.rollups.connections == 0 {
         return None;
     }
+    // Of a given baseline its own hours are the history, else all of the window.
+    let window = material.rollups.window.map_or(0, |(first, last)| last - first);
+    let own = material.rollups.given_baseline.and_then(|_| material.rollups.baseline());
+    let short = own.map_or(window, Baseline::seconds) < 60 * 3_600;
     let day = |at: u32| {
         let time = chrono::DateTime::from_timestamp(i64::from(at), 0);
         time.map_or_else(|| at.to_string(), |t| t.format("%Y-%m-%dT%H:%MZ").to_string())
     };
     match (material.rollups.baseline(), material.rollups.given_baseline) {
         (Some(learned), given) => Some(format!(
-            "what was seen from {} to {} is normal, and what came later is compared with it{}",
+            "what was seen from {} to {} is normal, and what came later is compared with it{}{}",
             day(learned.from),
             day(learned.to),
-            if given.is_some() { "" } else { "; --baseline FROM..TO names another time" }
+            if given.is_some() { "" } else { "; --baseline FROM..TO names another time" },
+            if short { "; volumes are not, which takes 60 h of history" } else { "" }
         )),
         (None, Some(_)) => Some(format!(
             "nothing was called new: of --baseline less than {} h are in the logs, or nothing after it",

@@ -63,7 +63,7 @@ impl Detector for UnexpectedAccept {
         let mut groups: BTreeMap<_, Vec<(&OddKey, &OddCell)>> = BTreeMap::new();
         for (key, cell) in input.rollups.odd.iter() {
             if let Verdict::Escaped(reason @ (EscapeReason::NoRule | EscapeReason::RuleRemovedNew)) =
-                key.verdict
+                key.subject
             {
                 groups
                     .entry((key.interface, key.direction, key.protocol, reason))
@@ -127,7 +127,7 @@ fn sum(cells: &[(&OddKey, &OddCell)]) -> Sum {
         sum.last = sum.last.max(cell.last);
         sum.removed_by = sum.removed_by.max(cell.removed_by);
         sum.removed_vaguely |= cell.removed_vaguely;
-        sum.former.extend(&cell.former);
+        sum.former.extend(&cell.rules);
         sum.remotes.merge(&cell.remotes);
         for (evidence, count) in cell.evidence.iter() {
             *sum.evidence.entry(evidence.as_str()).or_default() += count;
@@ -176,7 +176,7 @@ fn describe(
     };
     let preposition = if key.direction == Some(Direction::Outbound) { "to" } else { "from" };
     let former: Vec<&str> =
-        sum.former.iter().filter_map(|n| rollups.former.get(n)).map(String::as_str).collect();
+        sum.former.iter().filter_map(|n| rollups.named_rules.get(n)).map(String::as_str).collect();
     // The time that AWS Config recorded. It names a removal; of several, the last.
     let removed_at = sum.removed_by.filter(|_| !sum.removed_vaguely).map(rule_class::instant);
     let why = match (reason, sum.acl_denies > 0, &removed_at) {

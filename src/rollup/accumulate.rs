@@ -42,7 +42,7 @@ impl Rollup {
         Self {
             rules: RuleTable::within(bounds),
             sets: SetTable::within(bounds),
-            odd: OddTable::within(bounds),
+            odd: OddTable::within(bounds.odd),
             rejects: RejectSums::within(bounds),
             verdicts: Vec::new(),
             openers: EvidenceCounts::default(),
@@ -68,7 +68,7 @@ impl Rollup {
         let weak_opener = connection.evidence.strength() >= Strength::Weak;
         match judged.verdict {
             Verdict::Permitted => self.credit(connection, judged, weak_opener),
-            Verdict::Escaped(_) | Verdict::Misdropped => self.odd.add(connection, judged, weak_opener),
+            Verdict::Escaped(_) | Verdict::Misdropped => self.odd.add(connection, judged, judged.verdict),
             Verdict::Rejected(cause) => self.rejects.push(connection, cause.as_str()),
             Verdict::NotEvaluable(_) if connection.action() == Action::Reject => {
                 self.rejects.push(connection, "unknown");

@@ -141,8 +141,8 @@ pub struct Rollups {
     pub interfaces: Vec<InterfaceRow>,
     /// Private or VPC address blocks, to tell inside from outside.
     pub vpc_blocks: Vec<IpNet>,
-    /// Ids of the rules that [`former`](super::OddCell::former) names, most of which are gone.
-    pub former: BTreeMap<u32, String>,
+    /// Ids of the rules that [`rules`](super::OddCell::rules) names; some of them are gone.
+    pub named_rules: BTreeMap<u32, String>,
     /// Numbers of rules with their places among the rules, sorted.
     numbers: Vec<(u32, usize)>,
 }
@@ -166,13 +166,13 @@ impl Rollups {
         let uses = rollup.rules.finish();
         let rules = rule_facts(&uses, &rows, timeline, latest, policy, window);
         let odd = rollup.odd.finish();
-        let former = odd.iter().flat_map(|(_, cell)| &cell.former);
-        let former = former.filter_map(|&n| Some((n, policy.rule(n)?.id.clone()))).collect();
+        let named = odd.iter().flat_map(|(_, cell)| &cell.rules);
+        let named_rules = named.filter_map(|&n| Some((n, policy.rule(n)?.id.clone()))).collect();
         Self {
             window,
             numbers: numbers(&rules),
             rules,
-            former,
+            named_rules,
             sets: rollup.sets.finish(),
             odd,
             rejects: rollup.rejects.finish(),

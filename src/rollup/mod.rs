@@ -46,7 +46,7 @@ mod tests;
 pub use accumulate::Rollup;
 pub use blocks::Blocks;
 pub use facts::{InterfaceRow, Rollups, RuleFacts, Since, is_private};
-pub use odd::{EvidenceCounts, OddCell, OddCells, OddKey};
+pub use odd::{EvidenceCounts, OddCell, OddCells, OddKey, Subject};
 pub use peers::Peers;
 pub use ports::PortUse;
 pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series, cause};

@@ -82,9 +82,9 @@ pub(super) fn judge(
             (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
         };
         let mut emit = |connection: &Connection| {
-            let since = interfaces[connection.interface as usize].coverage.first.unwrap_or(0);
+            let coverage = &interfaces[connection.interface as usize].coverage;
             let mut judge = judge.borrow_mut();
-            let judged = judge.judge(connection, since);
+            let judged = judge.judge(connection, coverage);
             rollup.add(connection, judged, &scene);
             if let Some(rows) = &mut rows {
                 rows.push(connection, judged.clone());

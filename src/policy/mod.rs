@@ -14,9 +14,12 @@ mod ports;
 mod ranges;
 mod recorded;
 mod scope;
+mod strangers;
+mod tracking;
 mod verdict;
 
 pub use acl::AclVerdict;
 pub use evaluate::{Decision, Policy};
 pub use judge::Judge;
+pub use tracking::Tracking;
 pub use verdict::{Cause, EscapeReason, Judged, NotEvaluable, Verdict};

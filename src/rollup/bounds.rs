@@ -10,7 +10,7 @@ pub(super) struct Bounds {
     pub ports: usize,
     /// Combinations of rules, in words of 4 bytes.
     pub sets: usize,
-    /// Escaped and misdropped connections, in units of 24 bytes: a cell takes 17 and one per remote address.
+    /// Escaped and misdropped connections, in units of 24 bytes: a cell takes 20 and one per remote address.
     pub odd: usize,
     /// Rejected attempts of sources outside.
     pub outside: Limits,

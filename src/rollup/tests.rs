@@ -52,6 +52,7 @@ fn judged(verdict: Verdict, rules: Vec<u32>) -> Judged {
         removed_by: None,
         removed_exactly: false,
         former: Vec::new(),
+        tracking: None,
         possible: Vec::new(),
     }
 }

@@ -73,7 +73,7 @@ impl Coverage {
 
     /// Seen, and lost, in these 10-minute buckets.
     #[cfg(test)]
-    pub fn of_buckets(
+    pub(crate) fn of_buckets(
         seen: &[std::ops::RangeInclusive<u32>],
         lost: &[std::ops::RangeInclusive<u32>],
     ) -> Self {

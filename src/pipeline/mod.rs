@@ -57,6 +57,8 @@ pub struct AnalyzeConfig {
     pub spill_directory: PathBuf,
     /// Where to write the judged connections (Parquet).
     pub connections_out: Option<PathBuf>,
+    /// Tell of every accepted connection without a rule, not only of those that alarm.
+    pub list_escapes: bool,
     /// Detectors to run; empty means all.
     pub only: Vec<String>,
     /// Detectors not to run.
@@ -79,6 +81,7 @@ impl Default for AnalyzeConfig {
             memory: MemoryPlan::default(),
             spill_directory: std::env::temp_dir(),
             connections_out: None,
+            list_escapes: false,
             only: Vec::new(),
             skip: Vec::new(),
             cancel: Cancel::default(),

@@ -139,7 +139,7 @@ fn inside(timeline: &Timeline) -> Inside {
     let vpcs = vpcs.chain(timeline.observations().iter().flat_map(|o| o.vpcs.values()));
     let subnets = history.subnets.values().flat_map(Track::configurations);
     let subnets = subnets.chain(timeline.observations().iter().flat_map(|o| o.subnets.values()));
-    Inside::of(vpcs.flat_map(|v| &v.cidrs).chain(subnets.flat_map(|s| &s.cidrs)).collect())
+    Inside::of(&vpcs.flat_map(|v| &v.cidrs).chain(subnets.flat_map(|s| &s.cidrs)).collect())
 }
 
 fn numbers(ids: BTreeSet<&str>) -> HashMap<&str, u32> {

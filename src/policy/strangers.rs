@@ -42,11 +42,11 @@ impl Inside {
             nets.extend(inventory.vpcs.values().flat_map(|vpc| &vpc.cidrs));
             nets.extend(inventory.subnets.values().flat_map(|subnet| &subnet.cidrs));
         }
-        Self::of(nets)
+        Self::of(&nets)
     }
 
     /// Of these blocks.
-    pub fn of(nets: Nets) -> Self {
+    pub fn of(nets: &Nets) -> Self {
         Self(if nets.is_empty() { PRIVATE.iter().collect() } else { disjoint(nets.ranges()) })
     }
 

@@ -22,6 +22,8 @@ pub struct Rollup {
     pub(super) rules: RuleTable,
     pub(super) sets: SetTable,
     pub(super) odd: OddTable,
+    /// Connections whose replies were rejected, by what.
+    pub(super) blocked: OddTable<Cause>,
     pub(super) rejects: RejectSums,
     /// A handful; the ones that came first, and so are most frequent, are found first.
     verdicts: Vec<(Verdict, u64)>,
@@ -43,6 +45,7 @@ impl Rollup {
             rules: RuleTable::within(bounds),
             sets: SetTable::within(bounds),
             odd: OddTable::within(bounds.odd),
+            blocked: OddTable::within(bounds.blocked),
             rejects: RejectSums::within(bounds),
             verdicts: Vec::new(),
             openers: EvidenceCounts::default(),
@@ -77,6 +80,7 @@ impl Rollup {
         }
         if let Some(cause) = judged.blocked_reply {
             self.blocked_replies += 1;
+            self.blocked.add(connection, judged, cause);
             self.rejects.push(connection, cause.as_str());
         }
     }
@@ -105,6 +109,7 @@ impl Rollup {
         self.rules.merge(other.rules);
         self.sets.merge(other.sets);
         self.odd.merge(other.odd);
+        self.blocked.merge(other.blocked);
         self.rejects.merge(other.rejects);
         other.verdicts.into_iter().for_each(|(verdict, count)| self.count_verdict(verdict, count));
         self.openers.merge(&other.openers);
@@ -127,6 +132,7 @@ impl Rollup {
         self.rules.heap_bytes()
             + self.sets.heap_bytes()
             + self.odd.heap_bytes()
+            + self.blocked.heap_bytes()
             + self.rejects.heap_bytes()
             + self.verdicts.capacity() * size_of::<(Verdict, u64)>()
     }

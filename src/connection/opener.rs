@@ -263,6 +263,8 @@ struct Opinions {
     fan: Option<Direction>,
     majority: Option<Direction>,
     ports: Option<Direction>,
+    /// What ports say if nobody is handed the service's as a client, or every client is handed ones like the other.
+    telling: Option<Direction>,
 }
 
 impl Opinions {
@@ -287,6 +289,13 @@ impl Opinions {
             fan: fan_in(hints).filter(|_| ported),
             majority: weak_fan_in(hints).filter(|_| ported),
             ports: service_side(context),
+            telling: service_side(context).filter(|_| {
+                let (low, high) = (
+                    context.local_port.min(context.remote_port),
+                    context.local_port.max(context.remote_port),
+                );
+                low < PRIVILEGED || high >= EPHEMERAL
+            }),
         }
     }
 
@@ -294,7 +303,18 @@ impl Opinions {
     fn support(&self, direction: Direction) -> bool {
         [self.specific, self.fan, self.majority, self.ports].contains(&Some(direction))
     }
+
+    /// Ports that speak against the only opening that is permitted outweigh that, where nothing else speaks for it:
+    /// otherwise a broad rule outwards would hide whatever comes in. Weak, as ports are.
+    fn outweighs(&self, direction: Direction) -> bool {
+        self.telling == Some(direction) || (self.ports == Some(direction) && self.majority == Some(direction))
+    }
 }
+
+/// Ports below are bound by services, and never handed out to clients.
+const PRIVILEGED: u16 = 1024;
+/// What operating systems hand out to clients begins here (domain C.4).
+const EPHEMERAL: u16 = 32_768;
 
 /// Accepted traffic one way without a handshake: an opening that nobody answered (or whose answers were rejected), or
 /// the half of an exchange whose other half was not captured (the log's edge, SKIPDATA, a missing file).
@@ -315,6 +335,9 @@ fn one_way(direction: Direction, opinions: &Opinions, symmetric: bool) -> (Optio
     if opinions.only == Some(reverse) {
         if opinions.support(reverse) && !opinions.support(direction) {
             return (Some(reverse), Evidence::Policy);
+        }
+        if opinions.outweighs(direction) {
+            return (Some(direction), Evidence::ServicePort);
         }
         return (None, Evidence::None);
     }
@@ -348,6 +371,9 @@ fn with_policy(
     }
     if opinions.support(direction) || (symmetric(context) && opinions.fan.is_none()) {
         return (Some(direction), Evidence::Policy);
+    }
+    if opinions.outweighs(direction.reverse()) {
+        return (Some(direction.reverse()), Evidence::ServicePort);
     }
     (None, Evidence::None)
 }

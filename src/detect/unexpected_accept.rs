@@ -144,7 +144,8 @@ fn describe(
         None => "with",
     };
     let at = where_at(&rows, place);
-    let missing = why::missing(rollups, &rows, &sum);
+    let gap = reason == EscapeReason::InventoryGap;
+    let missing = if gap { why::missing(rollups, &rows, &sum) } else { Vec::new() };
     let (why, removed_at) = why::told(rollups, reason, &sum, &missing);
     let mut builder = FindingBuilder::new(META.id, META.kind, reason.as_str())
         .about(place.join(","))

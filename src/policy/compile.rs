@@ -86,6 +86,8 @@ pub(crate) struct Place {
     acl: Option<u32>,
     /// Index into [`Compiled::subnets`].
     subnet: u32,
+    /// The observation does not have the interface; this is where a neighbouring one has it.
+    pub borrowed: bool,
 }
 
 /// One observation, compiled.
@@ -114,8 +116,14 @@ pub(crate) enum Groups {
 }
 
 impl Compiled {
-    /// Compiles for the interfaces of the run; the place of each is `None` if the inventory does not have it.
-    pub fn new(inventory: &Inventory, run: &[String], book: &mut RuleBook) -> (Self, Vec<Option<Place>>) {
+    /// Compiles for the interfaces of the run; the place of each is `None` if neither the inventory nor one of its
+    /// neighbours has it.
+    pub fn new(
+        inventory: &Inventory,
+        neighbours: [Option<&Inventory>; 2],
+        run: &[String],
+        book: &mut RuleBook,
+    ) -> (Self, Vec<Option<Place>>) {
         let members = members(inventory);
         let numbers = number_rules(inventory, book);
         let mut acl_numbers = BTreeMap::new();
@@ -135,7 +143,9 @@ impl Compiled {
         let places = run
             .iter()
             .map(|id| {
-                let interface = inventory.interfaces.get(id)?;
+                let known = inventory.interfaces.get(id);
+                let elsewhere = || neighbours.iter().flatten().find_map(|near| near.interfaces.get(id));
+                let interface = known.or_else(elsewhere)?;
                 let set = (!interface.groups.is_empty()).then(|| {
                     *set_numbers.entry(&interface.groups).or_insert_with(|| {
                         sets.push(compile_set(&interface.groups, inventory, &members, &numbers));
@@ -147,6 +157,7 @@ impl Compiled {
                     set,
                     acl: subnet.and_then(|s| acl_numbers.get(s).copied()),
                     subnet: subnet.and_then(|s| subnet_numbers.get(s).copied()).unwrap_or(0),
+                    borrowed: known.is_none(),
                 })
             })
             .collect();

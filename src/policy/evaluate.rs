@@ -121,7 +121,10 @@ impl Policy {
         let recorded =
             (!timeline.history().is_empty()).then(|| Recorded::new(timeline, interfaces, &mut book));
         let mut compile = |interfaces: &[String]| -> Vec<(Compiled, Vec<Option<Place>>)> {
-            timeline.observations().iter().map(|o| Compiled::new(o, interfaces, &mut book)).collect()
+            let all = timeline.observations();
+            let near = |at: usize| [at.checked_sub(1).map(|before| &all[before]), all.get(at + 1)];
+            let each = all.iter().enumerate();
+            each.map(|(at, one)| Compiled::new(one, near(at), interfaces, &mut book)).collect()
         };
         let compiled = match &recorded {
             None => compile(interfaces),
@@ -188,7 +191,10 @@ impl Policy {
     pub fn knows(&self, interface: u32) -> bool {
         match self.recorded(interface) {
             Some(recorded) => recorded.knows(interface),
-            None => (0..self.observations.len()).any(|at| self.place(interface, at).is_some()),
+            None => {
+                let mut places = (0..self.observations.len()).filter_map(|at| self.place(interface, at));
+                places.any(|place| !place.borrowed)
+            }
         }
     }
 
@@ -224,7 +230,8 @@ impl Policy {
         self.subjects[interface as usize]
     }
 
-    /// Where an interface that nothing recorded concerns is in an observation; `None` if it is not there.
+    /// Where an interface that nothing recorded concerns is in an observation, or in one beside it; `None` if in none
+    /// of them.
     fn place(&self, interface: u32, observation: usize) -> Option<Place> {
         self.places[self.subject(interface).0 as usize * self.observations.len() + observation]
     }
@@ -283,6 +290,7 @@ impl Policy {
     ) -> Decision {
         let one = self.decide_at(opening, first, scope, spare);
         match second {
+            None if !one.known => Decision::default(),
             None => one,
             Some(second) => join(one, self.decide_at(opening, second, scope, Vec::new())),
         }
@@ -303,7 +311,7 @@ impl Policy {
         let groups = compiled.groups(place, opening, scope, &mut rules);
         let (acl_open, acl_reply) = compiled.acl(place, opening, scope);
         Decision {
-            known: true,
+            known: !place.borrowed,
             has_groups: groups != Groups::NotApplicable,
             rules,
             unresolved: groups == Groups::Unresolved,
@@ -389,8 +397,14 @@ fn spans(observations: &[Compiled]) -> Vec<Span> {
 /// permits may have.
 fn join(one: Decision, two: Decision) -> Decision {
     if !one.known || !two.known {
-        let known = if one.known { one } else { two };
-        return Decision { weak: known.known, ..known };
+        let (known, other) = if one.known { (one, two) } else { (two, one) };
+        if !known.known {
+            return Decision::default();
+        }
+        // It came or went in between, and so may the rules: it may have met those of either observation.
+        let other = Decision { known: true, ..other };
+        let met = if !known.permits() && other.permits() { other } else { known };
+        return Decision { weak: true, ..met };
     }
     let common: Vec<u32> = one.rules.iter().copied().filter(|r| two.rules.contains(r)).collect();
     let weak = one.rules.is_empty() != two.rules.is_empty();

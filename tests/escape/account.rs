@@ -79,12 +79,15 @@ impl Eni {
     }
 }
 
+/// Networks and lengths.
+pub type Blocks = Vec<(Ipv4Addr, u8)>;
+
 pub struct Account {
     pub groups: usize,
     pub enis: Vec<Eni>,
     pub rules: Vec<Rule>,
     /// Entries of prefix lists over time.
-    pub lists: Vec<Vec<(i64, Vec<(Ipv4Addr, u8)>)>>,
+    pub lists: Vec<Vec<(i64, Blocks)>>,
 }
 
 pub const SERVICES: [(i32, u16); 8] =

@@ -49,14 +49,15 @@ fn permissions(rules: &[&Rule], egress: bool, camel: bool) -> Value {
             p["fromPort"] = json!(r.ports.0);
             p["toPort"] = json!(r.ports.1);
         }
-        match r.peer {
-            Peer::Cidr(network, length) if camel => {
-                p["ipv4Ranges"] = json!([{"cidrIp": format!("{network}/{length}")}])
+        let (name, peer) = match r.peer {
+            Peer::Cidr(network, length) => {
+                let name = if camel { "ipv4Ranges" } else { "ipRanges" };
+                (name, json!({"cidrIp": format!("{network}/{length}")}))
             }
-            Peer::Cidr(network, length) => p["ipRanges"] = json!([{"cidrIp": format!("{network}/{length}")}]),
-            Peer::Group(g) => p["userIdGroupPairs"] = json!([{"groupId": group_id(g), "userId": ACCOUNT}]),
-            Peer::List(l) => p["prefixListIds"] = json!([{"prefixListId": list_id(l)}]),
-        }
+            Peer::Group(g) => ("userIdGroupPairs", json!({"groupId": group_id(g), "userId": ACCOUNT})),
+            Peer::List(l) => ("prefixListIds", json!({"prefixListId": list_id(l)})),
+        };
+        p[name] = json!([peer]);
         p
     };
     rules.iter().filter(|r| r.egress == egress).map(|r| one(&r)).collect()

@@ -177,6 +177,9 @@ fn describe(
         .evidence("security_groups", rows[0].groups.clone())
         .evidence("coverage_percent", coverage(rollups, &rows))
         .next(why::next(reason, key.protocol, &rows, &sum));
+    if let Some(call) = why::cloudtrail(reason, &rows, &sum) {
+        builder = builder.next(call);
+    }
     if !grade_reasons.is_empty() {
         builder = builder.evidence("grade_reasons", grade_reasons);
     }

@@ -60,7 +60,10 @@ impl Sum {
     pub fn grade(&self) -> (Grade, Vec<String>) {
         let mut reasons = Vec::new();
         if self.certain * 2 < self.connections {
-            reasons.push("who opened most of them rests on port numbers alone".to_owned());
+            reasons.push(
+                "who opened most of them is not certain: that rests on port numbers, or on nothing"
+                    .to_owned(),
+            );
         }
         if self.unsure * 2 > self.connections {
             reasons.push(

@@ -58,6 +58,34 @@ pub(super) fn told(
     (why, removed_at)
 }
 
+/// The call that lists what was changed around that time.
+pub(super) fn cloudtrail(reason: EscapeReason, rows: &[&InterfaceRow], sum: &Sum) -> Option<String> {
+    let (first, last) = (i64::from(sum.first?), i64::from(sum.last?));
+    let row = rows[0];
+    let resource = match reason {
+        EscapeReason::NoRule if sum.acl_denies > 0 => row.network_acl.as_ref()?,
+        EscapeReason::NoRule | EscapeReason::RuleRemovedNew => row.groups.first().unwrap_or(&row.id),
+        _ => return None,
+    };
+    // It will be pasted into a shell, and files can name things as they like.
+    let plain = |text: &String| text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !plain(resource) {
+        return None;
+    }
+    let region = row
+        .region
+        .as_ref()
+        .filter(|region| plain(region))
+        .map(|region| format!(" --region {region}"))
+        .unwrap_or_default();
+    Some(format!(
+        "aws cloudtrail lookup-events{region} --lookup-attributes AttributeKey=ResourceName,AttributeValue={resource} \
+         --start-time {} --end-time {}",
+        rule_class::instant(first - 86_400),
+        rule_class::instant(last + 3600)
+    ))
+}
+
 /// What to look at next.
 pub(super) fn next(reason: EscapeReason, protocol: Protocol, rows: &[&InterfaceRow], sum: &Sum) -> String {
     let row = rows[0];

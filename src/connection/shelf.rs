@@ -14,6 +14,11 @@ pub(crate) const PARTITIONS: usize = 1024;
 /// after they were written to disk.
 const BLOCK_BYTES: usize = 4 << 10;
 
+/// Blocks that memory is asked for at a time, and what an allocator may need for each. Together below the 128 KiB from
+/// which on glibc neither takes memory from where blocks come from nor keeps it when it is given back.
+const TOGETHER: usize = 28;
+const BLOCK_OVERHEAD: usize = 64;
+
 /// The records of one layout.
 #[derive(Debug)]
 pub(crate) struct Shelf<T> {
@@ -53,11 +58,21 @@ impl<T: Packed> Shelf<T> {
     #[cold]
     fn next_block(&mut self, partition: usize) {
         self.blocks += 1;
-        let block = self.free.pop().unwrap_or_else(|| Vec::with_capacity(Self::BLOCK));
+        let block = self.free.pop().unwrap_or_else(|| self.new_block());
         let full = std::mem::replace(&mut self.open[partition], block);
         if !full.is_empty() {
             self.full[partition].push(full);
         }
+    }
+
+    /// A block that was not used before.
+    fn new_block(&self) -> Vec<T> {
+        if self.blocks.is_multiple_of(TOGETHER) {
+            // Asked for and given back at once. glibc asks the system for more memory for each block of a thread other than
+            // the first, and that takes longer than to fill the block; now it has some at hand for the next ones.
+            drop(std::hint::black_box(Vec::<u8>::with_capacity(TOGETHER * (BLOCK_BYTES + BLOCK_OVERHEAD))));
+        }
+        Vec::with_capacity(Self::BLOCK)
     }
 
     /// Bytes of the blocks in use.

@@ -39,6 +39,12 @@ struct Held<T> {
     spilled: Vec<(usize, Chunk)>,
 }
 
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        Self { blocks: Vec::new(), spilled: Vec::new() }
+    }
+}
+
 impl<T: Packed> Held<T> {
     fn rows(&self) -> usize {
         self.blocks.iter().map(Vec::len).sum::<usize>()
@@ -76,7 +82,7 @@ impl<T: Packed> Held<T> {
 }
 
 /// One partition's records.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Partition {
     narrow: Held<Narrow>,
     wide: Held<Wide>,
@@ -87,13 +93,7 @@ pub(crate) struct Partition {
 /// Puts the workers' records together.
 pub(super) fn gather(census: Census, shelves: Vec<Shelves>) -> Collected {
     let Census { interfaces, lanes, stream_facts } = census;
-    let mut partitions: Vec<Partition> = (0..PARTITIONS)
-        .map(|_| Partition {
-            narrow: Held { blocks: Vec::new(), spilled: Vec::new() },
-            wide: Held { blocks: Vec::new(), spilled: Vec::new() },
-            is_sorted: false,
-        })
-        .collect();
+    let mut partitions: Vec<Partition> = (0..PARTITIONS).map(|_| Partition::default()).collect();
     let mut files = Vec::new();
     for (worker, shelves) in shelves.into_iter().enumerate() {
         let (parts, file) = shelves.finish();
@@ -215,6 +215,11 @@ impl Partition {
             self.wide.put_back(&sorted.wide);
             self.is_sorted = true;
         }
+    }
+
+    /// Lets go of all records.
+    pub fn clear(&mut self) {
+        *self = Self::default();
     }
 
     /// Hands on all records with the final numbers of their interfaces, without those that a better flow log covers

@@ -102,6 +102,7 @@ impl<'a> Ingest<'a> {
                 None => self.out_of_range += 1,
             }
         }
+        self.shelves.put_away();
         Ok(())
     }
 

@@ -55,6 +55,19 @@ impl<T: Packed> Shelf<T> {
         self.open[partition].push(record);
     }
 
+    /// Pushes records of one partition.
+    fn extend(&mut self, partition: usize, mut records: impl ExactSizeIterator<Item = T>) {
+        while records.len() > 0 {
+            let open = &mut self.open[partition];
+            let room = open.capacity() - open.len();
+            if room == 0 {
+                self.next_block(partition);
+            } else {
+                open.extend(records.by_ref().take(room));
+            }
+        }
+    }
+
     #[cold]
     fn next_block(&mut self, partition: usize) {
         self.blocks += 1;
@@ -117,10 +130,52 @@ pub(crate) struct Room {
     pub directory: PathBuf,
 }
 
+/// Records on their way to the shelf. Put one by one, nearly every record would go to another page of memory than those
+/// before, and the processor has no room to remember where 1,024 pages are, beside the rest. So they wait for the end of the
+/// batch, and those of one partition go together.
+#[derive(Debug, Default)]
+struct Waiting {
+    records: Vec<Narrow>,
+    /// Of each record.
+    partitions: Vec<u16>,
+    /// Numbers of records, by partition.
+    order: Vec<u32>,
+}
+
+impl Waiting {
+    fn put_away(&mut self, shelf: &mut Shelf<Narrow>) {
+        let Self { records, partitions, order } = self;
+        let mut ends = [0_u32; PARTITIONS];
+        for &partition in &*partitions {
+            ends[usize::from(partition) % PARTITIONS] += 1;
+        }
+        let mut sum = 0;
+        for end in &mut ends {
+            sum += std::mem::replace(end, sum);
+        }
+        order.resize(records.len(), 0);
+        // Each entry moves from the beginning of its partition to its end.
+        for (number, &partition) in (0..).zip(&*partitions) {
+            let place = &mut ends[usize::from(partition) % PARTITIONS];
+            order[*place as usize] = number;
+            *place += 1;
+        }
+        let mut from = 0;
+        for (partition, end) in ends.into_iter().enumerate() {
+            let end = end as usize;
+            shelf.extend(partition, order[from..end].iter().map(|&number| records[number as usize]));
+            from = end;
+        }
+        records.clear();
+        partitions.clear();
+    }
+}
+
 /// One worker's records.
 #[derive(Debug)]
 pub(crate) struct Shelves {
     room: Room,
+    waiting: Waiting,
     narrow: Shelf<Narrow>,
     wide: Shelf<Wide>,
     file: Option<SpillFile>,
@@ -137,12 +192,20 @@ pub(crate) type LeftBoth = (Left<Narrow>, Left<Wide>);
 
 impl Shelves {
     pub fn new(room: Room) -> Self {
-        Self { room, narrow: Shelf::new(), wide: Shelf::new(), file: None }
+        Self { room, waiting: Waiting::default(), narrow: Shelf::new(), wide: Shelf::new(), file: None }
     }
 
+    /// To be followed by [`Shelves::put_away`] before anything else is asked.
     #[inline]
     pub fn push_narrow(&mut self, partition: usize, record: Narrow) {
-        self.narrow.push(partition, record);
+        self.waiting.records.push(record);
+        // There are fewer partitions than that.
+        self.waiting.partitions.push(partition as u16);
+    }
+
+    /// To be called after each batch.
+    pub fn put_away(&mut self) {
+        self.waiting.put_away(&mut self.narrow);
     }
 
     pub fn push_wide(&mut self, partition: usize, record: Wide) {

@@ -256,7 +256,7 @@ mod tests {
     }
 
     fn count(tuples: &[(Endpoint, Endpoint)], room: usize, most: usize) -> FanIn {
-        let room = Room { bytes: room, directory: std::env::temp_dir() };
+        let room = Room::new(room, &std::env::temp_dir());
         let meetings = Meetings::with_most(room, most);
         let mut met = Met::default();
         for part in tuples.chunks(1000) {

@@ -1,7 +1,9 @@
 //! Where one worker puts packed records until all is read: spread over partitions, in memory up to a limit, beyond it
 //! on disk.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::packed::{Narrow, Packed, Wide};
 use super::spill::{Chunk, SpillError, SpillFile};
@@ -128,6 +130,35 @@ pub(crate) struct Room {
     pub bytes: usize,
     /// Directory of the spill file.
     pub directory: PathBuf,
+    /// Bytes beside, for whoever of those who share them is first.
+    pub spare: Arc<AtomicUsize>,
+}
+
+/// What is taken of spare room at a time.
+const MORE: usize = 1 << 20;
+
+impl Room {
+    /// Room for each of some workers. To each most of its share, since memory that one has freed is of little use to the
+    /// others; but no two read the same amount, and the rest is for those who read more, lest they go to disk while there is
+    /// room.
+    pub fn shared(bytes: usize, workers: usize, directory: &Path) -> Self {
+        let own = bytes / workers.max(1) / 4 * 3;
+        let spare = bytes - own * workers.max(1);
+        Self { bytes: own, directory: directory.to_owned(), spare: Arc::new(spare.into()) }
+    }
+
+    /// Room for one alone.
+    pub fn new(bytes: usize, directory: &Path) -> Self {
+        Self { bytes, directory: directory.to_owned(), spare: Arc::default() }
+    }
+
+    /// Takes of the spare room. False if there is none.
+    fn grow(&mut self) -> bool {
+        let take = |spare: usize| spare.checked_sub(MORE);
+        let grown = self.spare.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok();
+        self.bytes += if grown { MORE } else { 0 };
+        grown
+    }
 }
 
 /// Records on their way to the shelf. Put one by one, nearly every record would go to another page of memory than those
@@ -214,7 +245,9 @@ impl Shelves {
 
     /// To be called now and then: lets go of everything if there is no more room.
     pub fn make_room(&mut self) -> Result<(), SpillError> {
-        if self.narrow.held() + self.wide.held() < self.room.bytes {
+        let held = self.narrow.held() + self.wide.held();
+        while held >= self.room.bytes && self.room.grow() {}
+        if held < self.room.bytes {
             return Ok(());
         }
         let file = match &mut self.file {
@@ -233,5 +266,23 @@ impl Shelves {
         }
         let parts = (0..PARTITIONS).map(|p| (left(&mut self.narrow, p), left(&mut self.wide, p))).collect();
         (parts, self.file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_needs_more_room_has_what_the_others_leave() {
+        let total = 64 << 20;
+        let mut one = Room::shared(total, 2, Path::new("/"));
+        let mut other = one.clone();
+        assert_eq!(one.bytes + other.bytes, total / 4 * 3);
+        while one.grow() {}
+        assert_eq!(one.bytes, total / 8 * 5);
+        assert!(!other.grow(), "all is taken");
+        assert_eq!(one.bytes + other.bytes, total);
+        assert!(!Room::new(total, Path::new("/")).grow());
     }
 }

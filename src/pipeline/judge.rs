@@ -45,8 +45,7 @@ pub(super) fn judge(
     let partitions: Vec<Mutex<Partition>> = partitions.into_iter().map(Mutex::new).collect();
 
     let duplicates = AtomicU64::new(0);
-    let meetings =
-        Meetings::new(Room { bytes: config.memory.meetings(), directory: config.spill_directory.clone() });
+    let meetings = Meetings::new(Room::new(config.memory.meetings(), &config.spill_directory));
     let sort_and_meet = |(sorted, met): &mut (Sorted, Met), at: usize, _: &Over<'_>| {
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
         for piece in partition.pieces(&loading)? {

@@ -45,9 +45,8 @@ pub(super) fn judge(
     let partitions: Vec<Mutex<Partition>> = partitions.into_iter().map(Mutex::new).collect();
 
     let duplicates = AtomicU64::new(0);
-    let meetings =
-        Meetings::new(Room { bytes: config.memory.meetings(), directory: config.spill_directory.clone() });
-    each(partitions.len(), config, <(Sorted, Met)>::default, |(sorted, met), at, _| {
+    let meetings = Meetings::new(Room::new(config.memory.meetings(), &config.spill_directory));
+    let sort_and_meet = |(sorted, met): &mut (Sorted, Met), at: usize, _: &Over<'_>| {
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
         for piece in partition.pieces(&loading)? {
             partition.load(&piece, &loading, sorted)?;
@@ -56,8 +55,9 @@ pub(super) fn judge(
             partition.keep(sorted);
         }
         Ok(meetings.gather(met)?)
-    })?;
-    each(SHELVES, config, || (), |(), shelf, _| Ok(meetings.count(shelf)?))?;
+    };
+    each(partitions.len(), config, <(Sorted, Met)>::default, sort_and_meet, |_| ())?;
+    each(SHELVES, config, || (), |(), shelf, _| Ok(meetings.count(shelf)?), |()| ())?;
     let fan = meetings.finish();
     let pairing = Pairing {
         local: &local,
@@ -71,38 +71,42 @@ pub(super) fn judge(
     let in_order = exporter.transpose()?.map(InOrder::new);
     let scene = Scene::new(timeline);
     let begin = || (Sorted::default(), RefCell::new(Judge::new(&policy)), Rollup::default());
-    let judged = each(partitions.len(), config, begin, |(sorted, judge, rollup), at, over| {
-        if let Some(rows) = &in_order {
-            rows.wait_for(at, config.threads, over);
-        }
-        let partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rows = in_order.as_ref().map(|_| Rows::new(&interfaces, &policy));
-        let mut fit = |connection: &Connection| {
-            let mut judge = judge.borrow_mut();
-            (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
-        };
-        let mut emit = |connection: &Connection| {
-            let coverage = &interfaces[connection.interface as usize].coverage;
-            let mut judge = judge.borrow_mut();
-            let judged = judge.judge(connection, coverage);
-            rollup.add(connection, judged, &scene);
-            if let Some(rows) = &mut rows {
-                rows.push(connection, judged.clone());
+    let work =
+        |(sorted, judge, rollup): &mut (Sorted, RefCell<Judge<'_>>, Rollup), at: usize, over: &Over<'_>| {
+            if let Some(rows) = &in_order {
+                rows.wait_for(at, config.threads, over);
             }
+            let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
+            let mut rows = in_order.as_ref().map(|_| Rows::new(&interfaces, &policy));
+            let mut fit = |connection: &Connection| {
+                let mut judge = judge.borrow_mut();
+                (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
+            };
+            let mut emit = |connection: &Connection| {
+                let coverage = &interfaces[connection.interface as usize].coverage;
+                let mut judge = judge.borrow_mut();
+                let judged = judge.judge(connection, coverage);
+                rollup.add(connection, judged, &scene);
+                if let Some(rows) = &mut rows {
+                    rows.push(connection, judged.clone());
+                }
+            };
+            let mut load_and_judge = || {
+                partition.pieces(&loading)?.iter().try_for_each(|piece| {
+                    partition.load(piece, &loading, sorted)?;
+                    pairing.connections(sorted, &mut fit, &mut emit);
+                    Ok(())
+                })
+            };
+            let done: Result<(), SpillError> = load_and_judge();
+            // Given back here and not at the end, where one thread alone would have to.
+            partition.clear();
+            if let (Some(in_order), Some(rows)) = (&in_order, rows) {
+                in_order.hand_in(at, rows.finish());
+            }
+            Ok(done?)
         };
-        let mut load_and_judge = || {
-            partition.pieces(&loading)?.iter().try_for_each(|piece| {
-                partition.load(piece, &loading, sorted)?;
-                pairing.connections(sorted, &mut fit, &mut emit);
-                Ok(())
-            })
-        };
-        let done: Result<(), SpillError> = load_and_judge();
-        if let (Some(in_order), Some(rows)) = (&in_order, rows) {
-            in_order.hand_in(at, rows.finish());
-        }
-        Ok(done?)
-    })?;
+    let judged = each(partitions.len(), config, begin, work, |(_, _, rollup)| rollup.settle())?;
     if let Some(in_order) = in_order {
         in_order.finish()?;
     }
@@ -165,12 +169,14 @@ impl InOrder {
     }
 }
 
-/// Calls `work` for 0..count on all threads, each with a state of its own, until one fails or the run is cancelled.
+/// Calls `work` for 0..count on all threads, each with a state of its own, until one fails or the run is cancelled. `end` is
+/// called once on each thread, when nothing is left to do for it.
 fn each<S: Send>(
     count: usize,
     config: &AnalyzeConfig,
     begin: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize, &Over<'_>) -> Result<(), AnalyzeError> + Sync,
+    end: impl Fn(&mut S) + Sync,
 ) -> Result<Vec<S>, AnalyzeError> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let run = || {
@@ -179,6 +185,7 @@ fn each<S: Send>(
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             if at >= count || over.is_over() {
+                end(&mut state);
                 return Ok(state);
             }
             if let Err(error) = work(&mut state, at, &over) {

@@ -104,6 +104,12 @@ impl Rollup {
         }
     }
 
+    /// Does what merging would have to do sooner or later. Changes nothing about the result; it is for workers that are done,
+    /// since merging is up to one alone.
+    pub fn settle(&mut self) {
+        self.rejects.settle();
+    }
+
     /// Adds the sums of another rollup.
     pub fn merge(&mut self, other: Self) {
         self.rules.merge(other.rules);

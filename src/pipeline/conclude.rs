@@ -171,6 +171,7 @@ fn limitations(material: &Material<'_>) -> Vec<Limitation> {
         list.push(note(false, "not-a-log", "", format!("{more} more objects that are no flow logs by name")));
     }
     inventory_limitations(material, &mut list);
+    list.extend(unsaid(material));
     list.sort();
     list.dedup();
     list
@@ -203,6 +204,21 @@ fn object_problems(problems: &[ObjectProblem]) -> Vec<Limitation> {
         }
     }
     list
+}
+
+/// Expectations that could not be judged for some connections.
+fn unsaid(material: &Material<'_>) -> impl Iterator<Item = Limitation> {
+    let expectations = &material.rollups.expectations;
+    expectations.unsaid.iter().filter_map(|(&number, connections)| {
+        let facts = expectations.facts.get(number as usize)?;
+        let message = format!(
+            "of {connections} accepted connections it can't be said whether they are as `{}` expects: who opened \
+             them, or who an address belonged to at the time, is not known",
+            facts.name
+        );
+        let place = format!("{}:{}", expectations.file, facts.line);
+        Some(note(false, "not-judged-by-expectation", &place, message))
+    })
 }
 
 fn inventory_limitations(material: &Material<'_>, list: &mut Vec<Limitation>) {

@@ -7,15 +7,16 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::export::{Batches, Exporter, Rows};
-use super::{AnalyzeConfig, AnalyzeError, Cancel};
+use super::{AnalyzeConfig, AnalyzeError, Cancel, Expect};
 use crate::connection::{
     Collected, Connection, Election, InterfaceFacts, Loading, LocalSide, Meetings, Met, Pairing, Partition,
     Room, SHELVES, Sorted, SpillError, StreamInfo, gather_meetings,
 };
+use crate::expect::{Examiner, Expected};
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::{Judge, Policy};
-use crate::rollup::{Rollup, Rollups, Scene};
+use crate::rollup::{ExpectationFacts, Rollup, Rollups, Scene};
 
 /// What judging comes to.
 pub(super) struct Outcome {
@@ -70,8 +71,12 @@ pub(super) fn judge(
     let exporter = config.connections_out.as_deref().map(|path| Exporter::create(path, &policy));
     let in_order = exporter.transpose()?.map(InOrder::new);
     let scene = Scene::new(timeline);
-    let begin = || (Sorted::default(), RefCell::new(Judge::new(&policy)), Rollup::default());
-    let judged = each(partitions.len(), config, begin, |(sorted, judge, rollup), at, over| {
+    let expected = config.expect.as_ref().map(|e| Expected::new(&e.expectations, timeline, &ids));
+    let begin = || {
+        let examiner = expected.as_ref().map(Examiner::new);
+        (Sorted::default(), RefCell::new(Judge::new(&policy)), Rollup::default(), examiner)
+    };
+    let judged = each(partitions.len(), config, begin, |(sorted, judge, rollup, examiner), at, over| {
         if let Some(rows) = &in_order {
             rows.wait_for(at, config.threads, over);
         }
@@ -86,6 +91,13 @@ pub(super) fn judge(
             let mut judge = judge.borrow_mut();
             let judged = judge.judge(connection, since);
             rollup.add(connection, judged, &scene);
+            for short in examiner.iter_mut().flat_map(|examiner| examiner.examine(connection)) {
+                if short.broken {
+                    rollup.unmet(connection, judged, (short.expectation, short.tier, short.weak));
+                } else {
+                    rollup.unsaid(short.expectation);
+                }
+            }
             if let Some(rows) = &mut rows {
                 rows.push(connection, judged.clone());
             }
@@ -108,13 +120,31 @@ pub(super) fn judge(
     }
     // Sums depend on the connections alone, not on who added them when.
     let mut total = Rollup::default();
-    judged.into_iter().for_each(|(_, _, rollup)| total.merge(rollup));
+    judged.into_iter().for_each(|(_, _, rollup, _)| total.merge(rollup));
+    let mut rollups = Rollups::new(total, interfaces, timeline, &policy);
+    if let Some(expect) = &config.expect {
+        name_expectations(&mut rollups.expectations, expect);
+    }
     Ok(Outcome {
-        rollups: Rollups::new(total, interfaces, timeline, &policy),
+        rollups,
         duplicates: duplicates.into_inner(),
         overlapped: election.overlapped(),
         coarse_fan_in: fan.coarser_than(),
     })
+}
+
+/// Gives the numbers their names.
+fn name_expectations(into: &mut crate::rollup::Expectations, expect: &Expect) {
+    let read = &expect.expectations;
+    into.file.clone_from(&expect.file);
+    into.tiers = read.tiers.iter().map(|tier| tier.name.clone()).collect();
+    let facts = read.expectations.iter().map(|expectation| ExpectationFacts {
+        name: expectation.name.clone(),
+        line: expectation.line,
+        sentence: read.sentence(expectation),
+        severity: expectation.severity,
+    });
+    into.facts = facts.collect();
 }
 
 /// Writes the connections of partitions in their order, whichever is done first, so that the file does not depend on

@@ -8,13 +8,14 @@ mod acl;
 mod compile;
 mod evaluate;
 mod judge;
-mod lane;
 mod memo;
 mod ports;
 mod ranges;
 mod recorded;
 mod scope;
 mod verdict;
+
+use crate::inventory::lane;
 
 pub use acl::AclVerdict;
 pub use evaluate::{Decision, Policy};

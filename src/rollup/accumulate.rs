@@ -8,6 +8,7 @@ use super::rejects::RejectSums;
 use super::rule_use::RuleTable;
 use super::scene::Scene;
 use super::sets::SetTable;
+use super::unmet::UnmetSums;
 use crate::connection::{Connection, Evidence, Strength};
 use crate::flow::Action;
 use crate::policy::{Cause, Judged, Verdict};
@@ -22,6 +23,7 @@ pub struct Rollup {
     pub(super) rules: RuleTable,
     pub(super) sets: SetTable,
     pub(super) odd: OddTable,
+    pub(super) expectations: UnmetSums,
     pub(super) rejects: RejectSums,
     /// A handful; the ones that came first, and so are most frequent, are found first.
     verdicts: Vec<(Verdict, u64)>,
@@ -43,6 +45,7 @@ impl Rollup {
             rules: RuleTable::within(bounds),
             sets: SetTable::within(bounds),
             odd: OddTable::within(bounds.odd),
+            expectations: UnmetSums::within(bounds.unmet),
             rejects: RejectSums::within(bounds),
             verdicts: Vec::new(),
             openers: EvidenceCounts::default(),
@@ -105,6 +108,7 @@ impl Rollup {
         self.rules.merge(other.rules);
         self.sets.merge(other.sets);
         self.odd.merge(other.odd);
+        self.expectations.merge(other.expectations);
         self.rejects.merge(other.rejects);
         other.verdicts.into_iter().for_each(|(verdict, count)| self.count_verdict(verdict, count));
         self.openers.merge(&other.openers);
@@ -127,6 +131,7 @@ impl Rollup {
         self.rules.heap_bytes()
             + self.sets.heap_bytes()
             + self.odd.heap_bytes()
+            + self.expectations.table.heap_bytes()
             + self.rejects.heap_bytes()
             + self.verdicts.capacity() * size_of::<(Verdict, u64)>()
     }

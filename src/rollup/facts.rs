@@ -11,6 +11,7 @@ use super::odd::OddCells;
 use super::rejects::RejectTable;
 use super::rule_use::RuleUse;
 use super::sets::RuleSets;
+use super::unmet::Expectations;
 use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{Inventory, RulePeer, Timeline};
@@ -125,6 +126,8 @@ pub struct Rollups {
     pub sets: RuleSets,
     /// Escaped and misdropped connections.
     pub odd: OddCells,
+    /// What became of the expectations.
+    pub expectations: Expectations,
     /// Rejected attempts.
     pub rejects: RejectTable,
     /// Verdict matrix.
@@ -166,7 +169,9 @@ impl Rollups {
         let uses = rollup.rules.finish();
         let rules = rule_facts(&uses, &rows, timeline, latest, policy, window);
         let odd = rollup.odd.finish();
-        let named = odd.iter().flat_map(|(_, cell)| &cell.rules);
+        let expectations = rollup.expectations.finish();
+        let unmet = expectations.unmet.iter().flat_map(|(_, cell)| &cell.rules);
+        let named = odd.iter().flat_map(|(_, cell)| &cell.rules).chain(unmet);
         let named_rules = named.filter_map(|&n| Some((n, policy.rule(n)?.id.clone()))).collect();
         Self {
             window,
@@ -175,6 +180,7 @@ impl Rollups {
             named_rules,
             sets: rollup.sets.finish(),
             odd,
+            expectations,
             rejects: rollup.rejects.finish(),
             verdicts,
             openers,

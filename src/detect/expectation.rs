@@ -212,7 +212,12 @@ impl<'a> Told<'a> {
         }
         builder = self.approximate(builder);
         builder = builder.next(match rules.as_slice() {
-            [] => "look up what the unexplained accept is: no rule permits it either".to_owned(),
+            [] if self.verdicts.keys().all(|v| v == "permitted") => format!(
+                "only the network ACL filters at {}: narrow it, or correct {file}:{}",
+                self.places.first().map_or("this interface", |(_, row)| &row.id),
+                facts.line
+            ),
+            [] => "see the finding of the cause no-rule or rule-removed-new: no rule permits it either".to_owned(),
             [one, ..] => format!("narrow {one}, or correct {file}:{} if this is as it should be", facts.line),
         });
         self.placed(builder, &top)

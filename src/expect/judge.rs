@@ -79,7 +79,8 @@ impl Expected {
             e.services.is_empty() || e.services.iter().any(|s: &Service| s.is(opening.protocol, opening.port))
         };
         let mut sides: Option<(Side<'_>, Side<'_>)> = None;
-        let mut welcome = None;
+        // Who a may- welcomes; and who an only- names, which is enough for a never-.
+        let (mut welcome, mut named) = (None, None);
         for &number in about {
             let expectation = &self.file.expectations[number as usize];
             if !asked(expectation) {
@@ -99,13 +100,18 @@ impl Expected {
             if kept == Tri::Yes {
                 continue;
             }
-            let welcome = *welcome.get_or_insert_with(|| {
-                let all = self.welcome[opening.direction as usize].iter();
-                let those = all.map(|n| &self.file.expectations[*n as usize]).filter(|e| asked(e));
+            let mut names = |numbers: &[u32], mode: Mode| {
+                let all = numbers.iter().map(|n| &self.file.expectations[*n as usize]);
+                let those = all.filter(|e| e.mode == mode && asked(e));
                 let is = those.map(|e| self.member(e, local, when).0.min(self.peers(e, local, remote, when)));
                 is.max().unwrap_or(Tri::No)
-            });
-            let broken = member.min(kept.not()).min(welcome.not());
+            };
+            let mut allowed = *welcome
+                .get_or_insert_with(|| names(&self.welcome[opening.direction as usize], Mode::May));
+            if expectation.mode == Mode::Never {
+                allowed = allowed.max(*named.get_or_insert_with(|| names(about, Mode::Only)));
+            }
+            let broken = member.min(kept.not()).min(allowed.not());
             if broken != Tri::No {
                 let weak = local.weak || remote.weak;
                 found.push(Shortfall { expectation: number, tier, broken: broken == Tri::Yes, weak });

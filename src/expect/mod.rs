@@ -32,8 +32,12 @@
 //!
 //! With `to`, an expectation is about connections that others open to a tier: `only-from` (from nobody else),
 //! `never-from`, or `may-from`. With `from` it is about those that the tier opens: `only-to`, `never-to`, `may-to`.
-//! `on` limits it to services. Each `only-` and `never-` must be true on its own, so that adding one never silences
-//! another; what a `may-` allows breaks none.
+//! `on` limits it to services.
+//!
+//! - Each `only-` must be true on its own: adding one never silences another.
+//! - A `never-` yields to whoever an `only-` or `may-` names for the same interface and service: "nothing is reached from
+//!   the internet" and "SSH comes from the VPN only" go together, though the VPN has public addresses.
+//! - What a `may-` welcomes breaks nothing.
 //!
 //! # As of when
 //!

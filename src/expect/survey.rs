@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::bits::Tri;
-use super::estate::{Estate, Side, When};
+use super::estate::{Estate, When};
 use super::{Clause, End, Expectations, Mode, Selector};
+use crate::flow::address_bits;
 use crate::inventory::{Inventory, Timeline};
 
 /// What the tiers of a file stand for.
@@ -59,15 +60,17 @@ pub fn survey(file: &Expectations, timeline: &Timeline) -> Survey {
     let mut tiers = vec![TierSurvey::default(); file.tiers.len()];
     for (id, _) in estate.interfaces() {
         let Some(interface) = latest.interfaces.get(id) else { continue };
-        let addresses = interface.addresses.iter().map(|a| Some(crate::flow::address_bits(*a)));
-        let addresses: BTreeSet<Option<u128>> = addresses.collect();
-        let addresses = if addresses.is_empty() { BTreeSet::from([None]) } else { addresses };
+        let mut addresses: Vec<u128> = interface.addresses.iter().map(|a| address_bits(*a)).collect();
+        if addresses.is_empty() {
+            // It is in no block but those of everything.
+            addresses.push(0);
+        }
         for (number, survey) in tiers.iter_mut().enumerate() {
             let when = &mut When::at(i64::MAX);
             // One of its addresses in the tier makes it a member.
             let is = addresses.iter().map(|address| {
-                let side = estate.local(estate.number(id), address.unwrap_or(0), when);
-                estate.belongs(number, &Side { address: *address, ..side }, when)
+                let side = estate.local(estate.number(id), *address, when);
+                estate.belongs(number, &side, when)
             });
             match is.max() {
                 Some(Tri::Yes) => survey.interfaces += 1,
@@ -152,7 +155,7 @@ fn remarks(file: &Expectations, tiers: &[TierSurvey]) -> Vec<Remark> {
             let message = format!("tier `{}` names a prefix list whose entries are not in the inventory", tier.name);
             let help = "nothing can be said about its addresses; `flowgate inventory check` names the command that fetches them";
             remarks.push(remark(message, help));
-        } else if survey.perhaps > 0 && survey.interfaces == 0 {
+        } else if survey.perhaps > 0 && survey.interfaces == 0 && survey.blocks == Some(0) {
             let message = format!("of {} interfaces it can't be said whether they are in tier `{}`", survey.perhaps, tier.name);
             let help = "names and tags of security groups, subnets or VPCs are missing; `flowgate inventory check` says which";
             remarks.push(remark(message, help));

@@ -127,6 +127,7 @@ fn tiny() -> Bounds {
         ports: 700,
         sets: 3_000,
         odd: 12_000,
+        unmet: 300,
         outside: Limits { attempts: 1_500, cells: 900 },
         inside: Limits { attempts: 600, cells: 300 },
     }

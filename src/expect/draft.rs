@@ -126,13 +126,13 @@ impl<'a> Drafter<'a> {
         }
         let by_description = found.iter().any(|i| i.description.starts_with("ELB "));
         let how = if by_description { ("description", "ELB *") } else { ("interface-type", "*load_balancer*") };
-        self.draft.tier("load-balancers", "Application, network and classic load balancers.", how);
         let groups: BTreeSet<&String> = found.iter().flat_map(|i| &i.groups).collect();
         let open = self.inbound().filter(|(g, r)| groups.contains(&g.id) && opens_to_everyone(r) && narrow(r));
         let services: BTreeSet<String> = open.flat_map(|(_, rule)| told(rule)).collect();
         if services.is_empty() {
             return;
         }
+        self.draft.tier("load-balancers", "Application, network and classic load balancers.", how);
         let services: Vec<String> = services.into_iter().collect();
         self.draft.expect(
             "load balancers serve the internet",

@@ -48,7 +48,7 @@
 //! can be said.
 //!
 //! - A private address that no known interface had then is in no tier for certain, and in none but those by CIDR or
-//!   prefix list.
+//!   prefix list. That it is not in a VPC whose blocks are known is certain all the same (`same-vpc`).
 //! - A public address belongs to tiers by CIDR and prefix list only: security groups know private addresses.
 //! - Of equal private addresses in several VPCs the one in the interface's own VPC is meant.
 //! - `internet` is every address that is neither private, nor in a block that a VPC of the inventory ever had, nor an

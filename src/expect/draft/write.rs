@@ -58,7 +58,8 @@ impl Draft {
 
     pub fn finish(self, groups: &BTreeMap<String, GroupTier>) -> String {
         let mut text = format!("{HEAD}{}", self.tiers);
-        for (name, tier) in groups {
+        // Rules may name groups in ways that come to nothing.
+        for (name, tier) in groups.iter().filter(|(name, _)| self.expectations.contains(&quoted(name))) {
             let ids: Vec<String> = tier.ids.iter().cloned().collect();
             let ids = if ids.len() == 1 { quoted(&ids[0]) } else { strings(&ids) };
             let about = comment(&tier.group_name);

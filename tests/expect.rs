@@ -111,7 +111,8 @@ fn inventory() -> BTreeMap<&'static str, Value> {
         .iter()
         .map(|(id, v4, v6, vpc, group)| {
             let description = if *id == "eni-lb" { "ELB app/front/0123456789abcdef" } else { "" };
-            let attachment = if *id == "eni-lb" { json!({}) } else { json!({"InstanceId": format!("i-{id}")}) };
+            let attachment =
+                if *id == "eni-lb" { json!({}) } else { json!({"InstanceId": format!("i-{id}")}) };
             json!({"NetworkInterfaceId": id, "VpcId": vpc, "SubnetId": format!("subnet-{vpc}"),
                 "OwnerId": "111122223333", "InterfaceType": "interface", "Description": description,
                 "Attachment": attachment, "PrivateIpAddress": v4, "TagSet": [],
@@ -146,7 +147,10 @@ fn inventory() -> BTreeMap<&'static str, Value> {
         ("describe-security-groups", json!({"SecurityGroups": groups})),
         ("describe-vpcs", json!({"Vpcs": vpcs})),
         ("describe-managed-prefix-lists", json!({"PrefixLists": [list]})),
-        ("get-managed-prefix-list-entries-pl-0123456789abcdef0", json!({"Entries": [{"Cidr": "198.51.100.0/24"}]})),
+        (
+            "get-managed-prefix-list-entries-pl-0123456789abcdef0",
+            json!({"Entries": [{"Cidr": "198.51.100.0/24"}]}),
+        ),
     ])
 }
 
@@ -237,7 +241,10 @@ fn planted() -> Vec<(&'static str, Seen)> {
         ("internet", tcp(802, "eni-web", "2001:db8:1:3::10", "2a00:1450::9", 443)),
         ("monitoring", tcp(900, "eni-web", "10.0.3.10", "10.0.7.7", 9100)),
         ("monitoring", Seen { protocol: 1, port: 0, ..tcp(901, "eni-web", "10.0.3.10", "10.0.7.7", 0) }),
-        ("monitoring", Seen { protocol: 58, port: 0, ..tcp(902, "eni-web", "2001:db8:1:3::10", "2001:db8:1:7::7", 0) }),
+        (
+            "monitoring",
+            Seen { protocol: 58, port: 0, ..tcp(902, "eni-web", "2001:db8:1:3::10", "2001:db8:1:7::7", 0) },
+        ),
         ("egress", Seen { way: "out", ..tcp(1000, "eni-db", DB, "203.0.113.80", 443) }),
     ]
 }
@@ -326,8 +333,11 @@ fn told(findings: &[Value]) -> Told {
     for finding in findings {
         let service = format!("{} {} {}", finding["protocol"], finding["ports"], finding["direction"]);
         let name = finding["evidence"]["expectation"].as_str().unwrap().to_owned();
-        let what =
-            (strings(&finding["interfaces"]), strings(&finding["remotes"]), finding["counts"]["connections"].as_u64().unwrap());
+        let what = (
+            strings(&finding["interfaces"]),
+            strings(&finding["remotes"]),
+            finding["counts"]["connections"].as_u64().unwrap(),
+        );
         assert!(told.insert((name, service), what).is_none(), "told twice: {finding}");
     }
     told
@@ -342,7 +352,8 @@ fn wanted(planted: &[(&'static str, Seen)]) -> Told {
             17 => "udp",
             _ => "icmpv6",
         };
-        let ports = if [6, 17].contains(&seen.protocol) { format!("[{}]", seen.port) } else { "[]".to_owned() };
+        let ports =
+            if [6, 17].contains(&seen.protocol) { format!("[{}]", seen.port) } else { "[]".to_owned() };
         let direction = if seen.way == "in" { "inbound" } else { "outbound" };
         let service = format!("\"{protocol}\" {ports} \"{direction}\"");
         let entry = wanted.entry((name.to_owned(), service)).or_default();
@@ -369,7 +380,9 @@ fn what_was_planted_is_told_and_nothing_else() {
     assert_eq!(told(&findings), wanted(&planted()));
 
     let of = |name: &str, service: &str| {
-        let of = |f: &&Value| f["evidence"]["expectation"] == name && f["ports"] == json!([service.parse::<u16>().unwrap()]);
+        let of = |f: &&Value| {
+            f["evidence"]["expectation"] == name && f["ports"] == json!([service.parse::<u16>().unwrap()])
+        };
         findings.iter().find(of).unwrap()
     };
     let db = of("db", "3306");
@@ -389,7 +402,9 @@ fn what_was_planted_is_told_and_nothing_else() {
     let limit: Vec<&Value> = limits.iter().filter(|l| l["code"] == "not-judged-by-expectation").collect();
     let said: Vec<(&str, &str)> = limit
         .iter()
-        .map(|l| (l["object"].as_str().unwrap(), l["message"].as_str().unwrap().split(" it ").next().unwrap()))
+        .map(|l| {
+            (l["object"].as_str().unwrap(), l["message"].as_str().unwrap().split(" it ").next().unwrap())
+        })
         .collect();
     // One of the first is as expected whichever group the interface was in: within the minute after the change.
     let wanted = [
@@ -412,8 +427,14 @@ fn what_is_not_known_accuses_nobody() {
     for (without, still) in [
         (vec!["describe-network-interfaces"], vec!["admin", "internet"]),
         (vec!["describe-security-groups"], vec!["admin", "internet", "monitoring"]),
-        (vec!["get-managed-prefix-list-entries-pl-0123456789abcdef0"], vec!["db", "internet", "monitoring", "egress", "admin"]),
-        (vec!["describe-managed-prefix-lists", "get-managed-prefix-list-entries-pl-0123456789abcdef0"], vec!["db", "internet", "monitoring", "egress"]),
+        (
+            vec!["get-managed-prefix-list-entries-pl-0123456789abcdef0"],
+            vec!["db", "internet", "monitoring", "egress", "admin"],
+        ),
+        (
+            vec!["describe-managed-prefix-lists", "get-managed-prefix-list-entries-pl-0123456789abcdef0"],
+            vec!["db", "internet", "monitoring", "egress"],
+        ),
         (vec!["describe-vpcs"], vec!["db", "admin", "internet", "monitoring", "egress"]),
     ] {
         let place = root.path().join(without.join("-"));

@@ -67,19 +67,34 @@ Examples:
 The file:
   version = 1
 
-  [tier.app]
-  security-group = \"app\"     # id or name; `*` stands for anything; a list means any of them
-
-  [tier.db]                  # keys are security-group, tag, cidr, prefix-list, interface, interface-type,
-  tag = \"Tier=db\"            # description, instance, subnet, vpc, account, tier, except: all must fit
+  [tier.app]                  # any of the values of a key, and all keys
+  security-group = \"app\"      # id or name; `*` stands for anything
+  [tier.db]
+  tag = [\"Tier=db\", \"Role=db\"]
 
   [[expect]]
   name = \"the database is asked by the application only\"
-  to = \"db\"                  # a tier, or everything; or from = … with only-to, never-to, may-to
-  on = [\"mysql\", \"tcp 5432\"] # services; all without it
-  only-from = \"app\"          # or never-from, may-from: tiers, CIDRs, ids, internet, anywhere, inside, same-vpc
-  same-vpc = true            # and only within one VPC
-  severity = \"high\"          # of what breaks it
+  to = \"db\"                   # a tier, or `everything`
+  on = [\"mysql\", \"tcp 5432\"]  # services; all without it
+  only-from = \"app\"           # or never-from, may-from
+  same-vpc = true             # and only within one VPC
+  severity = \"high\"           # of what breaks it
+
+Keys of a tier:
+  security-group  id or name                    cidr         blocks of addresses
+  tag             Key=Value, of interface or    prefix-list  id or name
+                  security group                tier         other tiers
+  interface, interface-type, description,       except       but these tiers
+  instance, subnet, vpc, account
+
+The other side:
+  a tier, CIDR or id (sg-…, pl-…, eni-…), or
+  internet   neither private, nor of a VPC      inside       of any VPC of the inventory
+  anywhere   everybody                          same-vpc     of the VPC of the interface
+  With from = \"TIER\" in place of `to` it is about what the tier opens: only-to, never-to, may-to.
+
+Each only- must be true on its own. A never- yields to whom an only- or may- names for the same
+interface and service. What a may- welcomes breaks nothing.
 
 Exit codes:
   0  no mistake, and every tier stands for something
@@ -127,10 +142,12 @@ pub(super) fn read(path: &Path) -> Result<Expectations, Vec<Problem>> {
 }
 
 fn problem(file: &str, fault: &Fault) -> Problem {
-    let place = format!("--> {file}:{}:{}", fault.line, fault.column);
-    let near = fault.unknown.as_ref().and_then(|unknown| {
-        suggest::nearest(&unknown.given, unknown.known.iter().map(String::as_str))
-    });
+    let gap = " ".repeat(fault.line.to_string().len());
+    let place = format!("{gap}--> {file}:{}:{}", fault.line, fault.column);
+    let near = fault
+        .unknown
+        .as_ref()
+        .and_then(|unknown| suggest::nearest(&unknown.given, unknown.known.iter().map(String::as_str)));
     let help = match (near, &fault.help, &fault.unknown) {
         (Some(near), ..) => Some(format!("did you mean `{near}`?")),
         (None, Some(help), _) => Some(help.clone()),
@@ -181,7 +198,11 @@ impl Init {
         };
         let mut options = fs::OpenOptions::new();
         options.write(true);
-        if self.force { options.create(true).truncate(true) } else { options.create_new(true) };
+        if self.force {
+            options.create(true).truncate(true)
+        } else {
+            options.create_new(true)
+        };
         options.open(path).and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| {
             if error.kind() == io::ErrorKind::AlreadyExists {
                 return Failure::usage(vec![taken(path)]);
@@ -192,7 +213,11 @@ impl Init {
         _ = Page::new(stderr, look).flow(
             &[Span::new(Tone::Faint, "wrote ")],
             2,
-            &[Span::plain(format!("{}; read it, then: flowgate expect check {}", path.display(), path.display()))],
+            &[Span::plain(format!(
+                "{}; read it, then: flowgate expect check {}",
+                path.display(),
+                path.display()
+            ))],
         );
         Ok(Exit::Clean)
     }
@@ -233,7 +258,7 @@ impl Check {
 /// `2 interfaces, 1 group, 3 blocks`.
 fn stands_for(survey: &TierSurvey) -> String {
     let mut parts = vec![count(survey.interfaces as u64, "interface")];
-    if survey.perhaps > 0 {
+    if survey.perhaps > 0 && survey.blocks.is_some() {
         parts.push(format!("perhaps {}", count(survey.perhaps as u64, "more interface")));
     }
     for (n, word) in [(survey.groups, "security group"), (survey.lists, "prefix list")] {

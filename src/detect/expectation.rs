@@ -7,9 +7,7 @@ use super::unexpected_accept::{is_public, listed, port_name};
 use super::{Meta, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Severity};
 use crate::flow::{Direction, Protocol};
-use crate::rollup::{
-    ExpectationFacts, InterfaceRow, OddCell, OddKey, Peers, Rollups, Unmet, Verdict,
-};
+use crate::rollup::{ExpectationFacts, InterfaceRow, OddCell, OddKey, Peers, Rollups, Unmet, Verdict};
 
 /// More services of one tier than this that break one expectation make one finding.
 const SEPARATE_PORTS: usize = 10;
@@ -150,11 +148,8 @@ impl<'a> Told<'a> {
             [(one, _)] => one.to_string(),
             [(one, _), ..] => format!("{one} and {} more", self.remotes.distinct() - 1),
         };
-        let (here, there) = if self.key.direction == Some(Direction::Outbound) {
-            ("from", "to")
-        } else {
-            ("at", "from")
-        };
+        let (here, there) =
+            if self.key.direction == Some(Direction::Outbound) { ("from", "to") } else { ("at", "from") };
         let title = format!(
             "{direction} {} {there} {who} was accepted {here} {}, against `{}`",
             self.service(),
@@ -217,7 +212,8 @@ impl<'a> Told<'a> {
                 self.places.first().map_or("this interface", |(_, row)| &row.id),
                 facts.line
             ),
-            [] => "see the finding of the cause no-rule or rule-removed-new: no rule permits it either".to_owned(),
+            [] => "see the finding of the cause no-rule or rule-removed-new: no rule permits it either"
+                .to_owned(),
             [one, ..] => format!("narrow {one}, or correct {file}:{} if this is as it should be", facts.line),
         });
         self.placed(builder, &top)
@@ -231,7 +227,8 @@ impl<'a> Told<'a> {
                 .evidence("distinct_remotes_error", self.remotes.relative_error());
         }
         if unmet.ports_merged() > 1 {
-            builder = builder.evidence("ports_approximate", true).evidence("ports_merged", unmet.ports_merged());
+            builder =
+                builder.evidence("ports_approximate", true).evidence("ports_merged", unmet.ports_merged());
         }
         if unmet.interfaces_merged() > 1 {
             builder = builder.evidence("interfaces_merged", unmet.interfaces_merged());

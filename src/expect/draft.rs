@@ -20,7 +20,8 @@ use crate::inventory::{Inventory, Rule, RulePeer, SecurityGroup};
 /// Drafts a file. It is valid, and none of its tiers stands for nothing.
 #[must_use]
 pub fn draft(inventory: &Inventory) -> String {
-    let mut drafter = Drafter { inventory, tiers: BTreeMap::new(), names: BTreeMap::new(), draft: Draft::default() };
+    let mut drafter =
+        Drafter { inventory, tiers: BTreeMap::new(), names: BTreeMap::new(), draft: Draft::default() };
     drafter.load_balancers();
     drafter.nat_gateways();
     drafter.open_to_everyone();
@@ -125,9 +126,11 @@ impl<'a> Drafter<'a> {
             return;
         }
         let by_description = found.iter().any(|i| i.description.starts_with("ELB "));
-        let how = if by_description { ("description", "ELB *") } else { ("interface-type", "*load_balancer*") };
+        let how =
+            if by_description { ("description", "ELB *") } else { ("interface-type", "*load_balancer*") };
         let groups: BTreeSet<&String> = found.iter().flat_map(|i| &i.groups).collect();
-        let open = self.inbound().filter(|(g, r)| groups.contains(&g.id) && opens_to_everyone(r) && narrow(r));
+        let open =
+            self.inbound().filter(|(g, r)| groups.contains(&g.id) && opens_to_everyone(r) && narrow(r));
         let services: BTreeSet<String> = open.flat_map(|(_, rule)| told(rule)).collect();
         if services.is_empty() {
             return;
@@ -223,7 +226,9 @@ impl<'a> Drafter<'a> {
             );
         }
         if !wide.is_empty() {
-            self.draft.remark(&["These rules let everyone in where hardly anybody should be. Who comes will be told:"]);
+            self.draft.remark(&[
+                "These rules let everyone in where hardly anybody should be. Who comes will be told:",
+            ]);
             wide.sort();
             let lines: Vec<&str> = wide.iter().map(String::as_str).collect();
             self.draft.remark(&lines);
@@ -251,7 +256,8 @@ impl<'a> Drafter<'a> {
 
     fn administration(&mut self) {
         let mut sources = Sources::default();
-        let rules: Vec<_> = self.inbound().filter(|(_, rule)| roles::ADMINISTRATION.is_served_by(rule)).collect();
+        let rules: Vec<_> =
+            self.inbound().filter(|(_, rule)| roles::ADMINISTRATION.is_served_by(rule)).collect();
         for (group, rule) in rules {
             self.source(&mut sources, group, rule);
         }
@@ -264,14 +270,21 @@ impl<'a> Drafter<'a> {
         let mut remarks = Vec::new();
         let list = |of: &BTreeSet<String>| of.iter().cloned().collect::<Vec<_>>().join(", ");
         if !sources.everyone.is_empty() {
-            remarks.push(format!("Open to everyone today by {}: who comes will be told.", list(&sources.everyone)));
+            remarks.push(format!(
+                "Open to everyone today by {}: who comes will be told.",
+                list(&sources.everyone)
+            ));
         }
         if !sources.unknown.is_empty() {
             remarks.push(format!("Rules also name {}, not in the inventory.", list(&sources.unknown)));
         }
         let remarks: Vec<&str> = remarks.iter().map(String::as_str).collect();
         let words: Vec<String> = sources.words.iter().cloned().collect();
-        let peers = if words.is_empty() { ("never-from", quoted("internet")) } else { ("only-from", strings(&words)) };
+        let peers = if words.is_empty() {
+            ("never-from", quoted("internet"))
+        } else {
+            ("only-from", strings(&words))
+        };
         let mut keys = vec![("to", quoted(tier)), ("on", strings(services)), peers];
         if !sources.elsewhere && !words.is_empty() {
             keys.push(("same-vpc", "true".to_owned()));

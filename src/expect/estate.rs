@@ -115,7 +115,10 @@ impl Estate {
         let tiers = expectations.tiers.iter().map(|t| t.clauses.iter().map(&mut test).collect()).collect();
         let vpc_ids = ids(timeline, |h| &h.vpcs, |i| &i.vpcs);
         let interface_ids = ids(timeline, |h| &h.interfaces, |i| &i.interfaces);
-        let interface_vpcs = interface_ids.iter().flat_map(|id| timeline.interface_versions(id)).filter_map(|i| i.vpc.as_ref());
+        let interface_vpcs = interface_ids
+            .iter()
+            .flat_map(|id| timeline.interface_versions(id))
+            .filter_map(|i| i.vpc.as_ref());
         let all_vpcs: BTreeSet<String> =
             vpc_ids.into_iter().map(str::to_owned).chain(interface_vpcs.cloned()).collect();
         let vpc_numbers: BTreeMap<String, u32> = all_vpcs.into_iter().zip(0..).collect();
@@ -170,8 +173,13 @@ impl Estate {
 
     /// An interface with one of its addresses.
     pub fn local(&self, number: Option<u32>, address: u128, when: &mut When) -> Side<'_> {
-        let mut side =
-            Side { address: Some(address), states: Vec::new(), unknown: false, internet: Tri::No, weak: false };
+        let mut side = Side {
+            address: Some(address),
+            states: Vec::new(),
+            unknown: false,
+            internet: Tri::No,
+            weak: false,
+        };
         let lane = number.and_then(|number| self.lane(number));
         for candidate in lane.map_or(&[][..], |lane| when.of(lane)) {
             match &candidate.value {
@@ -191,8 +199,13 @@ impl Estate {
     /// The other side of a connection of an interface.
     pub fn remote(&self, local: &Side<'_>, address: u128, when: &mut When) -> Side<'_> {
         let own = local.vpc();
-        let mut side =
-            Side { address: Some(address), states: Vec::new(), unknown: false, internet: Tri::No, weak: false };
+        let mut side = Side {
+            address: Some(address),
+            states: Vec::new(),
+            unknown: false,
+            internet: Tri::No,
+            weak: false,
+        };
         let mut holders = self.holders.get(&address).cloned().unwrap_or_default();
         let mine = family_of(address);
         for (mask, networks) in &self.delegated {

@@ -106,8 +106,8 @@ impl Expected {
                 let is = those.map(|e| self.member(e, local, when).0.min(self.peers(e, local, remote, when)));
                 is.max().unwrap_or(Tri::No)
             };
-            let mut allowed = *welcome
-                .get_or_insert_with(|| names(&self.welcome[opening.direction as usize], Mode::May));
+            let mut allowed =
+                *welcome.get_or_insert_with(|| names(&self.welcome[opening.direction as usize], Mode::May));
             if expectation.mode == Mode::Never {
                 allowed = allowed.max(*named.get_or_insert_with(|| names(about, Mode::Only)));
             }
@@ -154,12 +154,18 @@ fn may_be_in(estate: &Estate, expectation: &Expectation, number: Option<u32>) ->
     let Some(lane) = number.and_then(|number| estate.lane(number)) else { return true };
     let standings: Vec<_> = lane.values().flatten().collect();
     // Of what is only partly known anything may be true.
-    let doubt = lane.starts().flat_map(|start| lane.at(start)).any(|c| c.trust == crate::inventory::Trust::Partial);
+    let doubt =
+        lane.starts().flat_map(|start| lane.at(start)).any(|c| c.trust == crate::inventory::Trust::Partial);
     let in_tier = |tier: usize| {
         doubt
             || standings.iter().any(|standing| {
-                let side =
-                    Side { address: None, states: vec![standing], unknown: false, internet: Tri::No, weak: false };
+                let side = Side {
+                    address: None,
+                    states: vec![standing],
+                    unknown: false,
+                    internet: Tri::No,
+                    weak: false,
+                };
                 estate.belongs(tier, &side, &mut When::at(0)) != Tri::No
             })
     };
@@ -198,7 +204,8 @@ impl Opening {
 
     fn hash(&self) -> u64 {
         let address = self.remote as u64 ^ (self.remote >> 64) as u64;
-        let rest = u64::from(self.interface) << 32 | u64::from(self.port) << 16 | u64::from(self.protocol.0) << 1;
+        let rest =
+            u64::from(self.interface) << 32 | u64::from(self.port) << 16 | u64::from(self.protocol.0) << 1;
         mix64(address ^ mix64(rest | self.direction as u64))
     }
 }
@@ -258,7 +265,8 @@ impl<'e> Examiner<'e> {
         }
         let place = opening.hash() as usize % KEPT;
         let slot = &mut self.answers[place];
-        let known = slot.as_ref().is_some_and(|a| a.opening == opening && a.span.0 <= time && time <= a.span.1);
+        let known =
+            slot.as_ref().is_some_and(|a| a.opening == opening && a.span.0 <= time && time <= a.span.1);
         if !known {
             let mut found = slot.take().map(|a| a.found).unwrap_or_default();
             found.clear();

@@ -53,7 +53,8 @@ pub fn parse(text: &str) -> Result<Expectations, Vec<Fault>> {
             let fresh = seen.get(&read.name).copied();
             match (fresh, table.get("name")) {
                 (Some(first), Some(name)) => {
-                    let message = format!("there are two expectations of this name: the other is in line {first}");
+                    let message =
+                        format!("there are two expectations of this name: the other is in line {first}");
                     let fault = reader.fault(&name.span(), message);
                     reader.add(fault.help("findings are told by name: give each its own"));
                 }

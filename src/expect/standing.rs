@@ -174,7 +174,9 @@ impl<'a> Registrar<'a> {
         if !self.groups.contains_key(id) {
             let anchors = self.timeline.anchors(id, |h| &h.security_groups, |i| &i.security_groups);
             let timed = self.timed(&Versions::new(&anchors), |selector, patterns, group| match selector {
-                Selector::SecurityGroup => named(patterns, id, "sg-", group.map(|g: &SecurityGroup| g.name.as_str())),
+                Selector::SecurityGroup => {
+                    named(patterns, id, "sg-", group.map(|g: &SecurityGroup| g.name.as_str()))
+                }
                 Selector::Tag => group.map_or(Tri::Maybe, |g| tagged(patterns, &g.tags).into()),
                 _ => Tri::No,
             });

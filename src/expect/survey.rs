@@ -152,16 +152,23 @@ fn remarks(file: &Expectations, tiers: &[TierSurvey]) -> Vec<Remark> {
             let message = format!("tier `{}` matches nothing in the inventory", tier.name);
             remarks.push(remark(message, "check the spelling of its values; names are compared with case"));
         } else if survey.blocks.is_none() {
-            let message = format!("tier `{}` names a prefix list whose entries are not in the inventory", tier.name);
+            let message =
+                format!("tier `{}` names a prefix list whose entries are not in the inventory", tier.name);
             let help = "nothing can be said about its addresses; `flowgate inventory check` names the command that fetches them";
             remarks.push(remark(message, help));
         } else if survey.perhaps > 0 && survey.interfaces == 0 && survey.blocks == Some(0) {
-            let message = format!("of {} interfaces it can't be said whether they are in tier `{}`", survey.perhaps, tier.name);
+            let message = format!(
+                "of {} interfaces it can't be said whether they are in tier `{}`",
+                survey.perhaps, tier.name
+            );
             let help = "names and tags of security groups, subnets or VPCs are missing; `flowgate inventory check` says which";
             remarks.push(remark(message, help));
         }
         if tier.named && !used.contains(&number) {
-            remarks.push(remark(format!("tier `{}` is not used", tier.name), "name it in an expectation, or remove it"));
+            remarks.push(remark(
+                format!("tier `{}` is not used", tier.name),
+                "name it in an expectation, or remove it",
+            ));
         }
     }
     let asks = file.expectations.iter().any(|e| e.mode != Mode::May);

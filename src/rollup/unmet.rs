@@ -72,7 +72,12 @@ impl UnmetSums {
 impl super::Rollup {
     /// Takes in that an accepted connection breaks an expectation: its number, that of the tier (`u32::MAX` for every
     /// interface), and whether who is who rests on an observation of another time.
-    pub fn unmet(&mut self, connection: &Connection, judged: &Judged, (expectation, tier, weak): (u32, u32, bool)) {
+    pub fn unmet(
+        &mut self,
+        connection: &Connection,
+        judged: &Judged,
+        (expectation, tier, weak): (u32, u32, bool),
+    ) {
         let subject = Unmet { expectation, tier, weak, verdict: judged.verdict };
         self.expectations.table.add(connection, judged, subject);
     }

@@ -20,7 +20,13 @@ fn rule(group: &str, id: &str, port: u16, peer: RulePeer) -> Rule {
 }
 
 fn group(id: &str, name: &str, rules: Vec<Rule>) -> (String, SecurityGroup) {
-    let group = SecurityGroup { id: id.into(), name: name.into(), vpc: Some("vpc-1".into()), rules, ..SecurityGroup::default() };
+    let group = SecurityGroup {
+        id: id.into(),
+        name: name.into(),
+        vpc: Some("vpc-1".into()),
+        rules,
+        ..SecurityGroup::default()
+    };
     (id.into(), group)
 }
 
@@ -44,11 +50,37 @@ fn roles_are_found_and_the_draft_is_clean() {
     let hostile = "a\"\n\\\u{1b}[2J\u{202e}x";
     let inventory = Inventory {
         security_groups: [
-            group("sg-1", "app", vec![rule("sg-1", "sgr-1", 22, of("sg-3")), rule("sg-1", "sgr-2", 8080, net("0.0.0.0/0"))]),
-            group("sg-2", "db", vec![rule("sg-2", "sgr-3", 3306, of("sg-1")), rule("sg-2", "sgr-4", 3306, of("sg-far"))]),
-            group("sg-3", hostile, vec![rule("sg-3", "sgr-5", 22, net("198.51.100.0/24")), rule("sg-3", "sgr-6", 22, net("::/0"))]),
-            group("sg-4", "alb", vec![rule("sg-4", "sgr-7", 443, net("0.0.0.0/0")), rule("sg-4", "sgr-9", 81, net("192.0.2.0/24"))]),
-            group("sg-5", "internet", vec![rule("sg-5", "sgr-8", 9100, RulePeer::PrefixList("pl-gone".into()))]),
+            group(
+                "sg-1",
+                "app",
+                vec![rule("sg-1", "sgr-1", 22, of("sg-3")), rule("sg-1", "sgr-2", 8080, net("0.0.0.0/0"))],
+            ),
+            group(
+                "sg-2",
+                "db",
+                vec![rule("sg-2", "sgr-3", 3306, of("sg-1")), rule("sg-2", "sgr-4", 3306, of("sg-far"))],
+            ),
+            group(
+                "sg-3",
+                hostile,
+                vec![
+                    rule("sg-3", "sgr-5", 22, net("198.51.100.0/24")),
+                    rule("sg-3", "sgr-6", 22, net("::/0")),
+                ],
+            ),
+            group(
+                "sg-4",
+                "alb",
+                vec![
+                    rule("sg-4", "sgr-7", 443, net("0.0.0.0/0")),
+                    rule("sg-4", "sgr-9", 81, net("192.0.2.0/24")),
+                ],
+            ),
+            group(
+                "sg-5",
+                "internet",
+                vec![rule("sg-5", "sgr-8", 9100, RulePeer::PrefixList("pl-gone".into()))],
+            ),
         ]
         .into(),
         interfaces: [

@@ -114,5 +114,9 @@ pub(super) fn slug(name: &str) -> String {
     let slug = slug.trim_end_matches('-');
     let taken = ["everything", "anywhere", "inside", "internet", "same-vpc"].contains(&slug);
     let id = ["sg-", "eni-", "pl-"].iter().any(|prefix| slug.starts_with(prefix));
-    if slug.is_empty() || taken || id { format!("group-{slug}").trim_end_matches('-').to_owned() } else { slug.to_owned() }
+    if slug.is_empty() || taken || id {
+        format!("group-{slug}").trim_end_matches('-').to_owned()
+    } else {
+        slug.to_owned()
+    }
 }

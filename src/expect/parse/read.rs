@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use toml::de::{DeTable, DeValue};
 pub(super) use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 use super::super::Fault;
 use super::super::fault::line_of;

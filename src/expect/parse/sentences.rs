@@ -11,8 +11,18 @@ use super::tiers::Names;
 use crate::flow::Direction;
 
 const KEYS: [&str; 12] = [
-    "name", "to", "from", "on", "only-from", "never-from", "may-from", "only-to", "never-to", "may-to",
-    "same-vpc", "severity",
+    "name",
+    "to",
+    "from",
+    "on",
+    "only-from",
+    "never-from",
+    "may-from",
+    "only-to",
+    "never-to",
+    "may-to",
+    "same-vpc",
+    "severity",
 ];
 
 const MODES: [(Mode, [&str; 2]); 3] = [
@@ -51,13 +61,18 @@ impl<'r, 't, 'a, 'i> Sentence<'r, 't, 'a, 'i> {
         let name = match self.table.get("name") {
             Some(value) => self.reader.string("name", value),
             None => {
-                self.complain(&self.span.clone(), "this expectation has no name", "findings are told by it: name = \"…\"");
+                self.complain(
+                    &self.span.clone(),
+                    "this expectation has no name",
+                    "findings are told by it: name = \"…\"",
+                );
                 None
             }
         };
         let services = self.services();
         let severity = self.severity();
-        let same = self.table.get("same-vpc").map(|value| (self.reader.boolean("same-vpc", value), value.span()));
+        let same =
+            self.table.get("same-vpc").map(|value| (self.reader.boolean("same-vpc", value), value.span()));
         let direction = self.direction()?;
         let (mode, peers) = self.peers(direction);
         let here = if direction == Direction::Inbound { "to" } else { "from" };
@@ -122,14 +137,22 @@ impl<'r, 't, 'a, 'i> Sentence<'r, 't, 'a, 'i> {
             let wrong = keys[direction.reverse() as usize];
             if let Some((name, _)) = self.table.get_key_value(wrong) {
                 let word = if direction == Direction::Inbound { "to" } else { "from" };
-                self.complain(&name.span(), format!("`{wrong}` does not go with `{word}`"), &format!("write {key}"));
+                self.complain(
+                    &name.span(),
+                    format!("`{wrong}` does not go with `{word}`"),
+                    &format!("write {key}"),
+                );
                 found = found.or(Some((mode, key)));
             }
         }
         let Some((mode, key)) = found else {
             let keys: Vec<&str> = MODES.iter().map(|(_, keys)| keys[direction as usize]).collect();
             let help = format!("add one of {}", keys.join(", "));
-            self.complain(&self.span.clone(), "this expectation does not say who is on the other side", &help);
+            self.complain(
+                &self.span.clone(),
+                "this expectation does not say who is on the other side",
+                &help,
+            );
             return (None, Vec::new());
         };
         (Some(mode), self.ends(key, false))
@@ -143,7 +166,9 @@ impl<'r, 't, 'a, 'i> Sentence<'r, 't, 'a, 'i> {
                 Ok(read) => services.extend(read),
                 Err(message) => {
                     let fault = self.reader.fault(&span, message);
-                    let fault = fault.help("write tcp 22, tcp 8000-8100, udp 53, icmp, protocol 47, or a name such as ssh");
+                    let fault = fault.help(
+                        "write tcp 22, tcp 8000-8100, udp 53, icmp, protocol 47, or a name such as ssh",
+                    );
                     self.reader.add(fault.known(&text, SERVICES.iter().map(|(name, _)| *name)));
                 }
             }

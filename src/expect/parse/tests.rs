@@ -60,27 +60,37 @@ never-to = "internet"
 #[test]
 fn mistakes_of_sentences_have_their_places() {
     assert_eq!(with("only-from = \"ap\""), ["7:13 there is no tier `ap`"]);
-    assert_eq!(with("only-form = \"app\""), [
-        "4:1 this expectation does not say who is on the other side",
-        "7:1 an expectation has no key `only-form`"
-    ]);
+    assert_eq!(
+        with("only-form = \"app\""),
+        [
+            "4:1 this expectation does not say who is on the other side",
+            "7:1 an expectation has no key `only-form`"
+        ]
+    );
     assert_eq!(with("only-to = \"app\""), ["7:1 `only-to` does not go with `to`"]);
-    assert_eq!(with("only-from = \"app\"\nmay-from = \"app\""), ["8:1 `only-from` and `may-from` exclude each other"]);
-    assert_eq!(with("only-from = \"app\"\non = [\"shh\", 70000]"), [
-        "8:7 there is no service `shh`",
-        "8:14 port 70000 is beyond 65535"
-    ]);
+    assert_eq!(
+        with("only-from = \"app\"\nmay-from = \"app\""),
+        ["8:1 `only-from` and `may-from` exclude each other"]
+    );
+    assert_eq!(
+        with("only-from = \"app\"\non = [\"shh\", 70000]"),
+        ["8:7 there is no service `shh`", "8:14 port 70000 is beyond 65535"]
+    );
     assert_eq!(with("only-from = []"), ["7:13 `only-from` is empty"]);
     assert_eq!(with("only-from = 4"), ["7:13 `only-from` holds a integer, not a string"]);
     assert_eq!(with("only-from = \"10.0.0.1/8\""), ["7:13 10.0.0.1/8 has bits set beyond its prefix length"]);
     assert_eq!(with("only-from = \"10.0.0.256\""), ["7:13 `10.0.0.256` is no block of addresses"]);
     assert_eq!(with("only-from = \"everything\""), ["7:13 `everything` can't stand here"]);
-    assert_eq!(with("never-from = \"app\"\nsame-vpc = true"), ["8:12 `same-vpc` goes with only- and may-, not with never-"]);
+    assert_eq!(
+        with("never-from = \"app\"\nsame-vpc = true"),
+        ["8:12 `same-vpc` goes with only- and may-, not with never-"]
+    );
     assert_eq!(with("only-from = \"app\"\nseverity = \"hihg\""), ["8:12 there is no severity `hihg`"]);
     assert_eq!(with("only-from = \"app\"\nfrom = \"app\""), ["8:8 `to` and `from` exclude each other"]);
-    assert_eq!(with("only-from = \"app\"\n[[expect]]\nname = \"x\"\nto = \"app\"\nmay-from = \"app\""), [
-        "9:8 there are two expectations of this name: the other is in line 5"
-    ]);
+    assert_eq!(
+        with("only-from = \"app\"\n[[expect]]\nname = \"x\"\nto = \"app\"\nmay-from = \"app\""),
+        ["9:8 there are two expectations of this name: the other is in line 5"]
+    );
 }
 
 #[test]
@@ -90,16 +100,19 @@ fn mistakes_of_tiers_and_of_the_file_have_their_places() {
     assert_eq!(faults("version = \nexpect = []").len(), 1);
     let tiers = |text: &str| faults(&format!("version = 1\nexpect = []\n{text}"));
     assert_eq!(tiers("[tier.a]\nsecurity-grp = \"x\""), ["4:1 tier `a` has no key `security-grp`"]);
-    assert_eq!(tiers("[tier.a]\nexcept = \"b\"\n[tier.b]\ncidr = \"::/0\""), [
-        "3:7 tier `a` does not say who belongs to it"
-    ]);
-    assert_eq!(tiers("[tier.internet]\ncidr = \"::/0\""), [
-        "3:7 `internet` is a word that means something already"
-    ]);
+    assert_eq!(
+        tiers("[tier.a]\nexcept = \"b\"\n[tier.b]\ncidr = \"::/0\""),
+        ["3:7 tier `a` does not say who belongs to it"]
+    );
+    assert_eq!(
+        tiers("[tier.internet]\ncidr = \"::/0\""),
+        ["3:7 `internet` is a word that means something already"]
+    );
     assert_eq!(tiers("[tier.\"a b\"]\ncidr = \"::/0\"").len(), 1);
-    assert_eq!(tiers("[tier.a]\ntier = \"b\"\n[tier.b]\ntier = \"c\"\n[tier.c]\nexcept = \"a\"\ncidr = \"::/0\""), [
-        "8:10 tier `c` contains `a`, which contains `c`"
-    ]);
+    assert_eq!(
+        tiers("[tier.a]\ntier = \"b\"\n[tier.b]\ntier = \"c\"\n[tier.c]\nexcept = \"a\"\ncidr = \"::/0\""),
+        ["8:10 tier `c` contains `a`, which contains `c`"]
+    );
     assert_eq!(tiers("[tier.a]\ntier = \"a\""), ["4:8 tier `a` contains itself"]);
     let deep: String = (0..40).map(|n| format!("[tier.t{n:02}]\ntier = \"t{:02}\"\n", n + 1)).collect();
     assert_eq!(tiers(&format!("{deep}[tier.t40]\ncidr = \"::/0\"")).len(), 2);

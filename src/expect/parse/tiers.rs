@@ -22,11 +22,7 @@ pub(super) struct Names {
 impl Names {
     /// Knows the names, so that tiers may name each other in any order.
     pub fn new(reader: &mut Reader<'_>, tables: &DeTable<'_>) -> Self {
-        let mut names = Self {
-            numbers: BTreeMap::new(),
-            tiers: Vec::new(),
-            references: Vec::new(),
-        };
+        let mut names = Self { numbers: BTreeMap::new(), tiers: Vec::new(), references: Vec::new() };
         for key in tables.keys() {
             let name = key.get_ref();
             let simple = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';

@@ -277,3 +277,7 @@ impl<'e> Examiner<'e> {
         slot.as_ref().map_or(&[], |answer| &answer.found)
     }
 }
+
+#[cfg(test)]
+#[path = "judge_tests.rs"]
+mod tests;

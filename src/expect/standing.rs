@@ -65,6 +65,11 @@ fn at(timed: &Timed, time: i64) -> Option<&Answers> {
     timed.get(after.checked_sub(1)?).map(|(_, answers)| answers)
 }
 
+/// What a resource answers to a question at a time.
+fn kept(of: &HashMap<String, Timed>, id: &str, question: usize, time: i64) -> Tri {
+    of.get(id).and_then(|timed| at(timed, time)).map_or(Tri::Maybe, |answers| answers.get(question))
+}
+
 /// Makes standings.
 pub(super) struct Registrar<'a> {
     timeline: &'a Timeline,
@@ -117,11 +122,12 @@ impl<'a> Registrar<'a> {
                     let standing = self.standing(state, start);
                     // Mostly only one changes of all that could.
                     let same = known.iter().find(|(of, k)| *of == candidate.value && **k == standing);
-                    same.map(|(_, known)| Arc::clone(known)).unwrap_or_else(|| {
-                        let standing = Arc::new(standing);
-                        known.push((candidate.value, Arc::clone(&standing)));
-                        standing
-                    })
+                    if let Some((_, same)) = same {
+                        return Arc::clone(same);
+                    }
+                    let standing = Arc::new(standing);
+                    known.push((candidate.value, Arc::clone(&standing)));
+                    standing
                 });
                 Candidate { value, trust: candidate.trust, nominal: candidate.nominal }
             });
@@ -139,7 +145,7 @@ impl<'a> Registrar<'a> {
             let any = |name: &str| Tri::from(patterns.iter().any(|p| p.fits(name)));
             let told = |name: Option<&str>| name.filter(|n| !n.is_empty()).map_or(Tri::Maybe, any);
             let groups = || {
-                let answers = state.groups.iter().map(|id| self.kept(&self.groups, id, n, time));
+                let answers = state.groups.iter().map(|id| kept(&self.groups, id, n, time));
                 answers.max().unwrap_or(Tri::No)
             };
             match selector {
@@ -151,11 +157,9 @@ impl<'a> Registrar<'a> {
                 Selector::SecurityGroup => groups(),
                 Selector::Tag => Tri::from(tagged(patterns, &state.tags)).max(groups()),
                 Selector::Subnet => {
-                    state.subnet.as_deref().map_or(Tri::Maybe, |id| self.kept(&self.subnets, id, n, time))
+                    state.subnet.as_deref().map_or(Tri::Maybe, |id| kept(&self.subnets, id, n, time))
                 }
-                Selector::Vpc => {
-                    state.vpc.as_deref().map_or(Tri::Maybe, |id| self.kept(&self.vpcs, id, n, time))
-                }
+                Selector::Vpc => state.vpc.as_deref().map_or(Tri::Maybe, |id| kept(&self.vpcs, id, n, time)),
             }
         });
         Standing {
@@ -164,10 +168,6 @@ impl<'a> Registrar<'a> {
             prefixes: state.prefixes.iter().collect(),
             answers: Answers::new(answers),
         }
-    }
-
-    fn kept(&self, of: &HashMap<String, Timed>, id: &str, question: usize, time: i64) -> Tri {
-        of.get(id).and_then(|timed| at(timed, time)).map_or(Tri::Maybe, |answers| answers.get(question))
     }
 
     fn group(&mut self, id: &str) -> &Timed {

@@ -87,12 +87,12 @@ pub fn survey(file: &Expectations, timeline: &Timeline) -> Survey {
     }
     // What a tier holds through others counts as its own.
     let own = tiers.clone();
-    for number in 0..tiers.len() {
+    for (number, tier) in tiers.iter_mut().enumerate() {
         let inner = inner(file, number);
         let known = inner.iter().all(|&n| own[n].blocks.is_some());
-        tiers[number].groups = inner.iter().map(|&n| own[n].groups).sum();
-        tiers[number].lists = inner.iter().map(|&n| own[n].lists).sum();
-        tiers[number].blocks = known.then(|| inner.iter().filter_map(|&n| own[n].blocks).sum());
+        tier.groups = inner.iter().map(|&n| own[n].groups).sum();
+        tier.lists = inner.iter().map(|&n| own[n].lists).sum();
+        tier.blocks = known.then(|| inner.iter().filter_map(|&n| own[n].blocks).sum());
     }
     let remarks = remarks(file, &tiers);
     Survey { tiers, remarks }

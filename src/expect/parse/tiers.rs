@@ -63,7 +63,7 @@ impl Names {
             };
             reader.keys(table, &known, &whose);
             let mut clauses = Vec::new();
-            for (key, value) in table.iter() {
+            for (key, value) in table {
                 let name = key.get_ref().as_ref();
                 if !known.contains(&name) {
                     continue;

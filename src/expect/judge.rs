@@ -5,7 +5,7 @@ use super::estate::{Estate, Side, When};
 use super::{End, Expectation, Expectations, Mode, Service};
 use crate::connection::{Connection, mix64};
 use crate::flow::{Action, Direction, Protocol};
-use crate::inventory::Timeline;
+use crate::inventory::{Timeline, Trust};
 
 /// Expectations, compiled for the interfaces of one run.
 #[derive(Debug)]
@@ -153,9 +153,10 @@ impl Expected {
 fn may_be_in(estate: &Estate, expectation: &Expectation, number: Option<u32>) -> bool {
     let Some(lane) = number.and_then(|number| estate.lane(number)) else { return true };
     let standings: Vec<_> = lane.values().flatten().collect();
-    // Of what is only partly known anything may be true.
-    let doubt =
-        lane.starts().flat_map(|start| lane.at(start)).any(|c| c.trust == crate::inventory::Trust::Partial);
+    // Where it is not known, or only partly, anything may be true.
+    let doubt = lane.starts().map(|start| lane.at(start)).any(|states| {
+        states.iter().any(|c| c.trust == Trust::Partial) || states.iter().all(|c| c.value.is_none())
+    });
     let in_tier = |tier: usize| {
         doubt
             || standings.iter().any(|standing| {

@@ -43,8 +43,10 @@ const POOLS: [[&str; 4]; 2] = [
     ["10.1.0.1", "10.1.0.2", "10.1.0.3", "2001:db8:1::1"],
 ];
 const BLOCKS: [[&str; 2]; 2] = [["10.0.0.0/16", "2001:db8::/48"], ["10.1.0.0/16", "2001:db8:1::/48"]];
-const STRANGERS: [&str; 6] = ["10.0.0.9", "192.168.0.1", "198.51.100.1", "203.0.113.5", "2001:db8::9", "2a00::1"];
-const CIDRS: [&str; 6] = ["10.0.0.0/31", "10.0.0.0/8", "198.51.100.0/24", "2001:db8::/32", "2a00::/12", "0.0.0.0/0"];
+const STRANGERS: [&str; 6] =
+    ["10.0.0.9", "192.168.0.1", "198.51.100.1", "203.0.113.5", "2001:db8::9", "2a00::1"];
+const CIDRS: [&str; 6] =
+    ["10.0.0.0/31", "10.0.0.0/8", "198.51.100.0/24", "2001:db8::/32", "2a00::/12", "0.0.0.0/0"];
 const TIMES: [i64; 3] = [1_000_000, 1_000_050, 1_100_000];
 
 /// An interface in one observation: address and groups.
@@ -176,7 +178,8 @@ impl World {
 
     fn locals(&self, interface: usize, address: &str, time: i64) -> Vec<Truth> {
         let truth = |groups| Truth { address: address.to_owned(), groups, ..Truth::default() };
-        let known: Vec<Truth> = self.may_be(interface, time).into_iter().flatten().map(|(_, g)| truth(g)).collect();
+        let known: Vec<Truth> =
+            self.may_be(interface, time).into_iter().flatten().map(|(_, g)| truth(g)).collect();
         if known.is_empty() { all_groups().map(truth).collect() } else { known }
     }
 
@@ -187,9 +190,16 @@ impl World {
         let mut ever = false;
         for interface in 0..self.states.len() {
             ever |= self.states[interface].iter().flatten().any(|(a, _)| *a == address);
-            for (_, groups) in self.may_be(interface, time).into_iter().flatten().filter(|(a, _)| *a == address) {
-                let truth =
-                    |same_vpc| Truth { address: address.to_owned(), groups: groups.clone(), internet: false, inside: true, same_vpc };
+            for (_, groups) in
+                self.may_be(interface, time).into_iter().flatten().filter(|(a, _)| *a == address)
+            {
+                let truth = |same_vpc| Truth {
+                    address: address.to_owned(),
+                    groups: groups.clone(),
+                    internet: false,
+                    inside: true,
+                    same_vpc,
+                };
                 match (blocks, own) {
                     (Some(same), _) => found.push(truth(same)),
                     (None, Some(own)) => found.push(truth(interface % 2 == own)),
@@ -210,7 +220,13 @@ impl World {
         for groups in all_groups() {
             for &inside in &insides {
                 for same_vpc in either(blocks) {
-                    found.push(Truth { address: address.to_owned(), groups: groups.clone(), internet: false, inside, same_vpc });
+                    found.push(Truth {
+                        address: address.to_owned(),
+                        groups: groups.clone(),
+                        internet: false,
+                        inside,
+                        same_vpc,
+                    });
                 }
             }
         }
@@ -412,7 +428,9 @@ fn what_is_told_is_true_in_every_world_that_may_have_been() {
             let locals = if known {
                 world.locals(interface, local, time)
             } else {
-                all_groups().map(|groups| Truth { address: local.into(), groups, ..Truth::default() }).collect()
+                all_groups()
+                    .map(|groups| Truth { address: local.into(), groups, ..Truth::default() })
+                    .collect()
             };
             // Of one that is not known then, not even its VPC is.
             let there = known && world.may_be(interface, time).iter().any(Option::is_some);
@@ -424,7 +442,10 @@ fn what_is_told_is_true_in_every_world_that_may_have_been() {
                     truths.insert(definition.breaks(number, inbound, port, local, remote));
                 }
                 let case = || {
-                    format!("seed {seed}, e{number} at {time}: eni-{interface} {local} {inbound} {remote} {port}\n{text}\n{:?}\n{remotes:?}\n{locals:?}", world.described)
+                    format!(
+                        "seed {seed}, e{number} at {time}: eni-{interface} {local} {inbound} {remote} {port}\n{text}\n{:?}\n{remotes:?}\n{locals:?}",
+                        world.described
+                    )
                 };
                 match told {
                     Some(s) if s.broken => assert_eq!(truths, BTreeSet::from([true]), "{}", case()),

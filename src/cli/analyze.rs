@@ -98,6 +98,9 @@ pub(super) struct Arguments {
     /// Leave this detector out; may be repeated
     #[arg(long, value_name = "DETECTOR", value_delimiter = ',', help_heading = "Detectors")]
     pub skip: Vec<String>,
+    /// List every accepted connection without a rule, with the reason, not only those that alarm
+    #[arg(long, help_heading = "Detectors")]
+    pub list_escapes: bool,
     /// Lowest severity that makes the exit code 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high", help_heading = "Detectors")]
     pub fail_on: FailOn,

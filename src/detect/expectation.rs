@@ -3,11 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::unexpected_accept::{is_public, listed, port_name};
-use super::{Meta, counted, finish, services};
+use super::unexpected_accept::{Sum, approximations, is_public, listed, port_name};
+use super::{Meta, at_interfaces, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Severity};
 use crate::flow::{Direction, Protocol};
-use crate::rollup::{ExpectationFacts, InterfaceRow, OddCell, OddKey, Peers, Rollups, Unmet, Verdict};
+use crate::rollup::{ExpectationFacts, InterfaceRow, OddCell, OddKey, Rollups, Unmet, Verdict};
 
 /// More services of one tier than this that break one expectation make one finding.
 const SEPARATE_PORTS: usize = 10;
@@ -45,16 +45,12 @@ struct Told<'a> {
     rollups: &'a Rollups,
     facts: &'a ExpectationFacts,
     key: &'a OddKey<Unmet>,
-    connections: u64,
-    /// Those with a proven or inferred opener, and with tiers as of their time.
-    certain: u64,
-    bytes: u64,
-    first: Option<u32>,
-    last: Option<u32>,
-    remotes: Peers,
-    evidence: BTreeMap<&'static str, u64>,
+    sum: Sum,
+    /// Connections of which who is who rests on an observation of another time.
+    elsewhen: u64,
     /// Connections by what the rules say.
     verdicts: BTreeMap<String, u64>,
+    /// That let them in; of those that no rule permits there are none.
     rules: BTreeSet<u32>,
     ports: BTreeSet<(u16, u16)>,
     /// By interface; most connections first.
@@ -67,13 +63,8 @@ impl<'a> Told<'a> {
             rollups,
             facts,
             key: cells[0].0,
-            connections: 0,
-            certain: 0,
-            bytes: 0,
-            first: None,
-            last: None,
-            remotes: Peers::default(),
-            evidence: BTreeMap::new(),
+            sum: Sum::of(cells.iter().copied()),
+            elsewhen: 0,
             verdicts: BTreeMap::new(),
             rules: BTreeSet::new(),
             ports: BTreeSet::new(),
@@ -81,17 +72,11 @@ impl<'a> Told<'a> {
         };
         let mut places: BTreeMap<u32, u64> = BTreeMap::new();
         for (key, cell) in cells {
-            told.connections += cell.connections;
-            told.certain += if key.subject.weak { 0 } else { cell.certain };
-            told.bytes += cell.bytes;
-            told.first = [told.first, cell.first].into_iter().flatten().min();
-            told.last = told.last.max(cell.last);
-            told.remotes.merge(&cell.remotes);
-            for (evidence, count) in cell.evidence.iter() {
-                *told.evidence.entry(evidence.as_str()).or_default() += count;
-            }
+            told.elsewhen += if key.subject.weak { cell.connections } else { 0 };
             *told.verdicts.entry(words(key.subject.verdict)).or_default() += cell.connections;
-            told.rules.extend(&cell.rules);
+            if key.subject.verdict == Verdict::Permitted {
+                told.rules.extend(&cell.rules);
+            }
             if key.protocol.has_ports() {
                 told.ports.insert(rollups.expectations.unmet.ports(key));
             }
@@ -140,21 +125,17 @@ impl<'a> Told<'a> {
 
     fn describe(self, meta: &'static Meta, many: bool) -> FindingBuilder {
         let (facts, file) = (self.facts, &self.rollups.expectations.file);
-        let top = self.remotes.top();
+        let top = self.sum.top();
         let public = top.iter().any(|(address, _)| is_public(self.rollups, *address));
         let direction = self.key.direction.map_or("undirected", Direction::as_str);
-        let who = match top.as_slice() {
-            [] => String::new(),
-            [(one, _)] => one.to_string(),
-            [(one, _), ..] => format!("{one} and {} more", self.remotes.distinct() - 1),
-        };
         let (here, there) =
             if self.key.direction == Some(Direction::Outbound) { ("from", "to") } else { ("at", "from") };
         let title = format!(
             "{direction} {} {there} {who} was accepted {here} {}, against `{}`",
             self.service(),
             self.place(),
-            facts.name
+            facts.name,
+            who = self.sum.who(),
         );
         let rules: Vec<&str> =
             self.rules.iter().filter_map(|n| self.rollups.named_rules.get(n)).map(String::as_str).collect();
@@ -163,8 +144,7 @@ impl<'a> Told<'a> {
             [one] => format!(" {one} let it in."),
             [one, rest @ ..] => format!(" {one} and {} let it in.", counted(rest.len() as u64, "other rule")),
         };
-        // More than half must be certain to accuse anybody.
-        let grade = if self.certain * 2 >= self.connections { Grade::Reliable } else { Grade::Weak };
+        let (grade, reasons) = self.grade();
         let tier = self.rollups.expectations.tiers.get(self.key.subject.tier as usize);
         let mut builder = FindingBuilder::new(meta.id, meta.kind, "expectation")
             .about(facts.name.clone())
@@ -177,10 +157,10 @@ impl<'a> Told<'a> {
                 title,
                 format!(
                     "{} with {} at {}, {}. Expected: {}.{by}",
-                    counted(self.connections, "connection"),
-                    counted(self.remotes.distinct(), "address"),
+                    counted(self.sum.connections, "connection"),
+                    counted(self.sum.remotes.distinct(), "address"),
                     counted(self.places.len() as u64, "interface"),
-                    counted(self.bytes, "byte"),
+                    counted(self.sum.bytes, "byte"),
                     facts.sentence
                 ),
             )
@@ -189,15 +169,15 @@ impl<'a> Told<'a> {
                 Some(self.key.protocol.to_string()),
                 self.ports.iter().take(LISTED).map(|&(low, high)| listed(low, high)).collect(),
             )
-            .during(self.first.map(i64::from), self.last.map(i64::from))
-            .count("connections", self.connections)
-            .count("bytes", self.bytes)
-            .count("distinct_remotes", self.remotes.distinct())
+            .during(self.sum.first.map(i64::from), self.sum.last.map(i64::from))
+            .count("connections", self.sum.connections)
+            .count("bytes", self.sum.bytes)
+            .count("distinct_remotes", self.sum.remotes.distinct())
             .count("interfaces", self.places.len() as u64)
             .evidence("expectation", facts.name.clone())
             .evidence("expectation_at", format!("{file}:{}", facts.line))
             .evidence("expected", facts.sentence.clone())
-            .evidence("opener_evidence", serde_json::json!(self.evidence))
+            .evidence("opener_evidence", serde_json::json!(self.sum.evidence))
             .evidence("verdicts", serde_json::json!(self.verdicts));
         if let Some(tier) = tier {
             builder = builder.evidence("tier", tier.clone());
@@ -205,7 +185,10 @@ impl<'a> Told<'a> {
         if !rules.is_empty() {
             builder = builder.evidence("rules", rules.iter().take(LISTED).copied().collect::<Vec<_>>());
         }
-        builder = self.approximate(builder);
+        if !reasons.is_empty() {
+            builder = builder.evidence("grade_reasons", reasons);
+        }
+        builder = approximations(builder, &self.rollups.expectations.unmet, &self.sum);
         builder = builder.next(match rules.as_slice() {
             [] if self.verdicts.keys().all(|v| v == "permitted") => format!(
                 "only the network ACL filters at {}: narrow it, or correct {file}:{}",
@@ -219,36 +202,25 @@ impl<'a> Told<'a> {
         self.placed(builder, &top)
     }
 
-    fn approximate(&self, mut builder: FindingBuilder) -> FindingBuilder {
-        let unmet = &self.rollups.expectations.unmet;
-        if self.remotes.is_approximate() {
-            builder = builder
-                .evidence("distinct_remotes_approximate", true)
-                .evidence("distinct_remotes_error", self.remotes.relative_error());
+    /// The grade, and why it is not better. What the rules say matters less here: they are not what was expected.
+    fn grade(&self) -> (Grade, Vec<&'static str>) {
+        let mut reasons = Vec::new();
+        if self.sum.certain * 2 < self.sum.connections {
+            reasons.push("who opened most of them rests on port numbers alone");
         }
-        if unmet.ports_merged() > 1 {
-            builder =
-                builder.evidence("ports_approximate", true).evidence("ports_merged", unmet.ports_merged());
+        if self.elsewhen * 2 > self.sum.connections {
+            reasons.push(
+                "whose the addresses were rests on an observation of another time, or on no VPC's blocks",
+            );
         }
-        if unmet.interfaces_merged() > 1 {
-            builder = builder.evidence("interfaces_merged", unmet.interfaces_merged());
-        }
-        builder
+        (if reasons.is_empty() { Grade::Reliable } else { Grade::Weak }, reasons)
     }
 
-    /// Account and so on, where all interfaces share them.
     fn placed(&self, builder: FindingBuilder, top: &[(std::net::IpAddr, u64)]) -> FindingBuilder {
-        let shared = |of: fn(&InterfaceRow) -> &Option<String>| {
-            let values: BTreeSet<&Option<String>> = self.places.iter().map(|(_, row)| of(row)).collect();
-            if values.len() == 1 { values.first().and_then(|value| (*value).clone()) } else { None }
-        };
-        builder.with(|f| {
-            f.account = shared(|row| &row.account);
-            f.region = shared(|row| &row.region);
-            f.vpc = shared(|row| &row.vpc);
-            f.interfaces = self.places.iter().take(LISTED).map(|(_, row)| row.id.clone()).collect();
-            let instances = self.places.iter().filter_map(|(_, row)| row.instance.clone());
-            f.instances = instances.take(LISTED).collect();
+        let rows: Vec<&InterfaceRow> = self.places.iter().map(|(_, row)| *row).collect();
+        at_interfaces(builder, &rows).with(|f| {
+            f.interfaces.truncate(LISTED);
+            f.instances.truncate(LISTED);
             f.remotes = top.iter().take(LISTED).map(|(address, _)| address.to_string()).collect();
         })
     }

@@ -76,7 +76,7 @@ pub(super) struct Estate {
     delegated: Vec<(u128, HashMap<u128, Vec<u32>>)>,
     /// Blocks that each VPC ever had; none where it is not described.
     vpcs: Vec<Nets>,
-    /// All of them, merged and sorted.
+    /// All of them, and those of subnets, merged and sorted.
     inside: Vec<(u128, u128)>,
     /// The lists of each such clause; none if nothing fits.
     lists: Vec<Vec<Entries>>,
@@ -131,7 +131,7 @@ impl Estate {
             numbers: interface_ids.into_iter().map(str::to_owned).zip(0..).collect(),
             holders: HashMap::new(),
             delegated: Vec::new(),
-            inside: merged(vpcs.iter().flat_map(Nets::ranges).collect()),
+            inside: merged(vpcs.iter().flat_map(Nets::ranges).chain(subnets(timeline).ranges()).collect()),
             vpcs,
             lists,
         };
@@ -372,6 +372,13 @@ fn blocks(timeline: &Timeline, vpc: &str) -> Nets {
     let observed = timeline.observations().iter().filter_map(|o| o.vpcs.get(vpc));
     let recorded = timeline.history().vpcs.get(vpc).into_iter().flat_map(Track::configurations);
     observed.chain(recorded).flat_map(|vpc| &vpc.cidrs).collect()
+}
+
+/// All blocks of subnets, which tell of VPCs that nothing else describes.
+fn subnets(timeline: &Timeline) -> Nets {
+    let observed = timeline.observations().iter().flat_map(|o| o.subnets.values());
+    let recorded = timeline.history().subnets.values().flat_map(Track::configurations);
+    observed.chain(recorded).flat_map(|subnet| &subnet.cidrs).collect()
 }
 
 /// The prefix lists that fit by id or by a name they ever had, over time.

@@ -51,7 +51,7 @@
 //!   prefix list. That it is not in a VPC whose blocks are known is certain all the same (`same-vpc`).
 //! - A public address belongs to tiers by CIDR and prefix list only: security groups know private addresses.
 //! - Of equal private addresses in several VPCs the one in the interface's own VPC is meant.
-//! - `internet` is every address that is neither private, nor in a block that a VPC of the inventory ever had, nor an
+//! - `internet` is every address that is neither private, nor in a block that a VPC or subnet of the inventory ever had, nor an
 //!   interface's own.
 
 mod bits;

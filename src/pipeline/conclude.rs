@@ -37,7 +37,7 @@ const NAMED: usize = 5;
 pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
     let rollups = &material.rollups;
     let rules = rule_class::classify(rollups);
-    let input = Input { rollups, rules: &rules };
+    let input = Input { rollups, rules: &rules, list_escapes: material.config.list_escapes };
     let mut findings: Vec<Finding> = material.detectors.iter().flat_map(|d| d.detect(&input)).collect();
     let rank = |f: &Finding| crate::finding::Kind::ALL.iter().position(|k| *k == f.kind);
     findings.sort_by(|a, b| {

@@ -87,9 +87,9 @@ pub(super) fn judge(
             (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
         };
         let mut emit = |connection: &Connection| {
-            let since = interfaces[connection.interface as usize].coverage.first.unwrap_or(0);
+            let coverage = &interfaces[connection.interface as usize].coverage;
             let mut judge = judge.borrow_mut();
-            let judged = judge.judge(connection, since);
+            let judged = judge.judge(connection, coverage);
             rollup.add(connection, judged, &scene);
             for short in examiner.iter_mut().flat_map(|examiner| examiner.examine(connection)) {
                 if short.broken {

@@ -60,6 +60,8 @@ pub struct AnalyzeConfig {
     pub connections_out: Option<PathBuf>,
     /// What should be true.
     pub expect: Option<Expect>,
+    /// Tell of every accepted connection without a rule, not only of those that alarm.
+    pub list_escapes: bool,
     /// Detectors to run; empty means all.
     pub only: Vec<String>,
     /// Detectors not to run.
@@ -92,6 +94,7 @@ impl Default for AnalyzeConfig {
             spill_directory: std::env::temp_dir(),
             connections_out: None,
             expect: None,
+            list_escapes: false,
             only: Vec::new(),
             skip: Vec::new(),
             cancel: Cancel::default(),

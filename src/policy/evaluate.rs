@@ -6,6 +6,7 @@ use super::acl::AclVerdict;
 use super::compile::{Compiled, Groups, Place, RuleBook};
 use super::recorded::{Recorded, Removal};
 use super::scope::{Opening, Scope};
+use super::tracking::Tracker;
 use crate::connection::{Connection, Fit};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{Rule, Timeline};
@@ -71,6 +72,8 @@ pub struct Policy {
     places: Vec<Option<Place>>,
     /// In place of the observations, for interfaces that AWS Config has something to say about.
     recorded: Option<Recorded>,
+    /// By number in the run.
+    trackers: Vec<Tracker>,
 }
 
 /// Equal for interfaces on whose traffic the same decides. The number of a posture: of the same security groups,
@@ -153,7 +156,8 @@ impl Policy {
         };
         let subjects = (0..).zip(interfaces).map(|(number, _)| number).map(subject).collect();
         let spans = spans(&observations);
-        Self { book, traits, observations, spans, subjects, places, recorded }
+        let trackers = interfaces.iter().map(|id| Tracker::of(id, timeline)).collect();
+        Self { book, traits, observations, spans, subjects, places, recorded, trackers }
     }
 
     /// Every rule of every observation; a rule's number is its index.
@@ -190,6 +194,30 @@ impl Policy {
 
     fn recorded(&self, interface: u32) -> Option<&Recorded> {
         if self.subject(interface).0 & Subject::RECORDED == 0 { None } else { self.recorded.as_ref() }
+    }
+
+    pub(super) fn tracker(&self, interface: u32) -> Tracker {
+        self.trackers[interface as usize]
+    }
+
+    /// The rules that would permit an opening at a time, were their peers known. Each of a group whose rules are not
+    /// known is missing.
+    pub(super) fn unresolved_rules(&self, opening: &Opening, time: i64) -> Vec<u32> {
+        let mut rules = Vec::new();
+        match self.recorded(opening.interface) {
+            Some(recorded) => recorded.unresolved(opening, time, &mut rules),
+            None => {
+                let (span, _) = self.around(time);
+                for at in [span.first, span.second].into_iter().flatten() {
+                    if let Some(place) = self.place(opening.interface, at) {
+                        self.observations[at].unresolved(place, opening, &mut rules);
+                    }
+                }
+            }
+        }
+        rules.sort_unstable();
+        rules.dedup();
+        rules
     }
 
     pub(super) fn subject(&self, interface: u32) -> Subject {

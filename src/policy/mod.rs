@@ -13,6 +13,8 @@ mod ports;
 mod ranges;
 mod recorded;
 mod scope;
+mod strangers;
+mod tracking;
 mod verdict;
 
 use crate::inventory::lane;
@@ -20,4 +22,5 @@ use crate::inventory::lane;
 pub use acl::AclVerdict;
 pub use evaluate::{Decision, Policy};
 pub use judge::Judge;
+pub use tracking::Tracking;
 pub use verdict::{Cause, EscapeReason, Judged, NotEvaluable, Verdict};

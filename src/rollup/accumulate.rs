@@ -24,6 +24,8 @@ pub struct Rollup {
     pub(super) sets: SetTable,
     pub(super) odd: OddTable,
     pub(super) expectations: UnmetSums,
+    /// Connections whose replies were rejected, by what.
+    pub(super) blocked: OddTable<Cause>,
     pub(super) rejects: RejectSums,
     /// A handful; the ones that came first, and so are most frequent, are found first.
     verdicts: Vec<(Verdict, u64)>,
@@ -46,6 +48,7 @@ impl Rollup {
             sets: SetTable::within(bounds),
             odd: OddTable::within(bounds.odd),
             expectations: UnmetSums::within(bounds.unmet),
+            blocked: OddTable::within(bounds.blocked),
             rejects: RejectSums::within(bounds),
             verdicts: Vec::new(),
             openers: EvidenceCounts::default(),
@@ -80,6 +83,7 @@ impl Rollup {
         }
         if let Some(cause) = judged.blocked_reply {
             self.blocked_replies += 1;
+            self.blocked.add(connection, judged, cause);
             self.rejects.push(connection, cause.as_str());
         }
     }
@@ -109,6 +113,7 @@ impl Rollup {
         self.sets.merge(other.sets);
         self.odd.merge(other.odd);
         self.expectations.merge(other.expectations);
+        self.blocked.merge(other.blocked);
         self.rejects.merge(other.rejects);
         other.verdicts.into_iter().for_each(|(verdict, count)| self.count_verdict(verdict, count));
         self.openers.merge(&other.openers);
@@ -132,6 +137,7 @@ impl Rollup {
             + self.sets.heap_bytes()
             + self.odd.heap_bytes()
             + self.expectations.table.heap_bytes()
+            + self.blocked.heap_bytes()
             + self.rejects.heap_bytes()
             + self.verdicts.capacity() * size_of::<(Verdict, u64)>()
     }

@@ -19,10 +19,11 @@
 //! | combinations of rules ([`RuleSets`]) | 12 MB | sample; a rule has all of its own or is not judged by them | 15 MB |
 //! | escaped and misdropped ([`OddCells`]) | about 20,000 cells | fewer peers, ranges of ports | 16 MB |
 //! | not as expected ([`Expectations`]) | about 10,000 cells | fewer peers, ranges of ports | 8 MB |
+//! | accepted with rejected replies | about 5,000 cells | the same | 4 MB |
 //! | rejected attempts by series and bucket | 600,000 series and buckets | wider buckets | 16 MB |
 //! | who was rejected ([`RejectTable`]) | 450,000 attempts | sample and estimate | 34 MB |
 //!
-//! Added up that is at most 136 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
+//! Added up that is at most 140 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
 //! uses from everywhere and as many escapes as fit; 53 MB with 12 million scanning sources, all ports, 100,000
 //! interfaces and a year. A few million records take a few MB.
 
@@ -57,7 +58,7 @@ pub use scene::Scene;
 pub use sets::RuleSets;
 pub use unmet::{ExpectationFacts, Expectations, Unmet};
 
-pub use crate::policy::{EscapeReason, Verdict};
+pub use crate::policy::{Cause, EscapeReason, Tracking, Verdict};
 
 /// Seconds per bucket of rejected attempts, where there are not too many.
 pub const REJECT_BUCKET: u32 = places::REJECT_BUCKET;

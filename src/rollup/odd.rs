@@ -7,7 +7,7 @@ use hashbrown::HashMap;
 use super::peers::Peers;
 use crate::connection::{Connection, Evidence, Strength};
 use crate::flow::{Direction, Protocol};
-use crate::policy::{EscapeReason, Judged, Verdict};
+use crate::policy::{EscapeReason, Judged, Tracking, Verdict};
 
 /// How many rules an [`OddCell`] names.
 const NAMED: usize = 16;
@@ -78,19 +78,24 @@ pub struct OddCell {
     pub evidence: EvidenceCounts,
     /// The network ACL denies it, though a security group rule permits it.
     pub acl_denies: u64,
+    /// The inventory's word on these holds only perhaps: observations disagree, or none was made before.
+    pub unsure: u64,
+    /// Why those whose rule is gone can, or cannot, be older; by [`Tracking`].
+    tracking: [u64; Tracking::ALL.len()],
     /// By when the rule that had permitted it was gone, latest.
     pub removed_by: Option<i64>,
     /// AWS Config did not record the removal itself, for some of these connections.
     pub removed_vaguely: bool,
-    /// Numbers of rules that permit some of them, or had permitted them before they were removed; ascending, the 16
-    /// lowest.
+    /// Numbers of rules that permit some of them, or had permitted them before they were removed, or would if
+    /// something was known; ascending, the 16 lowest.
     pub rules: Vec<u32>,
 }
 
 impl OddCell {
     fn add(&mut self, connection: &Connection, judged: &Judged, weak_opener: bool) {
         self.removed_vaguely |= judged.removed_by.is_some() && !judged.removed_exactly;
-        self.name_rules(if judged.former.is_empty() { &judged.decision.rules } else { &judged.former });
+        let rules = [&judged.former, &judged.decision.rules, &judged.possible];
+        self.name_rules(rules.into_iter().find(|rules| !rules.is_empty()).unwrap_or(&judged.former));
         let acl_denies = judged.verdict == Verdict::Escaped(EscapeReason::NoRule)
             && judged.decision.groups_permit()
             && judged.decision.acl_denies();
@@ -102,7 +107,16 @@ impl OddCell {
         self.last = Some(self.last.map_or(connection.last, |l| l.max(connection.last)));
         self.evidence.add(connection.evidence, 1);
         self.acl_denies += u64::from(acl_denies);
+        self.unsure += u64::from(judged.decision.weak);
+        if let Some(tracking) = judged.tracking {
+            self.tracking[tracking as usize] += 1;
+        }
         self.removed_by = self.removed_by.max(judged.removed_by);
+    }
+
+    /// Connections by why they can, or cannot, be older than the removal of their rule.
+    pub fn tracking(&self) -> impl Iterator<Item = (Tracking, u64)> {
+        Tracking::ALL.into_iter().zip(self.tracking).filter(|(_, n)| *n > 0)
     }
 
     /// Keeps the lowest numbers, so that the order in which connections come does not matter.
@@ -127,6 +141,8 @@ impl OddCell {
         self.remotes.merge_within(&other.remotes, limit);
         self.evidence.merge(&other.evidence);
         self.acl_denies += other.acl_denies;
+        self.unsure += other.unsure;
+        self.tracking.iter_mut().zip(other.tracking).for_each(|(into, n)| *into += n);
         self.removed_by = self.removed_by.max(other.removed_by);
     }
 }
@@ -145,13 +161,13 @@ pub(crate) struct OddTable<S = Verdict> {
 }
 
 /// A cell costs its addresses and this much beside, in units of 24 bytes.
-const CELL: usize = 17;
+const CELL: usize = 20;
 /// Steps that only lower the number of addresses kept.
 const ADDRESS_STEPS: u32 = 8;
 const PORT_STEPS: u32 = 16;
 
 impl<S: Subject> OddTable<S> {
-    /// `most`: its budget, in units of 24 bytes; a cell takes 17 and one for each remote address.
+    /// `most`: its budget, in units of 24 bytes; a cell takes 20 and one for each remote address.
     pub fn within(most: usize) -> Self {
         Self { cells: HashMap::new(), step: 0, used: 0, most }
     }

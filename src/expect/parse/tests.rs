@@ -127,3 +127,52 @@ fn unknown_words_come_with_those_that_are_known() {
     assert!(known(1).known.iter().any(|word| word == "internet"));
     assert_eq!(faults[0].excerpt(), ["  |", "6 | to = \"ap\"", "  |      ^^^^"]);
 }
+
+/// Pieces that files are made of, and of which wrong files are, too.
+const PIECES: [&str; 24] = [
+    "version = 1\n",
+    "[tier.a]\n",
+    "[tier.b]\n",
+    "[[expect]]\n",
+    "[expect]\n",
+    "name = \"x\"\n",
+    "to = \"a\"\n",
+    "from = [\"b\", \"everything\"]\n",
+    "only-from = [\"a\", \"10.0.0.0/8\", \"internet\"]\n",
+    "never-to = \"ö\u{1b}\"\n",
+    "on = [22, \"tcp 1-0\", \"dns\", 0x16, 1.5]\n",
+    "same-vpc = true\n",
+    "severity = \"hihg\"\n",
+    "cidr = \"10.0.0.1/8\"\n",
+    "tier = \"b\"\n",
+    "except = [\"a\", \"c\"]\n",
+    "security-group = [\"sg-1\", 4]\n",
+    "tag = \"\"\n",
+    "# ünder\t\r\n",
+    "\"\"\"\n",
+    "[",
+    "=",
+    "\u{feff}",
+    "tier = { a = { cidr = \"::/0\" } }\n",
+];
+
+proptest::proptest! {
+    #[test]
+    fn anything_is_read_or_has_its_places(pieces in proptest::collection::vec(0..PIECES.len(), 0..14), cut in 0..400_usize) {
+        let mut text: String = pieces.iter().map(|n| PIECES[*n]).collect();
+        if let Some((at, _)) = text.char_indices().nth(cut) {
+            text.truncate(at);
+        }
+        if let Err(faults) = parse(&text) {
+            assert!(!faults.is_empty());
+            for fault in faults {
+                // Lines end at line feeds; the last may be empty.
+                let line = text.split('\n').nth(fault.line - 1).unwrap();
+                let line = line.trim_end_matches('\r');
+                assert_eq!(fault.source, line.chars().take(200).collect::<String>());
+                assert!(fault.width >= 1 && fault.column <= line.chars().count() + 2, "{fault:?}");
+                assert_eq!(fault.excerpt().len(), 3);
+            }
+        }
+    }
+}

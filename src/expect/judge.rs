@@ -1,5 +1,7 @@
 //! Which expectations a connection breaks.
 
+use std::collections::BTreeSet;
+
 use super::bits::Tri;
 use super::estate::{Estate, Side, When};
 use super::{End, Expectation, Expectations, Mode, Service};
@@ -70,6 +72,19 @@ impl Expected {
     #[must_use]
     pub fn file(&self) -> &Expectations {
         &self.file
+    }
+
+    /// Numbers of the expectations that no interface of the run can break: nothing in the logs is of their tiers.
+    #[must_use]
+    pub fn idle(&self) -> Vec<u32> {
+        let mut idle: Vec<u32> = (0..)
+            .zip(&self.file.expectations)
+            .filter(|(_, expectation)| expectation.mode != Mode::May)
+            .map(|(number, _)| number)
+            .collect();
+        let about: BTreeSet<u32> = self.about.iter().flatten().flatten().copied().collect();
+        idle.retain(|number| !about.contains(number));
+        idle
     }
 
     /// Appends what an opening falls short of.

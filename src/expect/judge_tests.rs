@@ -1,6 +1,5 @@
 //! Against every world that may have been: what is told as broken is broken in all of them, and what is passed in none.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use super::super::parse;

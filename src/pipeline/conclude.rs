@@ -172,6 +172,7 @@ fn limitations(material: &Material<'_>) -> Vec<Limitation> {
     }
     inventory_limitations(material, &mut list);
     list.extend(unsaid(material));
+    list.extend(idle(material));
     list.sort();
     list.dedup();
     list
@@ -218,6 +219,21 @@ fn unsaid(material: &Material<'_>) -> impl Iterator<Item = Limitation> {
         );
         let place = format!("{}:{}", expectations.file, facts.line);
         Some(note(false, "not-judged-by-expectation", &place, message))
+    })
+}
+
+/// Expectations about nobody: a slip in a name, or logs of something else.
+fn idle(material: &Material<'_>) -> impl Iterator<Item = Limitation> {
+    let expectations = &material.rollups.expectations;
+    expectations.idle.iter().filter_map(|&number| {
+        let facts = expectations.facts.get(number as usize)?;
+        let message = format!(
+            "`{}` is about no interface of these logs ({}); `flowgate expect check {} --inventory DIR` shows what its \
+             tiers stand for",
+            facts.name, facts.sentence, expectations.file
+        );
+        let place = format!("{}:{}", expectations.file, facts.line);
+        Some(note(false, "expectation-about-nobody", &place, message))
     })
 }
 

@@ -124,6 +124,7 @@ pub(super) fn judge(
     let mut rollups = Rollups::new(total, interfaces, timeline, &policy);
     if let Some(expect) = &config.expect {
         name_expectations(&mut rollups.expectations, expect);
+        rollups.expectations.idle = expected.as_ref().map(Expected::idle).unwrap_or_default();
     }
     Ok(Outcome {
         rollups,

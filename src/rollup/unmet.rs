@@ -45,6 +45,8 @@ pub struct Expectations {
     pub unmet: OddCells<Unmet>,
     /// Accepted connections about which nothing can be said, by expectation.
     pub unsaid: BTreeMap<u32, u64>,
+    /// Numbers of those that are about no interface of the run.
+    pub idle: Vec<u32>,
 }
 
 /// The sums; they cost nothing where nothing is expected.

@@ -13,6 +13,9 @@
 //! what happened against that: permitted, escaped, rejected, misdropped or not evaluable. A **sole match** is a
 //! connection that exactly one rule permits: only these would be lost with the rule.
 //!
+//! A **tier** is a name for interfaces or addresses, an **expectation** what a user says should be true of who reaches whom,
+//! whatever the rules permit.
+//!
 //! # The rooms
 //!
 //! Data goes one way, and each room answers one question.

@@ -335,7 +335,7 @@ impl Definition<'_> {
         let any = |tiers: &Vec<usize>| tiers.iter().any(|t| self.belongs(*t, side));
         let holds = |c: &&str| c.parse::<ipnet::IpNet>().unwrap().contains(&address);
         spec.groups.as_ref().is_none_or(|(_, groups)| groups.iter().any(|g| side.groups.contains(g)))
-            && spec.cidr.as_ref().is_none_or(|cidr| cidr.iter().any(|c| holds(c)))
+            && spec.cidr.as_ref().is_none_or(|cidr| cidr.iter().any(holds))
             && spec.tiers.as_ref().is_none_or(any)
             && !spec.except.as_ref().is_some_and(any)
     }

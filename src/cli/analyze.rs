@@ -89,6 +89,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "128M", help_heading = "AWS")]
     pub max_inflight_bytes: String,
 
+    /// File of expectations: accepted connections that break one are findings; see `flowgate expect`
+    #[arg(long, value_name = "FILE", help_heading = "Detectors")]
+    pub expect: Option<PathBuf>,
     /// Run only this detector; may be repeated
     #[arg(long, value_name = "DETECTOR", value_delimiter = ',', help_heading = "Detectors")]
     pub only: Vec<String>,
@@ -200,7 +203,7 @@ impl Run<'_> {
             let meter = Meter::new(warnings, self.err, animated);
             pipeline::analyze(&config, stdin, &meter).map_err(|error| {
                 let help = error.help();
-                let problems = vec![Problem { message: error.to_string(), help }];
+                let problems = vec![Problem { help, ..Problem::new(error.to_string()) }];
                 match error.kind() {
                     ErrorKind::Configuration => Failure::usage(problems),
                     ErrorKind::Failed => Failure { exit: Exit::Failed, problems },

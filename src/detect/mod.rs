@@ -5,6 +5,7 @@
 //! prints.
 
 mod episode;
+mod expectation;
 mod misdropped;
 mod permissive_rule;
 mod redundant_rule;

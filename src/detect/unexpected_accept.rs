@@ -1,8 +1,9 @@
-//! Accepted connections that no rule explains.
+//! Accepted connections that no rule explains, or that no expectation allows.
 //!
 //! ## What it finds
 //! Connections that were accepted although no security group rule permits them as of their start, or although
-//! the network ACL denies them.
+//! the network ACL denies them. With `--expect FILE`, also connections that break one of its expectations, whatever the
+//! rules say (cause `expectation`).
 //!
 //! ## Why it matters
 //! What no rule explains should not exist: somebody opened a door and closed it again, the inventory is not
@@ -25,11 +26,21 @@
 //!   whether a rule that references a group permits it.
 //! - `opener-unknown`: one of the two openings would be explained, and which one it was cannot be told.
 //!
+//! An expectation with `to` is judged at the interfaces of its tier, one with `from` at those of the side that opens, so
+//! that a connection logged at both ends is told once. Tiers are resolved as of the connection's first packet; around a
+//! change, either side explains. All connections to one tier and service that break one expectation are one finding, with
+//! the interfaces, the remotes, the rules that let them in (`rules`), and what the rules say (`verdicts`). Where a fact is
+//! missing (who opened it, or whose a private address was) nothing is told; those connections are counted among the
+//! limitations.
+//!
 //! What the same groups have in common is one finding, whatever the number of interfaces and addresses. The grade is
 //! `weak` where the opener rests on port numbers alone, and where most of the connections were opened before the first
 //! snapshot of the inventory or while it changed. Remote addresses are exact up to 4,096 for each
 //! port; beyond that, and where tens of thousands of ports have findings, `distinct_remotes_approximate` and its error,
 //! or `ports_approximate` with how many neighbouring ports are told as one, are in the evidence.
+//!
+//! An expectation's findings are `weak`, too, where most of their connections rest on who was who at another time: before
+//! the first snapshot, or between two that differ.
 //!
 //! ## When it is wrong
 //! When the inventory is older or newer than the logs: a rule that was added and removed between two
@@ -39,10 +50,14 @@
 //!
 //! ## Tuning
 //! Give dated inventory snapshots or AWS Config history, and all prefix lists that rules use. `--skip unexpected-accept` turns it off.
+//! The severity of what breaks an expectation is in its file (`severity`); else it is critical for sensitive ports that
+//! the internet reached, high for others that it reached, and medium for the rest. What is all right after all is
+//! welcomed by a `may-from` or `may-to`.
 //!
 //! ## What to do
 //! Look up who changed the group or the interface's groups at that time (CloudTrail: AuthorizeSecurityGroupIngress,
 //! ModifyNetworkInterfaceAttribute). If nobody did, treat the interface as compromised until shown otherwise.
+//! Where an expectation is broken, narrow the rule that let it in, or correct the file.
 
 mod sum;
 mod why;
@@ -51,7 +66,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub(super) use sum::Sum;
 
-use super::{Detector, Input, Meta, at_interfaces, counted, finish, rule_class, services};
+use super::{Detector, Input, Meta, at_interfaces, counted, expectation, finish, rule_class, services};
 use crate::finding::{Finding, FindingBuilder, Kind, Ports, Severity};
 use crate::flow::{Direction, Protocol};
 use crate::rollup::{EscapeReason, InterfaceRow, OddCell, OddCells, OddKey, Rollups, Subject, Verdict};
@@ -62,7 +77,7 @@ pub(super) struct UnexpectedAccept;
 static META: Meta = Meta {
     id: "unexpected-accept",
     kind: Kind::UnexpectedAccept,
-    title: "accepted connections that no rule explains",
+    title: "accepted connections that no rule explains, or that no expectation allows",
     manual: include_str!("unexpected_accept.rs"),
 };
 
@@ -94,7 +109,7 @@ impl Detector for UnexpectedAccept {
                 groups.entry(about).or_default().push((key, cell));
             }
         }
-        let mut findings = Vec::new();
+        let mut findings = expectation::findings(&META, input.rollups);
         for ((place, _, _, reason, ..), cells) in groups {
             let mut by_port: BTreeMap<u16, Vec<Cell<'_>>> = BTreeMap::new();
             cells.iter().for_each(|cell| by_port.entry(cell.0.port).or_default().push(*cell));
@@ -284,7 +299,7 @@ pub(super) fn listed(low: u16, high: u16) -> Ports {
     if low == high { Ports::One(low) } else { Ports::Range(low, high) }
 }
 
-fn port_name((low, high): (u16, u16)) -> String {
+pub(super) fn port_name((low, high): (u16, u16)) -> String {
     if low == high { services::name(low) } else { format!("{low}-{high}") }
 }
 

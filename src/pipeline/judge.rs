@@ -7,15 +7,16 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::export::{Batches, Exporter, Rows};
-use super::{AnalyzeConfig, AnalyzeError, Cancel};
+use super::{AnalyzeConfig, AnalyzeError, Cancel, Expect};
 use crate::connection::{
     Collected, Connection, Election, InterfaceFacts, Loading, LocalSide, Meetings, Met, Pairing, Partition,
     Room, SHELVES, Sorted, SpillError, StreamInfo, gather_meetings,
 };
+use crate::expect::{Examiner, Expected};
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::{Judge, Policy};
-use crate::rollup::{Rollup, Rollups, Scene};
+use crate::rollup::{ExpectationFacts, Rollup, Rollups, Scene};
 
 /// What judging comes to.
 pub(super) struct Outcome {
@@ -70,55 +71,95 @@ pub(super) fn judge(
     let exporter = config.connections_out.as_deref().map(|path| Exporter::create(path, &policy));
     let in_order = exporter.transpose()?.map(InOrder::new);
     let scene = Scene::new(timeline);
-    let begin = || (Sorted::default(), RefCell::new(Judge::new(&policy)), Rollup::default());
-    let work =
-        |(sorted, judge, rollup): &mut (Sorted, RefCell<Judge<'_>>, Rollup), at: usize, over: &Over<'_>| {
-            if let Some(rows) = &in_order {
-                rows.wait_for(at, config.threads, over);
-            }
-            let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
-            let mut rows = in_order.as_ref().map(|_| Rows::new(&interfaces, &policy));
-            let mut fit = |connection: &Connection| {
-                let mut judge = judge.borrow_mut();
-                (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
-            };
-            let mut emit = |connection: &Connection| {
-                let coverage = &interfaces[connection.interface as usize].coverage;
-                let mut judge = judge.borrow_mut();
-                let judged = judge.judge(connection, coverage);
-                rollup.add(connection, judged, &scene);
-                if let Some(rows) = &mut rows {
-                    rows.push(connection, judged.clone());
-                }
-            };
-            let mut load_and_judge = || {
-                partition.pieces(&loading)?.iter().try_for_each(|piece| {
-                    partition.load(piece, &loading, sorted)?;
-                    pairing.connections(sorted, &mut fit, &mut emit);
-                    Ok(())
-                })
-            };
-            let done: Result<(), SpillError> = load_and_judge();
-            // Given back here and not at the end, where one thread alone would have to.
-            partition.clear();
-            if let (Some(in_order), Some(rows)) = (&in_order, rows) {
-                in_order.hand_in(at, rows.finish());
-            }
-            Ok(done?)
+    let expected = config.expect.as_ref().map(|e| Expected::new(&e.expectations, timeline, &ids));
+    let begin = || Worker {
+        sorted: Sorted::default(),
+        judge: RefCell::new(Judge::new(&policy)),
+        rollup: Rollup::default(),
+        examiner: expected.as_ref().map(Examiner::new),
+    };
+    let work = |worker: &mut Worker<'_>, at: usize, over: &Over<'_>| {
+        let Worker { sorted, judge, rollup, examiner } = worker;
+        if let Some(rows) = &in_order {
+            rows.wait_for(at, config.threads, over);
+        }
+        let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rows = in_order.as_ref().map(|_| Rows::new(&interfaces, &policy));
+        let mut fit = |connection: &Connection| {
+            let mut judge = judge.borrow_mut();
+            (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
         };
-    let judged = each(partitions.len(), config, begin, work, |(_, _, rollup)| rollup.settle())?;
+        let mut emit = |connection: &Connection| {
+            let coverage = &interfaces[connection.interface as usize].coverage;
+            let mut judge = judge.borrow_mut();
+            let judged = judge.judge(connection, coverage);
+            rollup.add(connection, judged, &scene);
+            for short in examiner.iter_mut().flat_map(|examiner| examiner.examine(connection)) {
+                if short.broken {
+                    rollup.unmet(connection, judged, (short.expectation, short.tier, short.weak));
+                } else {
+                    rollup.unsaid(short.expectation);
+                }
+            }
+            if let Some(rows) = &mut rows {
+                rows.push(connection, judged.clone());
+            }
+        };
+        let mut load_and_judge = || {
+            partition.pieces(&loading)?.iter().try_for_each(|piece| {
+                partition.load(piece, &loading, sorted)?;
+                pairing.connections(sorted, &mut fit, &mut emit);
+                Ok(())
+            })
+        };
+        let done: Result<(), SpillError> = load_and_judge();
+        // Given back here and not at the end, where one thread alone would have to.
+        partition.clear();
+        if let (Some(in_order), Some(rows)) = (&in_order, rows) {
+            in_order.hand_in(at, rows.finish());
+        }
+        Ok(done?)
+    };
+    let judged = each(partitions.len(), config, begin, work, |worker| worker.rollup.settle())?;
     if let Some(in_order) = in_order {
         in_order.finish()?;
     }
     // Sums depend on the connections alone, not on who added them when.
     let mut total = Rollup::default();
-    judged.into_iter().for_each(|(_, _, rollup)| total.merge(rollup));
+    judged.into_iter().for_each(|worker| total.merge(worker.rollup));
+    let mut rollups = Rollups::new(total, interfaces, timeline, &policy);
+    if let Some(expect) = &config.expect {
+        name_expectations(&mut rollups.expectations, expect);
+        rollups.expectations.idle = expected.as_ref().map(Expected::idle).unwrap_or_default();
+    }
     Ok(Outcome {
-        rollups: Rollups::new(total, interfaces, timeline, &policy),
+        rollups,
         duplicates: duplicates.into_inner(),
         overlapped: election.overlapped(),
         coarse_fan_in: fan.coarser_than(),
     })
+}
+
+/// Gives the numbers their names.
+fn name_expectations(into: &mut crate::rollup::Expectations, expect: &Expect) {
+    let read = &expect.expectations;
+    into.file.clone_from(&expect.file);
+    into.tiers = read.tiers.iter().map(|tier| tier.name.clone()).collect();
+    let facts = read.expectations.iter().map(|expectation| ExpectationFacts {
+        name: expectation.name.clone(),
+        line: expectation.line,
+        sentence: read.sentence(expectation),
+        severity: expectation.severity,
+    });
+    into.facts = facts.collect();
+}
+
+/// What a thread needs to judge one partition after the other.
+struct Worker<'p> {
+    sorted: Sorted,
+    judge: RefCell<Judge<'p>>,
+    rollup: Rollup,
+    examiner: Option<Examiner<'p>>,
 }
 
 /// Writes the connections of partitions in their order, whichever is done first, so that the file does not depend on

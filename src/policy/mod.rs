@@ -8,7 +8,6 @@ mod acl;
 mod compile;
 mod evaluate;
 mod judge;
-mod lane;
 mod memo;
 mod ports;
 mod ranges;
@@ -17,6 +16,8 @@ mod scope;
 mod strangers;
 mod tracking;
 mod verdict;
+
+use crate::inventory::lane;
 
 pub use acl::AclVerdict;
 pub use evaluate::{Decision, Policy};

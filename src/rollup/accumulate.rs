@@ -8,6 +8,7 @@ use super::rejects::RejectSums;
 use super::rule_use::RuleTable;
 use super::scene::Scene;
 use super::sets::SetTable;
+use super::unmet::UnmetSums;
 use crate::connection::{Connection, Evidence, Strength};
 use crate::flow::Action;
 use crate::policy::{Cause, Judged, Verdict};
@@ -22,6 +23,7 @@ pub struct Rollup {
     pub(super) rules: RuleTable,
     pub(super) sets: SetTable,
     pub(super) odd: OddTable,
+    pub(super) expectations: UnmetSums,
     /// Connections whose replies were rejected, by what.
     pub(super) blocked: OddTable<Cause>,
     pub(super) rejects: RejectSums,
@@ -45,6 +47,7 @@ impl Rollup {
             rules: RuleTable::within(bounds),
             sets: SetTable::within(bounds),
             odd: OddTable::within(bounds.odd),
+            expectations: UnmetSums::within(bounds.unmet),
             blocked: OddTable::within(bounds.blocked),
             rejects: RejectSums::within(bounds),
             verdicts: Vec::new(),
@@ -115,6 +118,7 @@ impl Rollup {
         self.rules.merge(other.rules);
         self.sets.merge(other.sets);
         self.odd.merge(other.odd);
+        self.expectations.merge(other.expectations);
         self.blocked.merge(other.blocked);
         self.rejects.merge(other.rejects);
         other.verdicts.into_iter().for_each(|(verdict, count)| self.count_verdict(verdict, count));
@@ -138,6 +142,7 @@ impl Rollup {
         self.rules.heap_bytes()
             + self.sets.heap_bytes()
             + self.odd.heap_bytes()
+            + self.expectations.table.heap_bytes()
             + self.blocked.heap_bytes()
             + self.rejects.heap_bytes()
             + self.verdicts.capacity() * size_of::<(Verdict, u64)>()

@@ -12,6 +12,8 @@ pub(super) struct Bounds {
     pub sets: usize,
     /// Escaped and misdropped connections, in units of 24 bytes: a cell takes 20 and one per remote address.
     pub odd: usize,
+    /// The same for connections that are not as expected.
+    pub unmet: usize,
     /// Connections with rejected replies, in the same units.
     pub blocked: usize,
     /// Rejected attempts of sources outside.
@@ -43,6 +45,7 @@ impl Default for Bounds {
             ports: 1 << 18,
             sets: 3 << 20,
             odd: 400_000,
+            unmet: 200_000,
             blocked: 100_000,
             outside: Limits { attempts: 300_000, cells: 400_000 },
             inside: Limits { attempts: 150_000, cells: 200_000 },

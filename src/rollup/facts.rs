@@ -11,6 +11,7 @@ use super::odd::OddCells;
 use super::rejects::RejectTable;
 use super::rule_use::RuleUse;
 use super::sets::RuleSets;
+use super::unmet::Expectations;
 use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{Inventory, RulePeer, Timeline};
@@ -127,6 +128,8 @@ pub struct Rollups {
     pub sets: RuleSets,
     /// Escaped and misdropped connections.
     pub odd: OddCells,
+    /// What became of the expectations.
+    pub expectations: Expectations,
     /// Accepted connections whose replies were rejected, by what.
     pub blocked: OddCells<Cause>,
     /// Rejected attempts.
@@ -174,7 +177,9 @@ impl Rollups {
         let uses = rollup.rules.finish();
         let rules = rule_facts(&uses, &rows, timeline, latest, policy, window);
         let (odd, blocked) = (rollup.odd.finish(), rollup.blocked.finish());
-        let named = odd.iter().map(|(_, cell)| cell).chain(blocked.iter().map(|(_, cell)| cell));
+        let expectations = rollup.expectations.finish();
+        let unmet = expectations.unmet.iter().map(|(_, cell)| cell);
+        let named = odd.iter().map(|(_, cell)| cell).chain(blocked.iter().map(|(_, cell)| cell)).chain(unmet);
         let named = named.flat_map(|cell| &cell.rules);
         let named: BTreeSet<u32> = named.copied().collect();
         let named_rules = named.iter().filter_map(|&n| Some((n, policy.rule(n)?.id.clone()))).collect();
@@ -187,6 +192,7 @@ impl Rollups {
             missing: missing.collect(),
             sets: rollup.sets.finish(),
             odd,
+            expectations,
             blocked,
             rejects: rollup.rejects.finish(),
             verdicts,

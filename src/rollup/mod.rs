@@ -18,11 +18,12 @@
 //! | ports of a rule ([`PortUse`]) | 262,144 together | ranges of ports | 9 MB |
 //! | combinations of rules ([`RuleSets`]) | 12 MB | sample; a rule has all of its own or is not judged by them | 15 MB |
 //! | escaped and misdropped ([`OddCells`]) | about 20,000 cells | fewer peers, ranges of ports | 16 MB |
+//! | not as expected ([`Expectations`]) | about 10,000 cells | fewer peers, ranges of ports | 8 MB |
 //! | accepted with rejected replies | about 5,000 cells | the same | 4 MB |
 //! | rejected attempts by series and bucket | 600,000 series and buckets | wider buckets | 16 MB |
 //! | who was rejected ([`RejectTable`]) | 450,000 attempts | sample and estimate | 34 MB |
 //!
-//! Added up that is at most 132 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
+//! Added up that is at most 140 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
 //! uses from everywhere and as many escapes as fit; 53 MB with 12 million scanning sources, all ports, 100,000
 //! interfaces and a year. A few million records take a few MB.
 
@@ -40,6 +41,7 @@ mod rejects;
 mod rule_use;
 mod scene;
 mod sets;
+mod unmet;
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +56,7 @@ pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series,
 pub use rule_use::RuleUse;
 pub use scene::Scene;
 pub use sets::RuleSets;
+pub use unmet::{ExpectationFacts, Expectations, Unmet};
 
 pub use crate::policy::{Cause, EscapeReason, Tracking, Verdict};
 

@@ -131,6 +131,7 @@ fn tiny() -> Bounds {
         ports: 700,
         sets: 3_000,
         odd: 12_000,
+        unmet: 300,
         blocked: 4_000,
         outside: Limits { attempts: 1_500, cells: 900 },
         inside: Limits { attempts: 600, cells: 300 },

@@ -22,7 +22,7 @@ use std::net::Ipv4Addr;
 use std::time::Instant;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
-use flowgate::connection::{Connection, Evidence, Part, RejectReason};
+use flowgate::connection::{Connection, Coverage, Evidence, Part, RejectReason};
 use flowgate::flow::{Direction, Protocol};
 use flowgate::inventory::{
     AclEntry, History, Inventory, NetworkAcl, NetworkInterface, Rule, RulePeer, SecurityGroup, State, Subnet,
@@ -232,6 +232,7 @@ fn judge_all(
     (count, all): (usize, usize),
 ) -> usize {
     let mut judge = Judge::new(policy);
+    let coverage = Coverage::default();
     let mut permitted = |n: usize| {
         let peer = if traffic == Repeated { n - n % 10 } else { n };
         let (run, place) = (peer / 100, peer % 100);
@@ -245,7 +246,7 @@ fn judge_all(
             let opener = if inbound >= outbound { Direction::Inbound } else { Direction::Outbound };
             connection.opener = Some(opener);
         }
-        judge.judge(black_box(&connection), 0).verdict == Verdict::Permitted
+        judge.judge(black_box(&connection), &coverage).verdict == Verdict::Permitted
     };
     (0..count).filter(|&n| permitted(n)).count()
 }

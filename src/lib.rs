@@ -13,6 +13,9 @@
 //! what happened against that: permitted, escaped, rejected, misdropped or not evaluable. A **sole match** is a
 //! connection that exactly one rule permits: only these would be lost with the rule.
 //!
+//! A **tier** is a name for interfaces or addresses, an **expectation** what a user says should be true of who reaches whom,
+//! whatever the rules permit.
+//!
 //! # The rooms
 //!
 //! Data goes one way, and each room answers one question.
@@ -34,6 +37,8 @@
 //! - [`connection`]: *Who opened it?* Records of both directions become connections with an opener and its evidence.
 //! - [`policy`]: *What does the configuration say?* Security groups and network ACLs, compiled per interface, asked as
 //!   of the connection's start: the set of rules that permit it, the ACLs both ways, and the verdict.
+//! - [`expect`]: *What should be true?* A small file of tiers and expectations, read with every mistake in its place,
+//!   drafted from an inventory, and asked as of a connection's start.
 //! - [`rollup`]: *What happened, per key and window?* Sums over judged connections, which merge in any grouping.
 //! - [`detect`]: *Is it odd?* Pure functions from sums to findings, one file each, which is also its manual.
 //! - [`finding`]: *What did we conclude, and how sure?* A finding can't be made without evidence.
@@ -85,6 +90,7 @@ pub mod cli;
 pub mod connection;
 pub mod decode;
 pub mod detect;
+pub mod expect;
 pub mod finding;
 pub mod flow;
 pub mod inventory;

@@ -25,6 +25,8 @@ mod config;
 mod gaps;
 #[path = "inventory/merging.rs"]
 mod merging;
+#[path = "inventory/reachability.rs"]
+mod reachability;
 #[path = "inventory/shapes.rs"]
 mod shapes;
 

@@ -89,6 +89,9 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "128M", help_heading = "AWS")]
     pub max_inflight_bytes: String,
 
+    /// File of expectations: accepted connections that break one are findings; see `flowgate expect`
+    #[arg(long, value_name = "FILE", help_heading = "Detectors")]
+    pub expect: Option<PathBuf>,
     /// Run only this detector; may be repeated
     #[arg(long, value_name = "DETECTOR", value_delimiter = ',', help_heading = "Detectors")]
     pub only: Vec<String>,
@@ -99,6 +102,9 @@ pub(super) struct Arguments {
     /// the first half of the logs]
     #[arg(long, value_name = "FROM..TO", help_heading = "Detectors")]
     pub baseline: Option<String>,
+    /// List every accepted connection without a rule, with the reason, not only those that alarm
+    #[arg(long, help_heading = "Detectors")]
+    pub list_escapes: bool,
     /// Lowest severity that makes the exit code 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high", help_heading = "Detectors")]
     pub fail_on: FailOn,
@@ -201,7 +207,7 @@ impl Run<'_> {
             let meter = Meter::new(warnings, self.err, animated);
             pipeline::analyze(&config, stdin, &meter).map_err(|error| {
                 let help = error.help();
-                let problems = vec![Problem { message: error.to_string(), help }];
+                let problems = vec![Problem { help, ..Problem::new(error.to_string()) }];
                 match error.kind() {
                     ErrorKind::Configuration => Failure::usage(problems),
                     ErrorKind::Failed => Failure { exit: Exit::Failed, problems },

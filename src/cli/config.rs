@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::analyze::Arguments;
 use super::failure::{Failure, Problem};
-use super::{Environment, suggest, values};
+use super::{Environment, expect, suggest, values};
 use crate::detect::Meta;
-use crate::pipeline::{AnalyzeConfig, Baseline, Cancel, Input, MemoryPlan, Remote};
+use crate::pipeline::{AnalyzeConfig, Baseline, Cancel, Expect, Input, MemoryPlan, Remote};
 use crate::report::prepare_dir;
 
 use crate::source::{S3Options, STDIN, Selection};
@@ -26,6 +26,13 @@ pub(super) fn validate(
     let selection = check.selection(arguments);
     let baseline = check.baseline(arguments.baseline.as_deref(), &selection);
     check.detectors(arguments, registry);
+    let expect = arguments.expect.as_deref().and_then(|path| match expect::read(path) {
+        Ok(expectations) => Some(Expect { file: path.display().to_string(), expectations }),
+        Err(problems) => {
+            check.0.extend(problems);
+            None
+        }
+    });
     if arguments.threads == Some(0) {
         check.add(Problem::new("--threads 0: nothing would run").help("leave it out to use all processors"));
     }
@@ -83,6 +90,8 @@ pub(super) fn validate(
         memory: MemoryPlan::new(memory.unwrap_or(environment.memory / 4)),
         spill_directory: arguments.spill_dir.clone().unwrap_or_else(|| environment.spill_directory.clone()),
         connections_out: arguments.connections.clone(),
+        expect,
+        list_escapes: arguments.list_escapes,
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
         baseline,

@@ -9,16 +9,22 @@ use crate::report::{Look, Page, ReportError, Span, Tone};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Problem {
     pub message: String,
+    /// Lines of a file, shown as they are.
+    pub excerpt: Vec<String>,
     pub help: Option<String>,
 }
 
 impl Problem {
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None }
+        Self { message: message.into(), excerpt: Vec::new(), help: None }
     }
 
     pub fn help(self, help: impl Into<String>) -> Self {
         Self { help: Some(help.into()), ..self }
+    }
+
+    pub fn excerpt(self, lines: impl IntoIterator<Item = String>) -> Self {
+        Self { excerpt: lines.into_iter().collect(), ..self }
     }
 }
 
@@ -51,6 +57,9 @@ impl Failure {
             )?;
             for line in lines {
                 page.flow(&[Span::plain("  ")], 4, &[Span::plain(line.trim_start())])?;
+            }
+            for line in &problem.excerpt {
+                page.line(&[Span::plain("  "), Span::new(Tone::Faint, &**line)])?;
             }
             if let Some(help) = &problem.help {
                 page.flow(&[Span::new(Tone::Note, "  = help: ")], 4, &[Span::plain(&**help)])?;

@@ -9,6 +9,7 @@ mod aws;
 mod config;
 mod environment;
 mod exit;
+mod expect;
 mod explain;
 mod failure;
 mod interrupt;
@@ -66,6 +67,7 @@ struct Display {
 enum Command {
     Analyze(Box<analyze::Arguments>),
     Inventory(inventory::Arguments),
+    Expect(expect::Arguments),
     Explain(explain::Arguments),
 }
 
@@ -127,6 +129,7 @@ fn dispatch(
         Command::Inventory(arguments) => {
             inventory::execute(&arguments, environment, (out, err), stdout, stderr)
         }
+        Command::Expect(arguments) => expect::execute(&arguments, (out, err), stdout, stderr),
         Command::Explain(arguments) => explain::execute(&arguments, &detect::registry(), out, stdout),
     }
 }

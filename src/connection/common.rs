@@ -15,7 +15,9 @@ impl CommonAddress {
             return;
         }
         for candidate in &mut self.candidates {
-            if *candidate != Some(source) && *candidate != Some(destination) {
+            // Both are looked at, always: which of the two it is, nobody can foretell.
+            let kept = (*candidate == Some(source)) | (*candidate == Some(destination));
+            if candidate.is_some() && !kept {
                 *candidate = None;
             }
         }

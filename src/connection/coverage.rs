@@ -49,6 +49,45 @@ impl Coverage {
         self.skips.level > 0
     }
 
+    /// The latest stretch before `time` in which traffic may have passed unseen, `(from, to)` in Unix seconds, `to`
+    /// excluded: before the log began, where there are no rows, or where capture lost records. Stretches that end more
+    /// than `reach` seconds before are not looked for.
+    #[must_use]
+    pub fn unseen_before(&self, time: u32, reach: u32) -> Option<(u32, u32)> {
+        let began = self.first.unwrap_or(0);
+        if time <= began {
+            return (time > 0).then_some((0, time));
+        }
+        let is_seen = |bucket: u32| self.buckets.contains(bucket) && !self.skipped.contains(bucket);
+        let earliest = time.saturating_sub(reach).max(began) / COVERAGE_BUCKET;
+        let mut buckets = (earliest..=(time - 1) / COVERAGE_BUCKET).rev();
+        let Some(bucket) = buckets.find(|&bucket| !is_seen(bucket)) else {
+            return (time - began <= reach && began > 0).then_some((0, began));
+        };
+        let to = ((bucket + 1) * COVERAGE_BUCKET).min(time);
+        let first = began / COVERAGE_BUCKET;
+        let from =
+            (first..bucket).rev().find(|&bucket| is_seen(bucket)).map(|seen| (seen + 1) * COVERAGE_BUCKET);
+        Some((from.unwrap_or(0), to))
+    }
+
+    /// Seen, and lost, in these 10-minute buckets.
+    #[cfg(test)]
+    pub(crate) fn of_buckets(
+        seen: &[std::ops::RangeInclusive<u32>],
+        lost: &[std::ops::RangeInclusive<u32>],
+    ) -> Self {
+        let mut coverage = Self::default();
+        for range in seen {
+            coverage.see(range.start() * COVERAGE_BUCKET, (range.end() + 1) * COVERAGE_BUCKET - 1);
+            coverage.buckets.insert_range(*range.start(), *range.end());
+        }
+        for range in lost {
+            coverage.skipped.insert_range(*range.start(), *range.end());
+        }
+        coverage
+    }
+
     pub(super) fn merge(&mut self, other: &Self) {
         if let (Some(first), Some(last)) = (other.first, other.last) {
             self.see(first, last);

@@ -12,7 +12,7 @@ use hashbrown::HashMap;
 
 use super::coverage::COVERAGE_BUCKET;
 use super::interfaces::{Interner, LaneFacts, census};
-use super::packed::{Narrow, Wide, ordered, spread};
+use super::packed::{Narrow, PlainEnd, Wide, ordered, spread};
 use super::partition::{Collected, gather};
 use super::record::{Body, Endpoint, RejectReason};
 use super::shelf::{PARTITIONS, Room, Shelves};
@@ -102,6 +102,7 @@ impl<'a> Ingest<'a> {
                 None => self.out_of_range += 1,
             }
         }
+        self.shelves.put_away();
         Ok(())
     }
 
@@ -161,25 +162,34 @@ impl<'a> Ingest<'a> {
         if let Some(reason) = rows.reason(row) {
             body.set_reason(reason);
         }
-        // ICMP ports are 0 by definition; ports of other protocols mean nothing.
-        let ported = protocol == 6 || protocol == 17;
-        let port = |value: u16| if ported { value } else { 0 };
-        let from = Endpoint {
-            address: source,
-            packet: rows.pkt_srcaddr.get(row).map_or(source, u128::from_be_bytes),
-            port: port(rows.srcport[row]),
-        };
-        let to = Endpoint {
-            address: destination,
-            packet: rows.pkt_dstaddr.get(row).map_or(destination, u128::from_be_bytes),
-            port: port(rows.dstport[row]),
-        };
-        let (low, high, flipped) = ordered(from, to);
-        let partition = (spread(&low, &high, protocol) >> 32) as usize % PARTITIONS;
-        match Narrow::pack(lane, &low, &high, flipped, &body) {
-            Some(record) => self.shelves.push_narrow(partition, record),
-            None => self.shelves.push_wide(partition, Wide::pack(lane, low, high, flipped, body)),
+        // ICMP ports are 0 by definition; ports of other protocols mean nothing. Here and below without a branch where it
+        // would be another way from record to record, for nobody can foretell which.
+        let ported = 0_u16.wrapping_sub(u16::from((protocol == 6) | (protocol == 17)));
+        let ports = (rows.srcport[row] & ported, rows.dstport[row] & ported);
+        if (source >> 32 == 0xffff) & (destination >> 32 == 0xffff) & rows.is_direct(row) {
+            let from = PlainEnd::new(source as u32, ports.0);
+            let to = PlainEnd::new(destination as u32, ports.1);
+            let (low, high, flipped) = PlainEnd::ordered(from, to);
+            if let Some(record) = Narrow::pack(lane, low, high, flipped, &body) {
+                self.shelves.push_narrow(partition_of(PlainEnd::spread(low, high, protocol)), record);
+                return;
+            }
         }
+        self.push_wide(rows, row, lane, ports, body);
+    }
+
+    #[inline(never)]
+    fn push_wide(&mut self, rows: &Rows<'_>, row: usize, lane: u32, ports: (u16, u16), body: Body) {
+        let end = |address: &[u8; 16], packet: Option<[u8; 16]>, port| Endpoint {
+            address: u128::from_be_bytes(*address),
+            packet: u128::from_be_bytes(packet.unwrap_or(*address)),
+            port,
+        };
+        let from = end(&rows.srcaddr[row], rows.pkt_srcaddr.get(row), ports.0);
+        let to = end(&rows.dstaddr[row], rows.pkt_dstaddr.get(row), ports.1);
+        let (low, high, flipped) = ordered(from, to);
+        let partition = partition_of(spread(&low, &high, body.protocol));
+        self.shelves.push_wide(partition, Wide::pack(lane, low, high, flipped, body));
     }
 
     fn push_coverage(&mut self, batch: &FlowBatch, stream: u16) {
@@ -211,6 +221,10 @@ impl<'a> Ingest<'a> {
     pub fn finish(self) -> Share {
         Share { facts: self.facts, shelves: self.shelves }
     }
+}
+
+fn partition_of(spread: u64) -> usize {
+    (spread >> 32) as usize % PARTITIONS
 }
 
 /// What one worker hands over when it is done.
@@ -299,6 +313,13 @@ impl<'a> Rows<'a> {
                 + u8::from(columns.flow_direction.is_some())
                 + u8::from(columns.pkt_srcaddr.is_some()),
         })
+    }
+
+    /// The packet-level addresses are the record's own.
+    #[inline]
+    fn is_direct(&self, row: usize) -> bool {
+        self.pkt_srcaddr.get(row).is_none_or(|packet| packet == self.srcaddr[row])
+            & self.pkt_dstaddr.get(row).is_none_or(|packet| packet == self.dstaddr[row])
     }
 
     #[inline]

@@ -1,5 +1,7 @@
 //! Who opened a connection, and how that is known (design: strongest evidence first).
 
+use std::cell::LazyCell;
+
 use super::segment::{IN, OUT, Segment, UNCERTAINTY};
 use crate::flow::{Direction, Protocol};
 
@@ -115,15 +117,11 @@ pub(crate) struct Context {
     pub remote_port: u16,
 }
 
-/// What [`decide`] asks for only when the traffic alone does not decide.
+/// Tuples that meet at the local and at the remote endpoint.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Hints {
-    /// How well the configuration explains that the remote side opened, and that the interface did.
-    pub inbound: Fit,
-    pub outbound: Fit,
-    /// Tuples that meet at the local and at the remote endpoint.
-    pub local_fan: u32,
-    pub remote_fan: u32,
+pub(crate) struct Fans {
+    pub local: u32,
+    pub remote: u32,
 }
 
 /// Whose SYN, or answer to one, was first.
@@ -187,11 +185,14 @@ fn from_traffic(segment: &Segment, protocol: Protocol) -> Option<(Direction, Evi
     None
 }
 
-/// Decides the opener.
+/// Decides the opener. What the traffic alone does not decide is asked for when it is needed: `fits`, how well the
+/// configuration explains that the remote side opened, and that the interface did; and `fans` only if that leaves it open,
+/// for the endpoints are many, and looking one up is a wait for memory.
 pub(crate) fn decide(
     segment: &Segment,
     context: &Context,
-    hints: impl FnOnce() -> Hints,
+    fits: impl FnOnce() -> (Fit, Fit),
+    fans: impl FnOnce() -> Fans,
 ) -> (Option<Direction>, Evidence) {
     if refused_both_ways(segment, context) {
         // Two attempts on one tuple, counted as one; without a handshake there is no telling them apart.
@@ -204,11 +205,11 @@ pub(crate) fn decide(
     let told = from_traffic(segment, context.protocol);
     match told {
         Some((direction, Evidence::OneWay)) if may_be_half(segment, context) => {
-            return one_way(direction, &Opinions::new(context, &hints()), symmetric(context));
+            return one_way(direction, &Opinions::new(context, fits(), fans), symmetric(context));
         }
         Some((direction, Evidence::Order)) => {
             // A lost record makes the other direction seem first: order alone must not accuse.
-            if Opinions::new(context, &hints()).only == Some(direction.reverse()) {
+            if Opinions::new(context, fits(), fans).only == Some(direction.reverse()) {
                 return (None, Evidence::None);
             }
             return (Some(direction), Evidence::Order);
@@ -216,7 +217,7 @@ pub(crate) fn decide(
         Some((direction, evidence)) => return (Some(direction), evidence),
         None => {}
     }
-    let opinions = Opinions::new(context, &hints());
+    let opinions = Opinions::new(context, fits(), fans);
     if let Some(direction) = opinions.only {
         return with_policy(direction, &opinions, context);
     }
@@ -224,7 +225,7 @@ pub(crate) fn decide(
         // The same port at both ends: rules, ports and counts say the same of either side.
         return (None, Evidence::None);
     }
-    if let Some(direction) = opinions.fan {
+    if let Some(direction) = opinions.fan() {
         // Fan-in and a rule made for the other end: the rule was written by somebody who knew.
         if opinions.specific.is_none_or(|s| s == direction) || opinions.ports == Some(direction) {
             return (Some(direction), Evidence::FanIn);
@@ -236,7 +237,7 @@ pub(crate) fn decide(
     if let Some(direction) = opinions.ports {
         return (Some(direction), Evidence::ServicePort);
     }
-    match opinions.majority {
+    match opinions.majority() {
         Some(direction) => (Some(direction), Evidence::FanIn),
         None => (None, Evidence::None),
     }
@@ -255,19 +256,20 @@ fn refused_both_ways(segment: &Segment, context: &Context) -> bool {
 }
 
 /// What the indirect evidence says, each for itself.
-struct Opinions {
+struct Opinions<F> {
     /// The only opening that the configuration permits.
     only: Option<Direction>,
     /// The opening that a rule made for this service permits, while the other has none.
     specific: Option<Direction>,
-    fan: Option<Direction>,
-    majority: Option<Direction>,
     ports: Option<Direction>,
+    /// What ports say if nobody is handed the service's as a client, or every client is handed ones like the other.
+    telling: Option<Direction>,
+    ported: bool,
+    fans: LazyCell<Fans, F>,
 }
 
-impl Opinions {
-    fn new(context: &Context, hints: &Hints) -> Self {
-        let (inbound, outbound) = (hints.inbound, hints.outbound);
+impl<F: FnOnce() -> Fans> Opinions<F> {
+    fn new(context: &Context, (inbound, outbound): (Fit, Fit), fans: F) -> Self {
         let permitted = |f: Fit| f >= Fit::Broad;
         let known = inbound != Fit::Unknown && outbound != Fit::Unknown;
         let only = match (permitted(inbound), permitted(outbound)) {
@@ -280,21 +282,45 @@ impl Opinions {
             (Fit::Broad | Fit::Refused, Fit::Specific) => Some(Direction::Outbound),
             _ => None,
         };
-        let ported = context.protocol.has_ports();
-        Self {
-            only,
-            specific,
-            fan: fan_in(hints).filter(|_| ported),
-            majority: weak_fan_in(hints).filter(|_| ported),
-            ports: service_side(context),
-        }
+        let ports = service_side(context);
+        let telling = ports.filter(|_| {
+            let (low, high) =
+                (context.local_port.min(context.remote_port), context.local_port.max(context.remote_port));
+            low < PRIVILEGED || high >= EPHEMERAL
+        });
+        let (ported, fans) = (context.protocol.has_ports(), LazyCell::new(fans));
+        Self { only, specific, ports, telling, ported, fans }
+    }
+
+    fn fan(&self) -> Option<Direction> {
+        self.ported.then(|| fan_in(&self.fans)).flatten()
+    }
+
+    fn majority(&self) -> Option<Direction> {
+        self.ported.then(|| weak_fan_in(&self.fans)).flatten()
     }
 
     /// Anything independent of the configuration's permission that speaks for a direction.
     fn support(&self, direction: Direction) -> bool {
-        [self.specific, self.fan, self.majority, self.ports].contains(&Some(direction))
+        let direction = Some(direction);
+        self.specific == direction
+            || self.ports == direction
+            || self.fan() == direction
+            || self.majority() == direction
+    }
+
+    /// Ports that speak against the only opening that is permitted outweigh that, where nothing else speaks for it:
+    /// otherwise a broad rule outwards would hide whatever comes in. Weak, as ports are.
+    fn outweighs(&self, direction: Direction) -> bool {
+        self.telling == Some(direction)
+            || (self.ports == Some(direction) && self.majority() == Some(direction))
     }
 }
+
+/// Ports below are bound by services, and never handed out to clients.
+const PRIVILEGED: u16 = 1024;
+/// What operating systems hand out to clients begins here (domain C.4).
+const EPHEMERAL: u16 = 32_768;
 
 /// Accepted traffic one way without a handshake: an opening that nobody answered (or whose answers were rejected), or
 /// the half of an exchange whose other half was not captured (the log's edge, SKIPDATA, a missing file).
@@ -303,18 +329,25 @@ fn may_be_half(segment: &Segment, context: &Context) -> bool {
     any_accept && context.protocol.has_ports()
 }
 
-fn one_way(direction: Direction, opinions: &Opinions, symmetric: bool) -> (Option<Direction>, Evidence) {
+fn one_way<F: FnOnce() -> Fans>(
+    direction: Direction,
+    opinions: &Opinions<F>,
+    symmetric: bool,
+) -> (Option<Direction>, Evidence) {
     let reverse = direction.reverse();
     if opinions.only == Some(direction) {
         return (Some(direction), Evidence::OneWay);
     }
-    if opinions.fan == Some(reverse) && !symmetric {
+    if !symmetric && opinions.fan() == Some(reverse) {
         // Many were answered by its source before: it is a service, and this is one more answer.
         return (Some(reverse), Evidence::FanIn);
     }
     if opinions.only == Some(reverse) {
         if opinions.support(reverse) && !opinions.support(direction) {
             return (Some(reverse), Evidence::Policy);
+        }
+        if opinions.outweighs(direction) {
+            return (Some(direction), Evidence::ServicePort);
         }
         return (None, Evidence::None);
     }
@@ -333,9 +366,9 @@ fn by_first_packet(segment: &Segment) -> (Option<Direction>, Evidence) {
 
 /// Only one opening is permitted. That alone must not clear a connection of being unexplained, so
 /// something independent has to agree; and a strong contradiction outweighs it.
-fn with_policy(
+fn with_policy<F: FnOnce() -> Fans>(
     direction: Direction,
-    opinions: &Opinions,
+    opinions: &Opinions<F>,
     context: &Context,
 ) -> (Option<Direction>, Evidence) {
     let against = Some(direction.reverse());
@@ -343,11 +376,14 @@ fn with_policy(
         // Without ports there is nothing else to ask.
         return (Some(direction), Evidence::Policy);
     }
-    if opinions.fan == against && opinions.ports == against {
-        return (opinions.fan, Evidence::FanIn);
+    if opinions.ports == against && opinions.fan() == against {
+        return (against, Evidence::FanIn);
     }
-    if opinions.support(direction) || (symmetric(context) && opinions.fan.is_none()) {
+    if opinions.support(direction) || (symmetric(context) && opinions.fan().is_none()) {
         return (Some(direction), Evidence::Policy);
+    }
+    if opinions.outweighs(direction.reverse()) {
+        return (Some(direction.reverse()), Evidence::ServicePort);
     }
     (None, Evidence::None)
 }
@@ -358,8 +394,8 @@ fn symmetric(context: &Context) -> bool {
 }
 
 /// The service side by fan-in: at least three tuples meet there, three times as many as at the other end.
-fn fan_in(hints: &Hints) -> Option<Direction> {
-    let (local, remote) = (hints.local_fan, hints.remote_fan);
+fn fan_in(fans: &Fans) -> Option<Direction> {
+    let Fans { local, remote } = *fans;
     if local >= 3 && local >= remote.saturating_mul(3) {
         return Some(Direction::Inbound);
     }
@@ -370,8 +406,8 @@ fn fan_in(hints: &Hints) -> Option<Direction> {
 }
 
 /// The service side by a bare majority, used when nothing else has an opinion.
-fn weak_fan_in(hints: &Hints) -> Option<Direction> {
-    match hints.local_fan.cmp(&hints.remote_fan) {
+fn weak_fan_in(fans: &Fans) -> Option<Direction> {
+    match fans.local.cmp(&fans.remote) {
         std::cmp::Ordering::Greater => Some(Direction::Inbound),
         std::cmp::Ordering::Less => Some(Direction::Outbound),
         std::cmp::Ordering::Equal => None,

@@ -27,7 +27,16 @@ fn opener(records: &[(Body, usize)], ports: (u16, u16), hints: Hints) -> (Option
     let cut = cut(records);
     assert_eq!(cut.len(), 1, "{cut:#?}");
     let context = Context { protocol: Protocol::TCP, local_port: ports.0, remote_port: ports.1 };
-    decide(&cut[0], &context, || hints)
+    let fans = Fans { local: hints.local_fan, remote: hints.remote_fan };
+    decide(&cut[0], &context, || (hints.inbound, hints.outbound), || fans)
+}
+
+#[derive(Clone, Copy)]
+struct Hints {
+    inbound: Fit,
+    outbound: Fit,
+    local_fan: u32,
+    remote_fan: u32,
 }
 
 fn hints(inbound: Fit, outbound: Fit, local_fan: u32, remote_fan: u32) -> Hints {

@@ -35,9 +35,14 @@ pub(crate) trait Packed: Words + Ord {
 pub(crate) fn spread(low: &Endpoint, high: &Endpoint, protocol: u8) -> u64 {
     let fold = |bits: u128| (bits as u64) ^ ((bits >> 64) as u64).rotate_left(29);
     let ports = (u64::from(low.port) << 16) | u64::from(high.port);
+    mix(fold(low.packet), fold(high.packet), ports, protocol)
+}
+
+#[inline]
+fn mix(low: u64, high: u64, ports: u64, protocol: u8) -> u64 {
     // Multiplications by odd constants (Fibonacci hashing): cheap, fixed, and good enough to spread partitions.
-    let mut hash = fold(low.packet).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    hash = (hash ^ (hash >> 29) ^ fold(high.packet)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mut hash = low.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash = (hash ^ (hash >> 29) ^ high).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     hash = (hash ^ (hash >> 32) ^ (ports << 8) ^ u64::from(protocol)).wrapping_mul(0x94d0_49bb_1331_11eb);
     hash ^ (hash >> 31)
 }
@@ -47,14 +52,63 @@ pub(crate) fn ordered(source: Endpoint, destination: Endpoint) -> (Endpoint, End
     if source > destination { (destination, source, true) } else { (source, destination, false) }
 }
 
-/// A packed record: IPv4, packet-level addresses equal to the record's. 32 bytes.
+/// An IPv4 endpoint whose packet-level address is the record's own: address (32) | port (16). In the order of
+/// [`Endpoint`]s.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PlainEnd(u64);
+
+impl PlainEnd {
+    #[inline]
+    pub fn new(address: u32, port: u16) -> Self {
+        Self((u64::from(address) << 16) | u64::from(port))
+    }
+
+    /// The same endpoint, if it is such a one.
+    pub fn of(end: &Endpoint) -> Option<Self> {
+        end.is_plain_v4().then(|| Self::new(end.address as u32, end.port))
+    }
+
+    /// As [`spread`].
+    #[inline]
+    pub fn spread(low: Self, high: Self, protocol: u8) -> u64 {
+        let address = |end: Self| MAPPED as u64 | (end.0 >> 16);
+        let ports = ((low.0 & 0xffff) << 16) | (high.0 & 0xffff);
+        mix(address(low), address(high), ports, protocol)
+    }
+
+    /// As [`ordered`]. Without a branch: records travel either way, and nobody can foretell which.
+    #[inline]
+    pub fn ordered(source: Self, destination: Self) -> (Self, Self, bool) {
+        (source.min(destination), source.max(destination), source > destination)
+    }
+}
+
+/// A packed record: IPv4, packet-level addresses equal to the record's. 32 bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Narrow {
     /// lane (24) | protocol (8) | low address (32) | high address (32) | low port (16) | high port (16)
     key: u128,
     /// In the order of [`Body`]'s comparison: start (32) | handshake (2) | end - start (14) | rejected (1) |
     /// other facts (6) | tcp flags (8) | packets (28) | bytes (37)
     body: u128,
+}
+
+impl Ord for Narrow {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.key, self.body).cmp(&(other.key, other.body))
+    }
+}
+
+impl PartialOrd for Narrow {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+
+    /// What sorting asks. Without a branch: whether two records are of one tuple, nobody can foretell.
+    #[inline]
+    fn lt(&self, other: &Self) -> bool {
+        (self.key < other.key) | ((self.key == other.key) & (self.body < other.body))
+    }
 }
 
 const DURATION: u32 = 1 << 14;
@@ -64,18 +118,14 @@ const BYTES: u64 = 1 << 37;
 impl Narrow {
     /// Packs a record, unless it needs more room. `flipped`: it travels from `high` to `low`.
     #[inline]
-    pub fn pack(lane: u32, low: &Endpoint, high: &Endpoint, flipped: bool, body: &Body) -> Option<Self> {
+    pub fn pack(lane: u32, low: PlainEnd, high: PlainEnd, flipped: bool, body: &Body) -> Option<Self> {
         let duration = body.end - body.start;
-        let fits = lane < NARROW_LANES
-            && duration < DURATION
-            && body.packets < PACKETS
-            && body.bytes < BYTES
-            && low.is_plain_v4()
-            && high.is_plain_v4();
+        let fits = lane < NARROW_LANES && duration < DURATION && body.packets < PACKETS && body.bytes < BYTES;
         if !fits {
             return None;
         }
-        let meta = body.meta | if flipped { FLIPPED } else { 0 };
+        // Without a branch, as all that differs from record to record: nobody can foretell what the next one is.
+        let meta = body.meta | (u8::from(flipped) * FLIPPED);
         // Without the bit of the rejection, which comes first.
         let facts = (meta & FLIPPED) | ((meta >> 1) & 0x3e);
         let times = (u64::from(body.start) << 32)
@@ -104,9 +154,10 @@ impl Narrow {
     }
 }
 
-fn narrow_key(lane: u32, low: &Endpoint, high: &Endpoint, protocol: u8) -> u128 {
-    let upper = (u64::from(lane) << 40) | (u64::from(protocol) << 32) | u64::from(low.address as u32);
-    let lower = (u64::from(high.address as u32) << 32) | (u64::from(low.port) << 16) | u64::from(high.port);
+fn narrow_key(lane: u32, low: PlainEnd, high: PlainEnd, protocol: u8) -> u128 {
+    let upper = (u64::from(lane) << 40) | (u64::from(protocol) << 32) | (low.0 >> 16);
+    let ports = ((low.0 & 0xffff) << 16) | (high.0 & 0xffff);
+    let lower = ((high.0 >> 16) << 32) | ports;
     (u128::from(upper) << 64) | u128::from(lower)
 }
 
@@ -192,8 +243,8 @@ impl Wide {
     /// The key that [`Narrow`] records of this tuple have, if there can be such: a tuple whose counters do not fit
     /// once is packed both ways.
     pub fn narrow_key(&self) -> Option<u128> {
-        let plain = self.low.is_plain_v4() && self.high.is_plain_v4() && self.lane < NARROW_LANES;
-        plain.then(|| narrow_key(self.lane, &self.low, &self.high, self.body.protocol))
+        let (low, high) = (PlainEnd::of(&self.low)?, PlainEnd::of(&self.high)?);
+        (self.lane < NARROW_LANES).then(|| narrow_key(self.lane, low, high, self.body.protocol))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Sorted partitions become connections, in two passes: the first counts service fan-in over all
 //! partitions, the second cuts and decides.
 
-use super::fanin::{FanIn, Met};
+use super::fanin::{Asked, FanIn, Met};
 use super::local::LocalSide;
-use super::opener::{Context, Evidence, Hints, decide};
+use super::opener::{Context, Evidence, Fans, decide};
 use super::packed::Packed;
 use super::partition::Sorted;
 use super::record::{Body, Endpoint, RejectReason};
@@ -127,6 +127,11 @@ struct Tuple<'r, T> {
 }
 
 impl<T: Packed> Tuple<'_, T> {
+    /// The lower and the higher endpoint.
+    fn ends(&self) -> [&Endpoint; 2] {
+        if self.low_is_local { [&self.local, &self.remote] } else { [&self.remote, &self.local] }
+    }
+
     /// The records with the direction they travel in.
     fn directed(&self) -> impl Iterator<Item = (Body, usize)> {
         let low_is_local = self.low_is_local;
@@ -138,6 +143,9 @@ impl<T: Packed> Tuple<'_, T> {
         })
     }
 }
+
+/// Tuples whose endpoints are asked for before the first of them is decided.
+const AHEAD: usize = 64;
 
 /// First pass: gathers the endpoints of tuples that were accepted both ways. `scopes` is [`Pairing::scopes`].
 pub(crate) fn gather_meetings(sorted: &Sorted, scopes: &[u64], met: &mut Met) {
@@ -190,40 +198,70 @@ impl Pairing<'_> {
         fit: &mut dyn FnMut(&Connection) -> (super::Fit, super::Fit),
         emit: &mut dyn FnMut(&Connection),
     ) {
-        for group in records.chunk_by(T::same_tuple) {
-            let tuple = self.orient(group);
-            let interface = group[0].lane();
-            let protocol = Protocol(group[0].body().protocol);
-            let terms = Terms {
-                protocol,
-                tracking: &self.tracking[interface as usize],
-                watched_since: self.watched_since[interface as usize],
-            };
-            segments(tuple.directed(), &terms, cut);
-            for segment in cut.iter() {
-                let mut connection = describe(interface, protocol, &tuple, segment);
-                let context = Context {
-                    protocol,
-                    local_port: connection.local_port,
-                    remote_port: connection.remote_port,
-                };
-                if connection.local_known {
-                    let (opener, evidence) = decide(segment, &context, || {
-                        let (inbound, outbound) = fit(&connection);
-                        let scope = self.scopes[interface as usize];
-                        let count = |end: &Endpoint| self.fan.count(scope, end, protocol.0);
-                        Hints {
-                            inbound,
-                            outbound,
-                            local_fan: count(&tuple.local),
-                            remote_fan: count(&tuple.remote),
-                        }
-                    });
-                    connection.opener = opener;
-                    connection.evidence = evidence;
-                }
-                emit(&connection);
+        let mut groups = records.chunk_by(T::same_tuple);
+        let mut ahead: Vec<(&[T], Option<[Asked; 2]>)> = Vec::with_capacity(AHEAD);
+        loop {
+            ahead.clear();
+            ahead.extend(groups.by_ref().take(AHEAD).map(|group| (group, self.ask(group))));
+            if ahead.is_empty() {
+                return;
             }
+            for (group, asked) in &ahead {
+                self.cut_tuple(group, asked.as_ref(), cut, fit, emit);
+            }
+        }
+    }
+
+    /// Asks how many tuples meet at the lower and the higher endpoint, if that may be of interest: hardly ever is it for
+    /// tuples with a single record.
+    fn ask<T: Packed>(&self, group: &[T]) -> Option<[Asked; 2]> {
+        if group.len() < 2 {
+            return None;
+        }
+        let (low, high) = group[0].endpoints();
+        let (scope, protocol) = (self.scopes[group[0].lane() as usize], group[0].body().protocol);
+        Some([self.fan.ask(scope, &low, protocol), self.fan.ask(scope, &high, protocol)])
+    }
+
+    fn cut_tuple<T: Packed>(
+        &self,
+        group: &[T],
+        asked: Option<&[Asked; 2]>,
+        cut: &mut Vec<Segment>,
+        fit: &mut dyn FnMut(&Connection) -> (super::Fit, super::Fit),
+        emit: &mut dyn FnMut(&Connection),
+    ) {
+        let tuple = self.orient(group);
+        let interface = group[0].lane();
+        let protocol = Protocol(group[0].body().protocol);
+        let terms = Terms {
+            protocol,
+            tracking: &self.tracking[interface as usize],
+            watched_since: self.watched_since[interface as usize],
+        };
+        segments(tuple.directed(), &terms, cut);
+        for segment in cut.iter() {
+            let mut connection = describe(interface, protocol, &tuple, segment);
+            let context =
+                Context { protocol, local_port: connection.local_port, remote_port: connection.remote_port };
+            if connection.local_known {
+                let fans = || {
+                    let scope = self.scopes[interface as usize];
+                    let [low, high] = match asked {
+                        Some(asked) => asked.map(|end| self.fan.count(&end)),
+                        None => tuple.ends().map(|end| self.fan.count(&self.fan.ask(scope, end, protocol.0))),
+                    };
+                    if tuple.low_is_local {
+                        Fans { local: low, remote: high }
+                    } else {
+                        Fans { local: high, remote: low }
+                    }
+                };
+                let (opener, evidence) = decide(segment, &context, || fit(&connection), fans);
+                connection.opener = opener;
+                connection.evidence = evidence;
+            }
+            emit(&connection);
         }
     }
 

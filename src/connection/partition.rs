@@ -39,6 +39,12 @@ struct Held<T> {
     spilled: Vec<(usize, Chunk)>,
 }
 
+impl<T> Default for Held<T> {
+    fn default() -> Self {
+        Self { blocks: Vec::new(), spilled: Vec::new() }
+    }
+}
+
 impl<T: Packed> Held<T> {
     fn rows(&self) -> usize {
         self.blocks.iter().map(Vec::len).sum::<usize>()
@@ -76,7 +82,7 @@ impl<T: Packed> Held<T> {
 }
 
 /// One partition's records.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Partition {
     narrow: Held<Narrow>,
     wide: Held<Wide>,
@@ -87,13 +93,7 @@ pub(crate) struct Partition {
 /// Puts the workers' records together.
 pub(super) fn gather(census: Census, shelves: Vec<Shelves>) -> Collected {
     let Census { interfaces, lanes, stream_facts } = census;
-    let mut partitions: Vec<Partition> = (0..PARTITIONS)
-        .map(|_| Partition {
-            narrow: Held { blocks: Vec::new(), spilled: Vec::new() },
-            wide: Held { blocks: Vec::new(), spilled: Vec::new() },
-            is_sorted: false,
-        })
-        .collect();
+    let mut partitions: Vec<Partition> = (0..PARTITIONS).map(|_| Partition::default()).collect();
     let mut files = Vec::new();
     for (worker, shelves) in shelves.into_iter().enumerate() {
         let (parts, file) = shelves.finish();
@@ -125,7 +125,7 @@ pub(crate) struct Sorted {
     pub wide: Vec<Wide>,
     /// Records left out as delivered twice.
     pub duplicates: u64,
-    scratch: Vec<Narrow>,
+    unsorted: Vec<Narrow>,
 }
 
 /// How records are loaded.
@@ -164,12 +164,13 @@ impl Partition {
 
     /// Loads a part.
     pub fn load(&self, piece: &Piece, loading: &Loading<'_>, into: &mut Sorted) -> Result<(), SpillError> {
-        let Sorted { narrow, wide, duplicates, scratch } = into;
+        let Sorted { narrow: sorted, wide, duplicates, unsorted: narrow } = into;
         narrow.clear();
         wide.clear();
         *duplicates = 0;
         if self.is_sorted {
-            self.narrow.blocks.iter().for_each(|block| narrow.extend_from_slice(block));
+            sorted.clear();
+            self.narrow.blocks.iter().for_each(|block| sorted.extend_from_slice(block));
             self.wide.blocks.iter().for_each(|block| wide.extend_from_slice(block));
             return Ok(());
         }
@@ -200,8 +201,8 @@ impl Partition {
                 self.numbered(loading, |_| (), &mut take, None)?;
             }
         }
-        by_interface(narrow, scratch, loading.store.interfaces);
-        *duplicates = left_out + without_duplicates(narrow);
+        by_interface(narrow, sorted, loading.store.interfaces);
+        *duplicates = left_out + without_duplicates(sorted);
         wide.sort_unstable();
         *duplicates += without_duplicates(wide);
         Ok(())
@@ -215,6 +216,11 @@ impl Partition {
             self.wide.put_back(&sorted.wide);
             self.is_sorted = true;
         }
+    }
+
+    /// Lets go of all records.
+    pub fn clear(&mut self) {
+        *self = Self::default();
     }
 
     /// Hands on all records with the final numbers of their interfaces, without those that a better flow log covers
@@ -269,33 +275,35 @@ impl Loading<'_> {
     }
 }
 
-/// Sorts. Interfaces come first in the order, and counting them leaves little to compare.
-fn by_interface<T: Packed>(records: &mut [T], scratch: &mut Vec<T>, interfaces: usize) {
+/// Sorts `records` into `sorted`. Interfaces come first in the order, and counting them leaves little to compare.
+fn by_interface(records: &[Narrow], sorted: &mut Vec<Narrow>, interfaces: usize) {
     let buckets = (records.len() / 64).min(interfaces).min(4096);
     if buckets < 2 {
-        records.sort_unstable();
+        sorted.clear();
+        sorted.extend_from_slice(records);
+        sorted.sort_unstable();
         return;
     }
-    let bucket = |record: &T| record.lane() as usize * buckets / interfaces;
+    let bucket = |record: &Narrow| record.lane() as usize * buckets / interfaces;
     let mut ends = vec![0_usize; buckets];
-    for record in records.iter() {
+    for record in records {
         ends[bucket(record)] += 1;
     }
     let mut sum = 0;
     for end in &mut ends {
         sum += std::mem::replace(end, sum);
     }
+    // What is there already is overwritten: only what is missing is filled up.
+    sorted.resize(records.len(), records[0]);
     // Each entry moves from the beginning of its bucket to its end.
-    scratch.clear();
-    scratch.extend_from_slice(records);
-    for record in scratch.iter() {
+    for record in records {
         let place = &mut ends[bucket(record)];
-        records[*place] = *record;
+        sorted[*place] = *record;
         *place += 1;
     }
     let mut from = 0;
     for end in ends {
-        records[from..end].sort_unstable();
+        sorted[from..end].sort_unstable();
         from = end;
     }
 }

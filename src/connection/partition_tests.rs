@@ -65,7 +65,7 @@ fn batch(rows: &[Row]) -> FlowBatch {
 }
 
 fn share(interner: &Interner, room: usize, logs: &[(u16, Vec<Row>)]) -> Share {
-    let room = Room { bytes: room, directory: std::env::temp_dir() };
+    let room = Room::new(room, &std::env::temp_dir());
     let mut ingest = Ingest::new(interner, Wanted::default(), room);
     for (stream, rows) in logs {
         for rows in rows.chunks(100) {

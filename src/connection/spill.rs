@@ -148,7 +148,7 @@ fn decode<T: Words>(image: Bytes, rows: usize, mut take: impl FnMut(T)) -> Resul
 
 #[cfg(test)]
 mod tests {
-    use super::super::packed::{Narrow, Wide};
+    use super::super::packed::{Narrow, PlainEnd, Wide};
     use super::super::record::{Body, Endpoint};
     use super::*;
 
@@ -159,7 +159,8 @@ mod tests {
 
     fn narrow(n: u32) -> Narrow {
         let body = Body::new(6, 1000 + n, 1010 + n, u64::from(n), u64::from(n) * 1000);
-        Narrow::pack(n % 7, &end(n, 1), &end(n + 1, 2), n.is_multiple_of(2), &body).unwrap()
+        let (low, high) = (PlainEnd::of(&end(n, 1)).unwrap(), PlainEnd::of(&end(n + 1, 2)).unwrap());
+        Narrow::pack(n % 7, low, high, n.is_multiple_of(2), &body).unwrap()
     }
 
     #[test]

@@ -41,7 +41,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::normal::{companions, contact, duration, outside, quantile, spread};
-use super::{Detector, Input, Meta, at_interface, counted, finish, services};
+use super::{Detector, Input, Meta, at_interfaces, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, Severity};
 use crate::flow::{Direction, Protocol, address_from_bits};
 use crate::rollup::{Baseline, CallRow, Rollups, Side};
@@ -332,7 +332,7 @@ fn describe(rollups: &Rollups, found: &Found<'_>) -> FindingBuilder {
         builder = builder.evidence("one_in", rollups.contacts.calls.one_in());
     }
     let addresses: BTreeSet<u128> = found.calls.iter().map(|(row, _)| row.remote).collect();
-    at_interface(builder, interface).with(|f| {
+    at_interfaces(builder, &[interface]).with(|f| {
         let rows = interfaces.iter().take(LISTED).map(|i| &rollups.interfaces[*i as usize]);
         f.interfaces = rows.clone().map(|r| r.id.clone()).collect();
         f.instances = rows.filter_map(|r| r.instance.clone()).collect::<BTreeSet<_>>().into_iter().collect();

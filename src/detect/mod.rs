@@ -7,7 +7,9 @@
 mod beacon;
 mod contacts;
 mod episode;
+mod expectation;
 mod first_contact;
+mod misdropped;
 mod normal;
 mod outbound_volume;
 mod permissive_rule;
@@ -23,9 +25,10 @@ use crate::finding::{Finding, FindingBuilder, Kind, RuleRow};
 use crate::rollup::{InterfaceRow, Rollups};
 
 /// Every detector, in the order of reports.
-static DETECTORS: [&dyn Detector; 8] = [
+static DETECTORS: [&dyn Detector; 9] = [
     &unexpected_accept::UnexpectedAccept,
     &rejected_spike::RejectedSpike,
+    &misdropped::Misdropped,
     &first_contact::FirstContact,
     &outbound_volume::OutboundVolume,
     &beacon::Beacon,
@@ -54,6 +57,8 @@ pub struct Input<'a> {
     pub rollups: &'a Rollups,
     /// The class of every rule, in the order of [`Rollups::rules`].
     pub rules: &'a [RuleRow],
+    /// Every accepted connection without a rule is told, with the reason, not only those that alarm.
+    pub list_escapes: bool,
 }
 
 /// A detector. Everything that can fail failed before.
@@ -109,14 +114,18 @@ fn counted(count: u64, noun: &str) -> String {
     format!("{} {plural}", grouped.join(","))
 }
 
-/// Places a finding at an interface.
-fn at_interface(builder: FindingBuilder, row: &InterfaceRow) -> FindingBuilder {
+/// Places a finding at some interfaces, and wherever all of them are.
+fn at_interfaces(builder: FindingBuilder, rows: &[&InterfaceRow]) -> FindingBuilder {
+    let common = |pick: fn(&InterfaceRow) -> &Option<String>| {
+        let first = rows.first().map(|row| pick(row))?;
+        rows.iter().all(|row| pick(row) == first).then(|| first.clone())?
+    };
     builder.with(|f| {
-        f.account.clone_from(&row.account);
-        f.region.clone_from(&row.region);
-        f.vpc.clone_from(&row.vpc);
-        f.interfaces = vec![row.id.clone()];
-        f.instances = row.instance.iter().cloned().collect();
+        f.account = common(|row| &row.account);
+        f.region = common(|row| &row.region);
+        f.vpc = common(|row| &row.vpc);
+        f.interfaces = rows.iter().map(|row| row.id.clone()).collect();
+        f.instances = rows.iter().filter_map(|row| row.instance.clone()).collect();
     })
 }
 
@@ -151,7 +160,11 @@ mod tests {
         let ids: Vec<&str> = registry().iter().map(|m| m.id).collect();
         let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/src/detect");
         for entry in std::fs::read_dir(directory).unwrap() {
-            let name = entry.unwrap().file_name().into_string().unwrap();
+            let entry = entry.unwrap();
+            if entry.file_type().unwrap().is_dir() {
+                continue;
+            }
+            let name = entry.file_name().into_string().unwrap();
             let source = std::fs::read_to_string(format!("{directory}/{name}")).unwrap();
             if name != "mod.rs" && source.contains("impl Detector for") {
                 let id = name.trim_end_matches(".rs").replace('_', "-");
@@ -171,7 +184,7 @@ mod tests {
     #[test]
     fn selection_refuses_unknown_names() {
         assert_eq!(select(&["nope".into()], &[]).err().as_deref(), Some("nope"));
-        assert_eq!(select(&[], &["unused-rule".into()]).map(|d| d.len()), Ok(7));
+        assert_eq!(select(&[], &["unused-rule".into()]).map(|d| d.len()), Ok(8));
         assert_eq!(select(&["unused-rule".into()], &[]).map(|d| d.len()), Ok(1));
     }
 }

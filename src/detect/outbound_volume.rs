@@ -40,7 +40,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::beacon::{Target, callers, target};
 use super::normal::{MAD_SCALE, amount, companions, duration, spread, watched};
-use super::{Detector, Input, Meta, at_interface, counted, finish, services};
+use super::{Detector, Input, Meta, at_interfaces, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, Severity};
 use crate::flow::{Direction, address_from_bits};
 use crate::rollup::{CallRow, Rollups, Side};
@@ -474,7 +474,7 @@ fn describe(rollups: &Rollups, found: &Found<'_>) -> FindingBuilder {
         builder = builder.evidence("bytes_with_known_blocks", known);
     }
     let rows: Vec<_> = found.episodes.iter().map(|e| &rollups.interfaces[e.interface as usize]).collect();
-    at_interface(builder, row).with(|f| {
+    at_interfaces(builder, &[row]).with(|f| {
         f.interfaces =
             rows.iter().take(LISTED).map(|r| r.id.clone()).collect::<BTreeSet<_>>().into_iter().collect();
         let instances = rows.iter().take(LISTED).filter_map(|r| r.instance.clone());

@@ -1,8 +1,9 @@
-//! Accepted connections that no rule explains.
+//! Accepted connections that no rule explains, or that no expectation allows.
 //!
 //! ## What it finds
 //! Connections that were accepted although no security group rule permits them as of their start, or although
-//! the network ACL denies them.
+//! the network ACL denies them. With `--expect FILE`, also connections that break one of its expectations, whatever the
+//! rules say (cause `expectation`).
 //!
 //! ## Why it matters
 //! What no rule explains should not exist: somebody opened a door and closed it again, the inventory is not
@@ -11,12 +12,35 @@
 //! ## How it decides
 //! The opener of each connection is found first, since replies are logged as ACCEPT, too. The opening is then
 //! judged against all groups of the interface, as of its start. Only two reasons alarm: `no-rule` (nothing
-//! explains it) and `rule-removed-new` (opened after the rule was gone). Connections that may have been open
-//! before the rule went (`rule-removed-tracked`), that a missing prefix list or group might explain
-//! (`inventory-gap`), or whose opener cannot be told (`opener-unknown`) are counted in the verdict matrix only.
-//! The grade is `weak` where the opener rests on port numbers alone. Remote addresses are exact up to 4,096 for each
+//! explains it) and `rule-removed-new` (opened after the rule was gone). The others are counted in the verdict matrix,
+//! and listed as informational findings with `--list-escapes`:
+//!
+//! - `rule-removed-tracked`: the rule is gone, but the connection can be older, and packets of tracked connections are
+//!   accepted until they have been idle for longer than the timeout (that of the interface where it is configured, else
+//!   5 days for TCP, 180 s for UDP, 10 minutes for others). It can be older if it was there when watching began, or if
+//!   its first packet comes from the middle of a stream, and if it was not idle for longer than that since. It cannot if
+//!   its handshake was seen, or if its rule's traffic was not tracked at all: rules for TCP or UDP from everywhere, with
+//!   a rule that permits all answers, on interfaces that are not always tracked. `tracking` in the evidence counts these.
+//! - `inventory-gap`: a fact is missing that might explain it; `missing` names it: a prefix list's entries, a group's
+//!   rules or members, or the interface that has the remote address, which lies within the VPCs. Its groups would tell
+//!   whether a rule that references a group permits it.
+//! - `opener-unknown`: one of the two openings would be explained, and which one it was cannot be told.
+//!
+//! An expectation with `to` is judged at the interfaces of its tier, one with `from` at those of the side that opens, so
+//! that a connection logged at both ends is told once. Tiers are resolved as of the connection's first packet; around a
+//! change, either side explains. All connections to one tier and service that break one expectation are one finding, with
+//! the interfaces, the remotes, the rules that let them in (`rules`), and what the rules say (`verdicts`). Where a fact is
+//! missing (who opened it, or whose a private address was) nothing is told; those connections are counted among the
+//! limitations.
+//!
+//! What the same groups have in common is one finding, whatever the number of interfaces and addresses. The grade is
+//! `weak` where the opener rests on port numbers alone, and where most of the connections were opened before the first
+//! snapshot of the inventory or while it changed. Remote addresses are exact up to 4,096 for each
 //! port; beyond that, and where tens of thousands of ports have findings, `distinct_remotes_approximate` and its error,
 //! or `ports_approximate` with how many neighbouring ports are told as one, are in the evidence.
+//!
+//! An expectation's findings are `weak`, too, where most of their connections rest on who was who at another time: before
+//! the first snapshot, or between two that differ.
 //!
 //! ## When it is wrong
 //! When the inventory is older or newer than the logs: a rule that was added and removed between two
@@ -26,17 +50,26 @@
 //!
 //! ## Tuning
 //! Give dated inventory snapshots or AWS Config history, and all prefix lists that rules use. `--skip unexpected-accept` turns it off.
+//! The severity of what breaks an expectation is in its file (`severity`); else it is critical for sensitive ports that
+//! the internet reached, high for others that it reached, and medium for the rest. What is all right after all is
+//! welcomed by a `may-from` or `may-to`.
 //!
 //! ## What to do
 //! Look up who changed the group or the interface's groups at that time (CloudTrail: AuthorizeSecurityGroupIngress,
 //! ModifyNetworkInterfaceAttribute). If nobody did, treat the interface as compromised until shown otherwise.
+//! Where an expectation is broken, narrow the rule that let it in, or correct the file.
+
+mod sum;
+mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Detector, Input, Meta, at_interface, counted, finish, rule_class, services};
-use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, Severity};
+pub(super) use sum::Sum;
+
+use super::{Detector, Input, Meta, at_interfaces, counted, expectation, finish, rule_class, services};
+use crate::finding::{Finding, FindingBuilder, Kind, Ports, Severity};
 use crate::flow::{Direction, Protocol};
-use crate::rollup::{EscapeReason, OddCell, OddKey, Peers, Rollups, Verdict};
+use crate::rollup::{EscapeReason, InterfaceRow, OddCell, OddCells, OddKey, Rollups, Subject, Verdict};
 
 /// See the file's manual.
 pub(super) struct UnexpectedAccept;
@@ -44,11 +77,11 @@ pub(super) struct UnexpectedAccept;
 static META: Meta = Meta {
     id: "unexpected-accept",
     kind: Kind::UnexpectedAccept,
-    title: "accepted connections that no rule explains",
+    title: "accepted connections that no rule explains, or that no expectation allows",
     manual: include_str!("unexpected_accept.rs"),
 };
 
-/// More unexplained ports than this at one interface make one finding.
+/// More unexplained ports than this under the same groups make one finding.
 const SEPARATE_PORTS: usize = 10;
 
 /// How many remotes and ports a finding lists.
@@ -60,142 +93,85 @@ impl Detector for UnexpectedAccept {
     }
 
     fn detect(&self, input: &Input<'_>) -> Vec<Finding> {
-        let mut groups: BTreeMap<_, Vec<(&OddKey, &OddCell)>> = BTreeMap::new();
+        let alarms = |reason: EscapeReason| {
+            matches!(reason, EscapeReason::NoRule | EscapeReason::RuleRemovedNew) || input.list_escapes
+        };
+        let mut groups: BTreeMap<_, Vec<Cell<'_>>> = BTreeMap::new();
         for (key, cell) in input.rollups.odd.iter() {
-            if let Verdict::Escaped(reason @ (EscapeReason::NoRule | EscapeReason::RuleRemovedNew)) =
-                key.verdict
+            if let Verdict::Escaped(reason) = key.subject
+                && alarms(reason)
             {
-                groups
-                    .entry((key.interface, key.direction, key.protocol, reason))
-                    .or_default()
-                    .push((key, cell));
+                let row = &input.rollups.interfaces[key.interface as usize];
+                // Without groups it is the interface and its network ACL that decide.
+                let place = if row.groups.is_empty() { std::slice::from_ref(&row.id) } else { &row.groups };
+                let denied = cell.acl_denies > 0;
+                let about = (place, key.direction, key.protocol, reason, denied, &cell.rules);
+                groups.entry(about).or_default().push((key, cell));
             }
         }
-        let mut findings = Vec::new();
-        for ((.., reason), cells) in groups {
-            if cells.len() > SEPARATE_PORTS {
-                findings.extend(finish(describe(input.rollups, reason, &cells, true)));
+        let mut findings = expectation::findings(&META, input.rollups);
+        for ((place, _, _, reason, ..), cells) in groups {
+            let mut by_port: BTreeMap<u16, Vec<Cell<'_>>> = BTreeMap::new();
+            cells.iter().for_each(|cell| by_port.entry(cell.0.port).or_default().push(*cell));
+            if by_port.len() > SEPARATE_PORTS {
+                findings.extend(finish(describe(input.rollups, place, reason, &cells, true)));
             } else {
-                for cell in &cells {
-                    findings.extend(finish(describe(
-                        input.rollups,
-                        reason,
-                        std::slice::from_ref(cell),
-                        false,
-                    )));
-                }
+                let each = by_port.values().map(|cells| describe(input.rollups, place, reason, cells, false));
+                findings.extend(each.filter_map(finish));
             }
         }
         findings
     }
 }
 
-struct Sum {
-    connections: u64,
-    certain: u64,
-    bytes: u64,
-    acl_denies: u64,
-    first: Option<u32>,
-    last: Option<u32>,
-    removed_by: Option<i64>,
-    removed_vaguely: bool,
-    former: BTreeSet<u32>,
-    remotes: Peers,
-    evidence: BTreeMap<&'static str, u64>,
-}
-
-fn sum(cells: &[(&OddKey, &OddCell)]) -> Sum {
-    let mut sum = Sum {
-        connections: 0,
-        certain: 0,
-        bytes: 0,
-        acl_denies: 0,
-        first: None,
-        last: None,
-        removed_by: None,
-        removed_vaguely: false,
-        former: BTreeSet::new(),
-        remotes: Peers::default(),
-        evidence: BTreeMap::new(),
-    };
-    for (_, cell) in cells {
-        sum.connections += cell.connections;
-        sum.certain += cell.certain;
-        sum.bytes += cell.bytes;
-        sum.acl_denies += cell.acl_denies;
-        sum.first = [sum.first, cell.first].into_iter().flatten().min();
-        sum.last = sum.last.max(cell.last);
-        sum.removed_by = sum.removed_by.max(cell.removed_by);
-        sum.removed_vaguely |= cell.removed_vaguely;
-        sum.former.extend(&cell.former);
-        sum.remotes.merge(&cell.remotes);
-        for (evidence, count) in cell.evidence.iter() {
-            *sum.evidence.entry(evidence.as_str()).or_default() += count;
-        }
-    }
-    sum
-}
+type Cell<'c> = (&'c OddKey, &'c OddCell);
 
 fn describe(
     rollups: &Rollups,
+    place: &[String],
     reason: EscapeReason,
-    cells: &[(&OddKey, &OddCell)],
+    cells: &[Cell<'_>],
     many: bool,
 ) -> FindingBuilder {
     let key = cells[0].0;
-    let row = &rollups.interfaces[key.interface as usize];
-    let sum = sum(cells);
-    let top = sum.remotes.top();
+    let rows = rows(rollups, cells);
+    let sum = Sum::of(cells.iter().copied());
+    let top = sum.top();
     let public = top.iter().any(|(address, _)| is_public(rollups, *address));
-    let ports: BTreeSet<(u16, u16)> = if key.protocol.has_ports() {
-        cells.iter().map(|(k, _)| rollups.odd.ports(k)).collect()
-    } else {
-        BTreeSet::new()
-    };
+    let ports = ports(&rollups.odd, cells);
     let sensitive = key.protocol == Protocol::TCP
         && ports.iter().any(|&(low, high)| !services::sensitive_within(low, high).is_empty());
-    let severity = match (key.direction, public, sensitive) {
-        (Some(Direction::Inbound), true, true) => Severity::Critical,
-        (Some(Direction::Inbound), true, false) => Severity::High,
-        (Some(Direction::Inbound), false, true) => Severity::High,
+    let severity = match (reason, key.direction, public, sensitive) {
+        (EscapeReason::RuleRemovedTracked | EscapeReason::InventoryGap | EscapeReason::OpenerUnknown, ..) => {
+            Severity::Informational
+        }
+        (_, Some(Direction::Inbound), true, true) => Severity::Critical,
+        (_, Some(Direction::Inbound), true, false) => Severity::High,
+        (_, Some(Direction::Inbound), false, true) => Severity::High,
         _ => Severity::Medium,
     };
-    // Half of the evidence being port numbers is not enough to accuse anybody.
-    let grade = if sum.certain * 2 >= sum.connections { Grade::Reliable } else { Grade::Weak };
-    let where_to = match ports.len() {
-        0 => key.protocol.to_string(),
-        1 => format!("{} {}", key.protocol, ports.first().copied().map(port_name).unwrap_or_default()),
-        n if rollups.odd.ports_merged() > 1 => format!("{} on ports in {n} ranges", key.protocol),
-        n => format!("{} on {n} ports", key.protocol),
-    };
+    let (grade, grade_reasons) = sum.grade();
+    let where_to = service(&rollups.odd, key, &ports);
     let direction = key.direction.map_or("undirected", Direction::as_str);
-    let who = match top.as_slice() {
-        [] => String::new(),
-        [(one, _)] => one.to_string(),
-        [(one, _), ..] => format!("{one} and {} more", sum.remotes.distinct() - 1),
+    let preposition = match key.direction {
+        Some(Direction::Outbound) => "to",
+        Some(Direction::Inbound) => "from",
+        None => "with",
     };
-    let preposition = if key.direction == Some(Direction::Outbound) { "to" } else { "from" };
-    let former: Vec<&str> =
-        sum.former.iter().filter_map(|n| rollups.former.get(n)).map(String::as_str).collect();
-    // The time that AWS Config recorded. It names a removal; of several, the last.
-    let removed_at = sum.removed_by.filter(|_| !sum.removed_vaguely).map(rule_class::instant);
-    let why = match (reason, sum.acl_denies > 0, &removed_at) {
-        (EscapeReason::RuleRemovedNew, _, Some(at)) => match former.as_slice() {
-            [one] => format!("{one}, which had permitted it, ceased to apply at {at}"),
-            _ => format!("what had permitted it ceased to apply at {at}"),
-        },
-        (EscapeReason::RuleRemovedNew, ..) => "the rule that had permitted it was gone".to_owned(),
-        (_, true, _) => "the network ACL of its subnet denies it".to_owned(),
-        _ => "no security group rule permits it".to_owned(),
-    };
+    let at = where_at(&rows, place);
+    let gap = reason == EscapeReason::InventoryGap;
+    let missing = if gap { why::missing(rollups, &rows, &sum) } else { Vec::new() };
+    let (why, removed_at) = why::told(rollups, reason, &sum, &missing);
     let mut builder = FindingBuilder::new(META.id, META.kind, reason.as_str())
-        .about(row.id.clone())
+        .about(place.join(","))
         .about(direction)
         .about(key.protocol.to_string())
         .about(if many { "many".to_owned() } else { key.port.to_string() })
+        .about(if sum.acl_denies > 0 { "network-acl" } else { "" })
+        .about(why::names(rollups, &sum).join(","))
         .rated(severity, grade)
         .told(
-            format!("{direction} {where_to} {preposition} {who} was accepted at {}, but {why}", row.id),
+            format!("{direction} {where_to} {preposition} {} was accepted at {at}, but {why}", sum.who()),
             format!(
                 "{} with {}, {}.",
                 counted(sum.connections, "connection"),
@@ -213,43 +189,117 @@ fn describe(
         .count("bytes", sum.bytes)
         .count("distinct_remotes", sum.remotes.distinct())
         .evidence("opener_evidence", serde_json::json!(sum.evidence))
-        .evidence("security_groups", row.groups.clone())
-        .next(format!(
-            "look in CloudTrail for changes of {} or of the groups of {} around that time",
-            if row.groups.is_empty() { "its security groups".to_owned() } else { row.groups.join(", ") },
-            row.id
-        ));
+        .evidence("security_groups", rows[0].groups.clone())
+        .evidence("coverage_percent", coverage(rollups, &rows))
+        .next(why::next(reason, key.protocol, &rows, &sum));
+    if let Some(call) = why::cloudtrail(reason, &rows, &sum) {
+        builder = builder.next(call);
+    }
+    if !grade_reasons.is_empty() {
+        builder = builder.evidence("grade_reasons", grade_reasons);
+    }
     if let Some(removed_by) = sum.removed_by {
-        builder = builder.evidence("rule_gone_by", rule_class::instant(removed_by));
+        let tracking: BTreeMap<&str, u64> = sum.tracking.iter().map(|(t, n)| (t.as_str(), *n)).collect();
+        builder = builder
+            .evidence("rule_gone_by", rule_class::instant(removed_by))
+            .evidence("tracking", serde_json::json!(tracking));
     }
+    let names = why::names(rollups, &sum);
     if let Some(at) = removed_at {
-        builder = builder.evidence("rule_removed_at", at).evidence("removed_rules", former);
+        builder = builder.evidence("rule_removed_at", at).evidence("removed_rules", names);
+    } else if !names.is_empty() {
+        let name = match reason {
+            EscapeReason::NoRule => "permitted_by_security_group_rules",
+            EscapeReason::RuleRemovedNew | EscapeReason::RuleRemovedTracked => "removed_rules",
+            EscapeReason::InventoryGap | EscapeReason::OpenerUnknown => "possible_rules",
+        };
+        builder = builder.evidence(name, names);
     }
+    if !missing.is_empty() {
+        builder = builder.evidence("missing", missing);
+    }
+    let builder = approximations(builder, &rollups.odd, &sum);
+    at_interfaces(builder, &rows).with(|f| {
+        f.remotes = top.iter().take(LISTED).map(|(address, _)| address.to_string()).collect();
+        if sum.acl_denies > 0 {
+            f.network_acl.clone_from(&rows[0].network_acl);
+        }
+        if let [group] = rows[0].groups.as_slice() {
+            f.security_group = Some(group.clone());
+        }
+    })
+}
+
+/// The interfaces of some cells, in order.
+pub(super) fn rows<'r, S: Subject>(
+    rollups: &'r Rollups,
+    cells: &[(&OddKey<S>, &OddCell)],
+) -> Vec<&'r InterfaceRow> {
+    let numbers: BTreeSet<u32> = cells.iter().map(|(key, _)| key.interface).collect();
+    numbers.into_iter().map(|number| &rollups.interfaces[number as usize]).collect()
+}
+
+/// `eni-1`, or `12 interfaces of sg-1, sg-2`.
+pub(super) fn where_at(rows: &[&InterfaceRow], place: &[String]) -> String {
+    match rows {
+        [one] => one.id.clone(),
+        _ => format!("{} of {}", counted(rows.len() as u64, "interface"), place.join(", ")),
+    }
+}
+
+/// The ports of some cells, where the protocol has any.
+pub(super) fn ports<S: Subject>(odd: &OddCells<S>, cells: &[(&OddKey<S>, &OddCell)]) -> BTreeSet<(u16, u16)> {
+    // Without an opener there is no service port.
+    let with_ports = cells.iter().filter(|(key, _)| key.protocol.has_ports() && key.direction.is_some());
+    with_ports.map(|(key, _)| odd.ports(key)).collect()
+}
+
+/// `tcp 22 (SSH)`, `udp on 12 ports`.
+pub(super) fn service<S: Subject>(
+    odd: &OddCells<S>,
+    key: &OddKey<S>,
+    ports: &BTreeSet<(u16, u16)>,
+) -> String {
+    match ports.len() {
+        0 => key.protocol.to_string(),
+        1 => format!("{} {}", key.protocol, ports.first().copied().map(port_name).unwrap_or_default()),
+        n if odd.ports_merged() > 1 => format!("{} on ports in {n} ranges", key.protocol),
+        n => format!("{} on {n} ports", key.protocol),
+    }
+}
+
+/// Share of the window, in percent, in which the least watched of these interfaces was watched.
+pub(super) fn coverage(rollups: &Rollups, rows: &[&InterfaceRow]) -> u64 {
+    let expected = rollups.expected_buckets().max(1);
+    let seen = rows.iter().map(|row| row.coverage.buckets.difference(&row.coverage.skipped).count() as u64);
+    seen.min().unwrap_or(0) * 100 / expected
+}
+
+/// Says what was merged or estimated.
+pub(super) fn approximations<S: Subject>(
+    mut builder: FindingBuilder,
+    odd: &OddCells<S>,
+    sum: &Sum,
+) -> FindingBuilder {
     if sum.remotes.is_approximate() {
         builder = builder
             .evidence("distinct_remotes_approximate", true)
             .evidence("distinct_remotes_error", sum.remotes.relative_error());
     }
-    if rollups.odd.ports_merged() > 1 {
-        builder =
-            builder.evidence("ports_approximate", true).evidence("ports_merged", rollups.odd.ports_merged());
+    if odd.ports_merged() > 1 {
+        builder = builder.evidence("ports_approximate", true).evidence("ports_merged", odd.ports_merged());
     }
-    if rollups.odd.interfaces_merged() > 1 {
-        builder = builder.evidence("interfaces_merged", rollups.odd.interfaces_merged());
+    if odd.interfaces_merged() > 1 {
+        builder = builder.evidence("interfaces_merged", odd.interfaces_merged());
     }
-    at_interface(builder, row).with(|f| {
-        f.remotes = top.iter().take(LISTED).map(|(address, _)| address.to_string()).collect();
-        if sum.acl_denies > 0 {
-            f.network_acl.clone_from(&row.network_acl);
-        }
-    })
+    builder
 }
 
-fn listed(low: u16, high: u16) -> Ports {
+pub(super) fn listed(low: u16, high: u16) -> Ports {
     if low == high { Ports::One(low) } else { Ports::Range(low, high) }
 }
 
-fn port_name((low, high): (u16, u16)) -> String {
+pub(super) fn port_name((low, high): (u16, u16)) -> String {
     if low == high { services::name(low) } else { format!("{low}-{high}") }
 }
 

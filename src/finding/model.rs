@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// What a finding is about: the headline kinds.
+/// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Far more rejected attempts than usual.
@@ -24,13 +24,16 @@ pub enum Kind {
     PermissiveRule,
     /// Accepted traffic that nothing explains.
     UnexpectedAccept,
+    /// Rejected although permitted, or with replies that are.
+    Misdropped,
 }
 
 impl Kind {
     /// Every kind, in the order of reports.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::UnexpectedAccept,
         Self::RejectedSpike,
+        Self::Misdropped,
         Self::FirstContact,
         Self::OutboundVolume,
         Self::Beacon,
@@ -51,6 +54,7 @@ impl Kind {
             Self::RedundantRule => "redundant-rule",
             Self::PermissiveRule => "permissive-rule",
             Self::UnexpectedAccept => "unexpected-accept",
+            Self::Misdropped => "misdropped",
         }
     }
 }

@@ -56,6 +56,17 @@ impl Nets {
         self.families.iter().flatten().copied()
     }
 
+    /// From ranges of addresses, by family.
+    pub fn of_ranges(v4: Vec<(u128, u128)>, v6: Vec<(u128, u128)>) -> Self {
+        Self { families: [v4, v6] }
+    }
+
+    /// True without a block.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.families.iter().all(Vec::is_empty)
+    }
+
     /// Adds blocks.
     pub fn extend<'n>(&mut self, nets: impl IntoIterator<Item = &'n IpNet>) {
         for net in nets {

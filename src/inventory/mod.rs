@@ -15,6 +15,7 @@ mod files;
 mod groups;
 mod history;
 mod kind;
+pub(crate) mod lane;
 pub mod live;
 mod load;
 mod merge;

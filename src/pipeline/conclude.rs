@@ -37,7 +37,7 @@ const NAMED: usize = 5;
 pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
     let rollups = &material.rollups;
     let rules = rule_class::classify(rollups);
-    let input = Input { rollups, rules: &rules };
+    let input = Input { rollups, rules: &rules, list_escapes: material.config.list_escapes };
     let mut findings: Vec<Finding> = material.detectors.iter().flat_map(|d| d.detect(&input)).collect();
     let rank = |f: &Finding| crate::finding::Kind::ALL.iter().position(|k| *k == f.kind);
     findings.sort_by(|a, b| {
@@ -171,6 +171,8 @@ fn limitations(material: &Material<'_>) -> Vec<Limitation> {
         list.push(note(false, "not-a-log", "", format!("{more} more objects that are no flow logs by name")));
     }
     inventory_limitations(material, &mut list);
+    list.extend(unsaid(material));
+    list.extend(idle(material));
     list.sort();
     list.dedup();
     list
@@ -203,6 +205,36 @@ fn object_problems(problems: &[ObjectProblem]) -> Vec<Limitation> {
         }
     }
     list
+}
+
+/// Expectations that could not be judged for some connections.
+fn unsaid(material: &Material<'_>) -> impl Iterator<Item = Limitation> {
+    let expectations = &material.rollups.expectations;
+    expectations.unsaid.iter().filter_map(|(&number, connections)| {
+        let facts = expectations.facts.get(number as usize)?;
+        let message = format!(
+            "of {connections} accepted connections it can't be said whether they are as `{}` expects: who opened \
+             them, or who an address belonged to at the time, is not known",
+            facts.name
+        );
+        let place = format!("{}:{}", expectations.file, facts.line);
+        Some(note(false, "not-judged-by-expectation", &place, message))
+    })
+}
+
+/// Expectations about nobody: a slip in a name, or logs of something else.
+fn idle(material: &Material<'_>) -> impl Iterator<Item = Limitation> {
+    let expectations = &material.rollups.expectations;
+    expectations.idle.iter().filter_map(|&number| {
+        let facts = expectations.facts.get(number as usize)?;
+        let message = format!(
+            "`{}` is about no interface of these logs ({}); `flowgate expect check {} --inventory DIR` shows what its \
+             tiers stand for",
+            facts.name, facts.sentence, expectations.file
+        );
+        let place = format!("{}:{}", expectations.file, facts.line);
+        Some(note(false, "expectation-about-nobody", &place, message))
+    })
 }
 
 fn inventory_limitations(material: &Material<'_>, list: &mut Vec<Limitation>) {

@@ -7,15 +7,16 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::export::{Batches, Exporter, Rows};
-use super::{AnalyzeConfig, AnalyzeError, Cancel};
+use super::{AnalyzeConfig, AnalyzeError, Cancel, Expect};
 use crate::connection::{
     Collected, Connection, Election, InterfaceFacts, Loading, LocalSide, Meetings, Met, Pairing, Partition,
     Room, SHELVES, Sorted, SpillError, StreamInfo, gather_meetings,
 };
+use crate::expect::{Examiner, Expected};
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::{Judge, Policy};
-use crate::rollup::{Rollup, Rollups, Scene};
+use crate::rollup::{ExpectationFacts, Rollup, Rollups, Scene};
 
 /// What judging comes to.
 pub(super) struct Outcome {
@@ -45,9 +46,8 @@ pub(super) fn judge(
     let partitions: Vec<Mutex<Partition>> = partitions.into_iter().map(Mutex::new).collect();
 
     let duplicates = AtomicU64::new(0);
-    let meetings =
-        Meetings::new(Room { bytes: config.memory.meetings(), directory: config.spill_directory.clone() });
-    each(partitions.len(), config, <(Sorted, Met)>::default, |(sorted, met), at, _| {
+    let meetings = Meetings::new(Room::new(config.memory.meetings(), &config.spill_directory));
+    let sort_and_meet = |(sorted, met): &mut (Sorted, Met), at: usize, _: &Over<'_>| {
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
         for piece in partition.pieces(&loading)? {
             partition.load(&piece, &loading, sorted)?;
@@ -56,8 +56,9 @@ pub(super) fn judge(
             partition.keep(sorted);
         }
         Ok(meetings.gather(met)?)
-    })?;
-    each(SHELVES, config, || (), |(), shelf, _| Ok(meetings.count(shelf)?))?;
+    };
+    each(partitions.len(), config, <(Sorted, Met)>::default, sort_and_meet, |_| ())?;
+    each(SHELVES, config, || (), |(), shelf, _| Ok(meetings.count(shelf)?), |()| ())?;
     let fan = meetings.finish();
     let pairing = Pairing {
         local: &local,
@@ -70,22 +71,36 @@ pub(super) fn judge(
     let exporter = config.connections_out.as_deref().map(|path| Exporter::create(path, &policy));
     let in_order = exporter.transpose()?.map(InOrder::new);
     let scene = Scene::new(timeline, &interfaces);
-    let begin = || (Sorted::default(), RefCell::new(Judge::new(&policy)), Rollup::default());
-    let judged = each(partitions.len(), config, begin, |(sorted, judge, rollup), at, over| {
+    let expected = config.expect.as_ref().map(|e| Expected::new(&e.expectations, timeline, &ids));
+    let begin = || Worker {
+        sorted: Sorted::default(),
+        judge: RefCell::new(Judge::new(&policy)),
+        rollup: Rollup::default(),
+        examiner: expected.as_ref().map(Examiner::new),
+    };
+    let work = |worker: &mut Worker<'_>, at: usize, over: &Over<'_>| {
+        let Worker { sorted, judge, rollup, examiner } = worker;
         if let Some(rows) = &in_order {
             rows.wait_for(at, config.threads, over);
         }
-        let partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
+        let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
         let mut rows = in_order.as_ref().map(|_| Rows::new(&interfaces, &policy));
         let mut fit = |connection: &Connection| {
             let mut judge = judge.borrow_mut();
             (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
         };
         let mut emit = |connection: &Connection| {
-            let since = interfaces[connection.interface as usize].coverage.first.unwrap_or(0);
+            let coverage = &interfaces[connection.interface as usize].coverage;
             let mut judge = judge.borrow_mut();
-            let judged = judge.judge(connection, since);
+            let judged = judge.judge(connection, coverage);
             rollup.add(connection, judged, &scene);
+            for short in examiner.iter_mut().flat_map(|examiner| examiner.examine(connection)) {
+                if short.broken {
+                    rollup.unmet(connection, judged, (short.expectation, short.tier, short.weak));
+                } else {
+                    rollup.unsaid(short.expectation);
+                }
+            }
             if let Some(rows) = &mut rows {
                 rows.push(connection, judged.clone());
             }
@@ -98,18 +113,25 @@ pub(super) fn judge(
             })
         };
         let done: Result<(), SpillError> = load_and_judge();
+        // Given back here and not at the end, where one thread alone would have to.
+        partition.clear();
         if let (Some(in_order), Some(rows)) = (&in_order, rows) {
             in_order.hand_in(at, rows.finish());
         }
         Ok(done?)
-    })?;
+    };
+    let judged = each(partitions.len(), config, begin, work, |worker| worker.rollup.settle())?;
     if let Some(in_order) = in_order {
         in_order.finish()?;
     }
     // Sums depend on the connections alone, not on who added them when.
     let mut total = Rollup::default();
-    judged.into_iter().for_each(|(_, _, rollup)| total.merge(rollup));
+    judged.into_iter().for_each(|worker| total.merge(worker.rollup));
     let mut rollups = Rollups::new(total, interfaces, timeline, &policy);
+    if let Some(expect) = &config.expect {
+        name_expectations(&mut rollups.expectations, expect);
+        rollups.expectations.idle = expected.as_ref().map(Expected::idle).unwrap_or_default();
+    }
     rollups.sides = scene.into_sides();
     rollups.given_baseline = config.baseline;
     Ok(Outcome {
@@ -118,6 +140,28 @@ pub(super) fn judge(
         overlapped: election.overlapped(),
         coarse_fan_in: fan.coarser_than(),
     })
+}
+
+/// Gives the numbers their names.
+fn name_expectations(into: &mut crate::rollup::Expectations, expect: &Expect) {
+    let read = &expect.expectations;
+    into.file.clone_from(&expect.file);
+    into.tiers = read.tiers.iter().map(|tier| tier.name.clone()).collect();
+    let facts = read.expectations.iter().map(|expectation| ExpectationFacts {
+        name: expectation.name.clone(),
+        line: expectation.line,
+        sentence: read.sentence(expectation),
+        severity: expectation.severity,
+    });
+    into.facts = facts.collect();
+}
+
+/// What a thread needs to judge one partition after the other.
+struct Worker<'p> {
+    sorted: Sorted,
+    judge: RefCell<Judge<'p>>,
+    rollup: Rollup,
+    examiner: Option<Examiner<'p>>,
 }
 
 /// Writes the connections of partitions in their order, whichever is done first, so that the file does not depend on
@@ -168,12 +212,14 @@ impl InOrder {
     }
 }
 
-/// Calls `work` for 0..count on all threads, each with a state of its own, until one fails or the run is cancelled.
+/// Calls `work` for 0..count on all threads, each with a state of its own, until one fails or the run is cancelled. `end` is
+/// called once on each thread, when nothing is left to do for it.
 fn each<S: Send>(
     count: usize,
     config: &AnalyzeConfig,
     begin: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize, &Over<'_>) -> Result<(), AnalyzeError> + Sync,
+    end: impl Fn(&mut S) + Sync,
 ) -> Result<Vec<S>, AnalyzeError> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let run = || {
@@ -182,6 +228,7 @@ fn each<S: Send>(
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             if at >= count || over.is_over() {
+                end(&mut state);
                 return Ok(state);
             }
             if let Err(error) = work(&mut state, at, &over) {

@@ -26,6 +26,7 @@ use std::path::PathBuf;
 use crate::connection::SpillError;
 use crate::decode::{DecodeOptions, FormatCandidate, FormatError, LogFormat};
 use crate::detect;
+use crate::expect::Expectations;
 use crate::finding::Conclusions;
 use crate::inventory::InventoryError;
 
@@ -59,6 +60,10 @@ pub struct AnalyzeConfig {
     pub spill_directory: PathBuf,
     /// Where to write the judged connections (Parquet).
     pub connections_out: Option<PathBuf>,
+    /// What should be true.
+    pub expect: Option<Expect>,
+    /// Tell of every accepted connection without a rule, not only of those that alarm.
+    pub list_escapes: bool,
     /// Detectors to run; empty means all.
     pub only: Vec<String>,
     /// Detectors not to run.
@@ -67,6 +72,15 @@ pub struct AnalyzeConfig {
     pub baseline: Option<Baseline>,
     /// Stops the run.
     pub cancel: Cancel,
+}
+
+/// A file of expectations, read and checked.
+#[derive(Clone, Debug)]
+pub struct Expect {
+    /// Its name, for the findings.
+    pub file: String,
+    /// What it says.
+    pub expectations: Expectations,
 }
 
 /// Nothing to read, one thread, every detector.
@@ -83,6 +97,8 @@ impl Default for AnalyzeConfig {
             memory: MemoryPlan::default(),
             spill_directory: std::env::temp_dir(),
             connections_out: None,
+            expect: None,
+            list_escapes: false,
             only: Vec::new(),
             skip: Vec::new(),
             baseline: None,

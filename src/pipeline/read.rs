@@ -113,11 +113,7 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
         fault: Mutex::default(),
         unkept: Mutex::default(),
     };
-    // To each its own, since memory that one has freed is of little use to the others.
-    let room = Room {
-        bytes: config.memory.records(config.threads) / config.threads.max(1),
-        directory: config.spill_directory.clone(),
-    };
+    let room = Room::shared(config.memory.records(config.threads), config.threads, &config.spill_directory);
     let (fed, shares) = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..config.threads)
             .map(|_| {

@@ -27,6 +27,17 @@ impl AclVerdict {
         matches!(self, Self::Deny(_))
     }
 
+    /// The verdict, if the packet crosses the border of the subnet, which it does not `if` that is so.
+    pub(crate) fn unless(self, stays_within: bool) -> Self {
+        if stays_within && self.denies() { Self::Maybe } else { self }
+    }
+
+    /// True when the packet certainly passes.
+    #[must_use]
+    pub fn allows(self) -> bool {
+        matches!(self, Self::Allow(_) | Self::NotAsked)
+    }
+
     /// What two observations say together.
     pub(crate) fn both(self, other: Self) -> Self {
         match (self, other) {

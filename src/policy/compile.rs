@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use super::acl::{AclVerdict, CompiledAcl};
 use super::ranges::{Blocks, Claim, RangeIndex, meant};
 use super::scope::{Opening, Scope};
+use super::strangers::{Strangers, may_be_near};
 use crate::flow::{Nets, is_v4};
 use crate::inventory::{Inventory, Rule, RulePeer};
 
@@ -44,12 +45,13 @@ impl RuleBook {
     }
 }
 
-/// A rule whose peer cannot be resolved: it may or may not match.
+/// A rule whose peer cannot be resolved, or not for every address: it may or may not match.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Unresolved {
     pub protocol: Option<u8>,
     pub low: u16,
     pub high: u16,
+    pub rule: u32,
 }
 
 impl Unresolved {
@@ -64,6 +66,8 @@ struct DirectionIndex {
     v4: RangeIndex<u32>,
     v6: RangeIndex<u128>,
     unresolved: Vec<Unresolved>,
+    /// Rules whose peer is a group that is known: interfaces may be members that are not.
+    references: Vec<Unresolved>,
 }
 
 /// What a set of security groups permits.
@@ -82,6 +86,8 @@ pub(crate) struct Place {
     acl: Option<u32>,
     /// Index into [`Compiled::subnets`].
     subnet: u32,
+    /// The observation does not have the interface; this is where a neighbouring one has it.
+    pub borrowed: bool,
 }
 
 /// One observation, compiled.
@@ -91,6 +97,7 @@ pub(crate) struct Compiled {
     pub observed_at: Option<i64>,
     sets: Vec<GroupSet>,
     acls: Vec<CompiledAcl>,
+    strangers: Strangers,
     /// Blocks of each subnet; the first is for interfaces whose subnet is unknown.
     subnets: Vec<Nets>,
 }
@@ -109,8 +116,14 @@ pub(crate) enum Groups {
 }
 
 impl Compiled {
-    /// Compiles for the interfaces of the run; the place of each is `None` if the inventory does not have it.
-    pub fn new(inventory: &Inventory, run: &[String], book: &mut RuleBook) -> (Self, Vec<Option<Place>>) {
+    /// Compiles for the interfaces of the run; the place of each is `None` if neither the inventory nor one of its
+    /// neighbours has it.
+    pub fn new(
+        inventory: &Inventory,
+        neighbours: [Option<&Inventory>; 2],
+        run: &[String],
+        book: &mut RuleBook,
+    ) -> (Self, Vec<Option<Place>>) {
         let members = members(inventory);
         let numbers = number_rules(inventory, book);
         let mut acl_numbers = BTreeMap::new();
@@ -130,7 +143,9 @@ impl Compiled {
         let places = run
             .iter()
             .map(|id| {
-                let interface = inventory.interfaces.get(id)?;
+                let known = inventory.interfaces.get(id);
+                let elsewhere = || neighbours.iter().flatten().find_map(|near| near.interfaces.get(id));
+                let interface = known.or_else(elsewhere)?;
                 let set = (!interface.groups.is_empty()).then(|| {
                     *set_numbers.entry(&interface.groups).or_insert_with(|| {
                         sets.push(compile_set(&interface.groups, inventory, &members, &numbers));
@@ -142,10 +157,12 @@ impl Compiled {
                     set,
                     acl: subnet.and_then(|s| acl_numbers.get(s).copied()),
                     subnet: subnet.and_then(|s| subnet_numbers.get(s).copied()).unwrap_or(0),
+                    borrowed: known.is_none(),
                 })
             })
             .collect();
-        (Self { observed_at: inventory.observed_at, sets, acls, subnets }, places)
+        let strangers = Strangers::new(inventory);
+        (Self { observed_at: inventory.observed_at, sets, acls, strangers, subnets }, places)
     }
 
     /// What the security groups of a place say to an opening; permitting rules are appended to `rules`, which is
@@ -161,12 +178,14 @@ impl Compiled {
             index.v6.collect(remote, protocol, port, scope, rules);
         }
         if rules.is_empty() {
-            let mut may = |u: &Unresolved| u.may_match(protocol, port, scope);
-            return if set.incomplete || index.unresolved.iter().any(&mut may) {
-                Groups::Unresolved
-            } else {
-                Groups::Refused
+            let unresolved =
+                set.incomplete || index.unresolved.iter().any(|u| u.may_match(protocol, port, scope));
+            let mut stranger = || {
+                !index.references.is_empty()
+                    && self.strangers.include(remote, scope)
+                    && index.references.iter().any(|u| u.may_match(protocol, port, scope))
             };
+            return if unresolved || stranger() { Groups::Unresolved } else { Groups::Refused };
         }
         if rules.len() > 1 {
             rules.sort_unstable();
@@ -186,12 +205,26 @@ impl Compiled {
         let Opening { direction, remote, protocol, port, reply_port, .. } = *opening;
         let both = |verdict: AclVerdict| (verdict, reply_port.map(|_| verdict));
         let Some(acl) = place.acl else { return both(AclVerdict::Unknown) };
-        if scope.remote_in_any(remote, &self.subnets[place.subnet as usize]) {
+        let blocks = &self.subnets[place.subnet as usize];
+        if scope.remote_in_any(remote, blocks) {
             return both(AclVerdict::NotAsked);
         }
+        let near = blocks.is_empty() && may_be_near(remote, scope);
         let acl = &self.acls[acl as usize];
-        let open = acl.ask(direction, remote, protocol, port, scope);
-        (open, reply_port.map(|port| acl.ask_reply(direction, remote, protocol, port)))
+        let open = acl.ask(direction, remote, protocol, port, scope).unless(near);
+        (open, reply_port.map(|port| acl.ask_reply(direction, remote, protocol, port).unless(near)))
+    }
+
+    /// The rules of a place that would match, were their peers known to be the remote address's: what to look up where
+    /// [`Compiled::groups`] says [`Groups::Unresolved`].
+    pub fn unresolved(&self, place: Place, opening: &Opening, rules: &mut Vec<u32>) {
+        let Some(set) = place.set.and_then(|set| self.sets.get(set as usize)) else { return };
+        let mut scope = Scope::around(opening.remote);
+        let index = &set.directions[opening.direction as usize];
+        let stranger = self.strangers.include(opening.remote, &mut scope);
+        let references = index.references.iter().filter(|_| stranger);
+        let may = |u: &&Unresolved| u.may_match(opening.protocol, opening.port, &mut scope);
+        rules.extend(index.unresolved.iter().chain(references).filter(may).map(|u| u.rule));
     }
 }
 
@@ -231,6 +264,7 @@ fn compile_set(
     let mut incomplete = false;
     let mut blocks = [Blocks::default(), Blocks::default()];
     let mut unresolved = [Vec::new(), Vec::new()];
+    let mut references = [Vec::new(), Vec::new()];
     for id in groups {
         let Some(group) = inventory.security_groups.get(id) else {
             incomplete = true;
@@ -240,28 +274,44 @@ fn compile_set(
             let direction = rule.direction as usize;
             let (low, high) = rule.ports.unwrap_or((0, u16::MAX));
             let protocol = rule.protocol.map(|p| p.0);
-            let claim =
-                Claim { protocol, low, high, rule: numbers.get(&rule.id).copied().unwrap_or(u32::MAX) };
+            let number = numbers.get(&rule.id).copied().unwrap_or(u32::MAX);
+            let claim = Claim { protocol, low, high, rule: number };
+            let open = Unresolved { protocol, low, high, rule: number };
             match peers(rule, inventory, members) {
-                Some(nets) => nets.iter().for_each(|net| blocks[direction].add(net, claim)),
-                None => unresolved[direction].push(Unresolved { protocol, low, high }),
+                Peers::Blocks(nets) => nets.iter().for_each(|net| blocks[direction].add(net, claim)),
+                Peers::Members(nets) => {
+                    nets.iter().for_each(|net| blocks[direction].add(net, claim));
+                    references[direction].push(open);
+                }
+                Peers::Unknown => unresolved[direction].push(open),
             }
         }
     }
     let [inbound, outbound] = blocks;
     let [open_in, open_out] = unresolved;
-    let index = |blocks: Blocks, unresolved| {
+    let [ref_in, ref_out] = references;
+    let index = |blocks: Blocks, unresolved, references| {
         let (v4, v6) = blocks.index(true);
-        DirectionIndex { v4, v6, unresolved }
+        DirectionIndex { v4, v6, unresolved, references }
     };
-    GroupSet { directions: [index(inbound, open_in), index(outbound, open_out)], incomplete }
+    GroupSet { directions: [index(inbound, open_in, ref_in), index(outbound, open_out, ref_out)], incomplete }
 }
 
-/// The blocks a rule's peer stands for; `None` where that cannot be known.
-fn peers(rule: &Rule, inventory: &Inventory, members: &HashMap<&str, Vec<IpNet>>) -> Option<Vec<IpNet>> {
+/// What a rule's peer stands for.
+enum Peers {
+    Blocks(Vec<IpNet>),
+    /// The addresses of the known members of a group.
+    Members(Vec<IpNet>),
+    Unknown,
+}
+
+fn peers(rule: &Rule, inventory: &Inventory, members: &HashMap<&str, Vec<IpNet>>) -> Peers {
     match &rule.peer {
-        RulePeer::Cidr(net) => Some(vec![*net]),
-        RulePeer::PrefixList(id) => inventory.prefix_lists.get(id)?.entries.clone(),
+        RulePeer::Cidr(net) => Peers::Blocks(vec![*net]),
+        RulePeer::PrefixList(id) => {
+            let entries = inventory.prefix_lists.get(id).and_then(|list| list.entries.clone());
+            entries.map_or(Peers::Unknown, Peers::Blocks)
+        }
         RulePeer::Group { id, peering, status, .. } => {
             let dead = |s: &str| !matches!(s, "active" | "provisioning");
             let stale = status.as_deref().is_some_and(dead)
@@ -270,13 +320,13 @@ fn peers(rule: &Rule, inventory: &Inventory, members: &HashMap<&str, Vec<IpNet>>
                     .and_then(|p| inventory.peerings.get(p))
                     .is_some_and(|p| !p.status.is_empty() && dead(&p.status));
             if stale {
-                return Some(Vec::new());
+                return Peers::Blocks(Vec::new());
             }
             match members.get(id.as_str()) {
-                Some(nets) => Some(nets.clone()),
-                // A group that is there without members matches nothing; one that is not there, in another
-                // account say, has members that this inventory cannot know.
-                None => inventory.security_groups.contains_key(id).then(Vec::new),
+                Some(nets) => Peers::Members(nets.clone()),
+                None if inventory.security_groups.contains_key(id) => Peers::Members(Vec::new()),
+                // A group that is not there, in another account say, has members that this inventory cannot know.
+                None => Peers::Unknown,
             }
         }
     }

@@ -6,6 +6,7 @@ use super::acl::AclVerdict;
 use super::compile::{Compiled, Groups, Place, RuleBook};
 use super::recorded::{Recorded, Removal};
 use super::scope::{Opening, Scope};
+use super::tracking::Tracker;
 use crate::connection::{Connection, Fit};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{Rule, Timeline};
@@ -71,6 +72,8 @@ pub struct Policy {
     places: Vec<Option<Place>>,
     /// In place of the observations, for interfaces that AWS Config has something to say about.
     recorded: Option<Recorded>,
+    /// By number in the run.
+    trackers: Vec<Tracker>,
 }
 
 /// Equal for interfaces on whose traffic the same decides. The number of a posture: of the same security groups,
@@ -118,7 +121,10 @@ impl Policy {
         let recorded =
             (!timeline.history().is_empty()).then(|| Recorded::new(timeline, interfaces, &mut book));
         let mut compile = |interfaces: &[String]| -> Vec<(Compiled, Vec<Option<Place>>)> {
-            timeline.observations().iter().map(|o| Compiled::new(o, interfaces, &mut book)).collect()
+            let all = timeline.observations();
+            let near = |at: usize| [at.checked_sub(1).map(|before| &all[before]), all.get(at + 1)];
+            let each = all.iter().enumerate();
+            each.map(|(at, one)| Compiled::new(one, near(at), interfaces, &mut book)).collect()
         };
         let compiled = match &recorded {
             None => compile(interfaces),
@@ -153,7 +159,8 @@ impl Policy {
         };
         let subjects = (0..).zip(interfaces).map(|(number, _)| number).map(subject).collect();
         let spans = spans(&observations);
-        Self { book, traits, observations, spans, subjects, places, recorded }
+        let trackers = interfaces.iter().map(|id| Tracker::of(id, timeline)).collect();
+        Self { book, traits, observations, spans, subjects, places, recorded, trackers }
     }
 
     /// Every rule of every observation; a rule's number is its index.
@@ -184,7 +191,10 @@ impl Policy {
     pub fn knows(&self, interface: u32) -> bool {
         match self.recorded(interface) {
             Some(recorded) => recorded.knows(interface),
-            None => (0..self.observations.len()).any(|at| self.place(interface, at).is_some()),
+            None => {
+                let mut places = (0..self.observations.len()).filter_map(|at| self.place(interface, at));
+                places.any(|place| !place.borrowed)
+            }
         }
     }
 
@@ -192,11 +202,36 @@ impl Policy {
         if self.subject(interface).0 & Subject::RECORDED == 0 { None } else { self.recorded.as_ref() }
     }
 
+    pub(super) fn tracker(&self, interface: u32) -> Tracker {
+        self.trackers[interface as usize]
+    }
+
+    /// The rules that would permit an opening at a time, were their peers known. Each of a group whose rules are not
+    /// known is missing.
+    pub(super) fn unresolved_rules(&self, opening: &Opening, time: i64) -> Vec<u32> {
+        let mut rules = Vec::new();
+        match self.recorded(opening.interface) {
+            Some(recorded) => recorded.unresolved(opening, time, &mut rules),
+            None => {
+                let (span, _) = self.around(time);
+                for at in [span.first, span.second].into_iter().flatten() {
+                    if let Some(place) = self.place(opening.interface, at) {
+                        self.observations[at].unresolved(place, opening, &mut rules);
+                    }
+                }
+            }
+        }
+        rules.sort_unstable();
+        rules.dedup();
+        rules
+    }
+
     pub(super) fn subject(&self, interface: u32) -> Subject {
         self.subjects[interface as usize]
     }
 
-    /// Where an interface that nothing recorded concerns is in an observation; `None` if it is not there.
+    /// Where an interface that nothing recorded concerns is in an observation, or in one beside it; `None` if in none
+    /// of them.
     fn place(&self, interface: u32, observation: usize) -> Option<Place> {
         self.places[self.subject(interface).0 as usize * self.observations.len() + observation]
     }
@@ -255,6 +290,7 @@ impl Policy {
     ) -> Decision {
         let one = self.decide_at(opening, first, scope, spare);
         match second {
+            None if !one.known => Decision::default(),
             None => one,
             Some(second) => join(one, self.decide_at(opening, second, scope, Vec::new())),
         }
@@ -275,7 +311,7 @@ impl Policy {
         let groups = compiled.groups(place, opening, scope, &mut rules);
         let (acl_open, acl_reply) = compiled.acl(place, opening, scope);
         Decision {
-            known: true,
+            known: !place.borrowed,
             has_groups: groups != Groups::NotApplicable,
             rules,
             unresolved: groups == Groups::Unresolved,
@@ -361,8 +397,14 @@ fn spans(observations: &[Compiled]) -> Vec<Span> {
 /// permits may have.
 fn join(one: Decision, two: Decision) -> Decision {
     if !one.known || !two.known {
-        let known = if one.known { one } else { two };
-        return Decision { weak: known.known, ..known };
+        let (known, other) = if one.known { (one, two) } else { (two, one) };
+        if !known.known {
+            return Decision::default();
+        }
+        // It came or went in between, and so may the rules: it may have met those of either observation.
+        let other = Decision { known: true, ..other };
+        let met = if !known.permits() && other.permits() { other } else { known };
+        return Decision { weak: true, ..met };
     }
     let common: Vec<u32> = one.rules.iter().copied().filter(|r| two.rules.contains(r)).collect();
     let weak = one.rules.is_empty() != two.rules.is_empty();

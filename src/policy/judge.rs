@@ -5,13 +5,10 @@ use super::evaluate::{Decision, Policy};
 use super::memo::Memo;
 use super::recorded::Removal;
 use super::scope::Opening;
+use super::tracking::Tracking;
 use super::verdict::{Cause, EscapeReason, Judged, NotEvaluable, Verdict};
-use crate::connection::{Connection, Fit, Part, RejectReason};
+use crate::connection::{Connection, Coverage, Fit, Part, RejectReason};
 use crate::flow::{Action, Direction, Protocol};
-
-/// How long an established TCP connection stays tracked without traffic, at most: five days (domain C.2; EC2 User Guide,
-/// "Idle connection tracking timeout"). Newer instance types default to less.
-const LONGEST_IDLE: i64 = 432_000;
 
 /// Sets of the memo of a [`Judge`]: 32 KiB or so, a few interfaces' worth.
 const SETS: usize = 32;
@@ -44,15 +41,15 @@ impl<'p> Judge<'p> {
         self.memo.fit(self.policy, place)
     }
 
-    /// Judges a connection as of its start. `watched_since` is the first second the interface was heard of:
-    /// a connection that was there from the beginning may be older than the log.
-    pub fn judge(&mut self, connection: &Connection, watched_since: u32) -> &Judged {
+    /// Judges a connection as of its start. `coverage` is what was watched at its interface: a connection that was
+    /// there when watching began may be older.
+    pub fn judge(&mut self, connection: &Connection, coverage: &Coverage) -> &Judged {
         self.judged.clear();
         self.judged.verdict = match at_sight(connection) {
             Some(verdict) => verdict,
             None => match connection.opener {
-                Some(direction) => self.judge_opened(connection, direction, watched_since),
-                None => self.judge_unopened(connection, watched_since),
+                Some(direction) => self.judge_opened(connection, direction, coverage),
+                None => self.judge_unopened(connection, coverage),
             },
         };
         &self.judged
@@ -62,7 +59,12 @@ impl<'p> Judge<'p> {
         self.memo.find(self.policy, &Opening::of(connection, direction), connection.first)
     }
 
-    fn judge_opened(&mut self, connection: &Connection, direction: Direction, watched_since: u32) -> Verdict {
+    fn judge_opened(
+        &mut self,
+        connection: &Connection,
+        direction: Direction,
+        coverage: &Coverage,
+    ) -> Verdict {
         let place = self.find(connection, direction);
         let decision = self.memo.decision(place);
         self.judged.rest_on(decision);
@@ -78,9 +80,13 @@ impl<'p> Judge<'p> {
                 if decision.permits() {
                     return Verdict::Permitted;
                 }
-                let (verdict, removal) = self.policy.escape(connection, direction, decision, watched_since);
-                self.judged.since(removal);
-                verdict
+                if decision.unresolved && !decision.acl_denies() {
+                    let opening = Opening::of(connection, direction);
+                    self.judged.possible =
+                        self.policy.unresolved_rules(&opening, i64::from(connection.first));
+                    return Verdict::Escaped(EscapeReason::InventoryGap);
+                }
+                self.escape(connection, &[direction], coverage)
             }
             Action::Reject => {
                 // A rule for one ICMP type may or may not have meant this packet: types are not logged. That it
@@ -92,7 +98,7 @@ impl<'p> Judge<'p> {
         }
     }
 
-    fn judge_unopened(&mut self, connection: &Connection, watched_since: u32) -> Verdict {
+    fn judge_unopened(&mut self, connection: &Connection, coverage: &Coverage) -> Verdict {
         if connection.action() == Action::Reject {
             // Rejected both ways without any handshake: the remains of a connection from before the log.
             return Verdict::Rejected(Cause::LatePacket);
@@ -117,13 +123,27 @@ impl<'p> Judge<'p> {
             // Whoever opened it, it was explained.
             (true, true) => Verdict::Permitted,
             (false, false) if !unresolved_in && !unresolved_out => {
-                let (verdict, removal) =
-                    self.policy.escape(connection, Direction::Inbound, &self.judged.decision, watched_since);
-                self.judged.since(removal);
-                verdict
+                self.escape(connection, &[Direction::Inbound, Direction::Outbound], coverage)
             }
             _ => Verdict::Escaped(EscapeReason::OpenerUnknown),
         }
+    }
+
+    /// An accepted connection that the configuration does not permit in any of these directions.
+    fn escape(&mut self, connection: &Connection, directions: &[Direction], coverage: &Coverage) -> Verdict {
+        let mut found: Option<(Removal, Tracking)> = None;
+        for &direction in directions {
+            let Some(removal) = self.policy.was_permitted_before(connection, direction) else { continue };
+            let tracking = self.policy.tracking(connection, direction, &removal, coverage);
+            // What can be older explains it, whichever way it was opened.
+            if found.as_ref().is_none_or(|(_, known)| !known.may_be_older()) {
+                found = Some((removal, tracking));
+            }
+        }
+        let Some((removal, tracking)) = found else { return Verdict::Escaped(EscapeReason::NoRule) };
+        self.judged.since(removal, tracking);
+        let older = tracking.may_be_older();
+        Verdict::Escaped(if older { EscapeReason::RuleRemovedTracked } else { EscapeReason::RuleRemovedNew })
     }
 }
 
@@ -152,37 +172,10 @@ fn at_sight(connection: &Connection) -> Option<Verdict> {
 impl Policy {
     /// Judges a single connection. For more than one see [`Judge`], which gives the same answers.
     #[must_use]
-    pub fn judge(&self, connection: &Connection, watched_since: u32) -> Judged {
+    pub fn judge(&self, connection: &Connection, coverage: &Coverage) -> Judged {
         let mut judge = Judge::with_memo(self, 1);
-        judge.judge(connection, watched_since);
+        judge.judge(connection, coverage);
         judge.judged
-    }
-
-    /// An accepted connection that the configuration does not permit in this direction.
-    fn escape(
-        &self,
-        connection: &Connection,
-        direction: Direction,
-        decision: &Decision,
-        watched_since: u32,
-    ) -> (Verdict, Option<Removal>) {
-        if decision.unresolved && !decision.acl_denies() {
-            return (Verdict::Escaped(EscapeReason::InventoryGap), None);
-        }
-        if let Some(removal) = self.was_permitted_before(connection, direction) {
-            let handshake = connection.protocol == Protocol::TCP
-                && (connection.forward()[0].syn || connection.backward()[0].syn_ack);
-            // Seen from the first minutes of the log without a handshake: it may be older than the log.
-            let from_the_start = !handshake && connection.first <= watched_since.saturating_add(600);
-            // The log would show a handshake: it lies before the first record, and the connection was idle since.
-            let flags = connection.forward()[0].flagged || connection.backward()[0].flagged;
-            let idle = i64::from(connection.first).saturating_sub(removal.time);
-            let resumed = connection.protocol == Protocol::TCP && flags && !handshake && idle <= LONGEST_IDLE;
-            let older = from_the_start || resumed;
-            let reason = if older { EscapeReason::RuleRemovedTracked } else { EscapeReason::RuleRemovedNew };
-            return (Verdict::Escaped(reason), Some(removal));
-        }
-        (Verdict::Escaped(EscapeReason::NoRule), None)
     }
 
     /// What rejected the replies of an accepted connection. Security groups are stateful, so it can only be the
@@ -202,7 +195,10 @@ fn reject(connection: &Connection, direction: Direction, decision: &Decision, pe
         (true, true) => Verdict::Rejected(acl),
         (false, true) if decision.unresolved => Verdict::Rejected(acl),
         (false, true) => Verdict::Rejected(Cause::Both),
-        (false, false) if decision.unresolved => Verdict::NotEvaluable(NotEvaluable::InventoryGap),
+        // The network ACL let it pass, so it was the security groups: what could not be resolved did not permit it.
+        (false, false) if decision.unresolved && !decision.acl_open.is_some_and(AclVerdict::allows) => {
+            Verdict::NotEvaluable(NotEvaluable::InventoryGap)
+        }
         (false, false) => Verdict::Rejected(Cause::SecurityGroup),
         (true, false) => {
             let part = &connection.forward()[1];

@@ -302,12 +302,13 @@ proptest! {
         let mut judges = [Judge::with_memo(&policy, 1), Judge::with_memo(&policy, 4), Judge::new(&policy)];
         for connection in connections(&mut random) {
             let since = connection.first - random.pick(&[0, 600, 601, 90_000]);
-            let plain = policy.judge(&connection, since);
+            let coverage = Coverage::of_buckets(&[since / 600..=connection.first / 600], &[]);
+            let plain = policy.judge(&connection, &coverage);
             for judge in &mut judges {
                 for direction in [Direction::Inbound, Direction::Outbound] {
                     prop_assert_eq!(judge.fit(&connection, direction), policy.fit(&connection, direction));
                 }
-                prop_assert_eq!(judge.judge(&connection, since), &plain, "{:?}", connection);
+                prop_assert_eq!(judge.judge(&connection, &coverage), &plain, "{:?}", connection);
             }
         }
     }
@@ -350,7 +351,7 @@ fn worlds_are_of_interest() {
         let mut random = Random(seed);
         let policy = policy(&mut random);
         for connection in connections(&mut random) {
-            let judged = policy.judge(&connection, connection.first);
+            let judged = policy.judge(&connection, &Coverage::default());
             weak += u32::from(judged.decision.weak);
             several += u32::from(judged.decision.rules.len() > 1);
             verdicts.insert(judged.verdict);

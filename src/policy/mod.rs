@@ -8,15 +8,19 @@ mod acl;
 mod compile;
 mod evaluate;
 mod judge;
-mod lane;
 mod memo;
 mod ports;
 mod ranges;
 mod recorded;
 mod scope;
+mod strangers;
+mod tracking;
 mod verdict;
+
+use crate::inventory::lane;
 
 pub use acl::AclVerdict;
 pub use evaluate::{Decision, Policy};
 pub use judge::Judge;
+pub use tracking::Tracking;
 pub use verdict::{Cause, EscapeReason, Judged, NotEvaluable, Verdict};

@@ -18,11 +18,12 @@ mod removal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use super::acl::CompiledAcl;
 use super::compile::RuleBook;
 use super::lane::{Candidate, Lane, lane};
+use super::strangers::Inside;
 use crate::flow::{Nets, address_bits};
 use crate::inventory::{Inventory, NetworkAcl, NetworkInterface, Timeline, Track, Trust};
 use groups::{Compiler, GroupHistory};
@@ -72,6 +73,7 @@ pub(crate) struct Recorded {
     groups: Vec<GroupHistory>,
     subnets: Vec<SubnetHistory>,
     members: Members,
+    inside: Inside,
 }
 
 impl Recorded {
@@ -95,12 +97,7 @@ impl Recorded {
         let mut in_order: Vec<(&str, u32)> = group_numbers.iter().map(|(id, n)| (*id, *n)).collect();
         in_order.sort_unstable_by_key(|(_, number)| *number);
         let groups: Vec<GroupHistory> = in_order.iter().map(|(id, _)| compiler.group(id)).collect();
-        let referenced: HashSet<u32> = groups
-            .iter()
-            .flat_map(|group| group.lane.values().flatten())
-            .flat_map(|index| index.directions.iter().flat_map(|d| d.references.iter().map(|(_, g)| *g)))
-            .collect();
-        let members = Members::new(&interfaces, &referenced);
+        let members = Members::new(&interfaces);
         let reach = Reach::new(timeline);
         let number = |id: &String| interface_numbers.get(id.as_str()).copied().filter(|_| reach.concerns(id));
         Self {
@@ -109,6 +106,7 @@ impl Recorded {
             groups,
             subnets: subnets(timeline, &subnet_numbers),
             members,
+            inside: inside(timeline),
         }
     }
 
@@ -132,6 +130,16 @@ fn ids<'a, T: 'a>(
     let recorded = tracks(timeline.history()).keys();
     let observed = timeline.observations().iter().flat_map(|o| objects(o).keys());
     recorded.chain(observed).map(String::as_str).collect()
+}
+
+/// Blocks of VPCs and subnets, whenever they had them.
+fn inside(timeline: &Timeline) -> Inside {
+    let history = timeline.history();
+    let vpcs = history.vpcs.values().flat_map(Track::configurations);
+    let vpcs = vpcs.chain(timeline.observations().iter().flat_map(|o| o.vpcs.values()));
+    let subnets = history.subnets.values().flat_map(Track::configurations);
+    let subnets = subnets.chain(timeline.observations().iter().flat_map(|o| o.subnets.values()));
+    Inside::of(&vpcs.flat_map(|v| &v.cidrs).chain(subnets.flat_map(|s| &s.cidrs)).collect())
 }
 
 fn numbers(ids: BTreeSet<&str>) -> HashMap<&str, u32> {

@@ -2,6 +2,7 @@
 
 use super::evaluate::Decision;
 use super::recorded::Removal;
+use super::tracking::Tracking;
 use crate::flow::Direction;
 
 /// Why an accepted connection is not explained.
@@ -147,7 +148,10 @@ pub struct Judged {
     pub removed_exactly: bool,
     /// For rule-removed escapes: the rules that had permitted it.
     pub former: Vec<u32>,
-    /// Where the opener is unknown: the rules that permit one of the two openings.
+    /// For rule-removed escapes: why the connection can, or cannot, be older than that.
+    pub tracking: Option<Tracking>,
+    /// Where the opener is unknown: the rules that permit one of the two openings. Where something is missing from the
+    /// inventory: the rules that would permit it, if what is missing says so.
     pub possible: Vec<u32>,
 }
 
@@ -161,6 +165,7 @@ impl Judged {
             removed_by: None,
             removed_exactly: false,
             former: Vec::new(),
+            tracking: None,
             possible: Vec::new(),
         }
     }
@@ -175,6 +180,7 @@ impl Judged {
         self.removed_by = None;
         self.removed_exactly = false;
         self.former.clear();
+        self.tracking = None;
         self.possible.clear();
     }
 
@@ -187,11 +193,11 @@ impl Judged {
     }
 
     /// It was permitted until then.
-    pub(super) fn since(&mut self, removal: Option<Removal>) {
-        if let Some(Removal { time, exact, rules }) = removal {
-            self.removed_by = Some(time);
-            self.removed_exactly = exact;
-            self.former = rules;
-        }
+    pub(super) fn since(&mut self, removal: Removal, tracking: Tracking) {
+        let Removal { time, exact, rules } = removal;
+        self.removed_by = Some(time);
+        self.removed_exactly = exact;
+        self.former = rules;
+        self.tracking = Some(tracking);
     }
 }

@@ -9,6 +9,7 @@ use super::rejects::RejectSums;
 use super::rule_use::RuleTable;
 use super::scene::Scene;
 use super::sets::SetTable;
+use super::unmet::UnmetSums;
 use crate::connection::{Connection, Evidence, Strength};
 use crate::flow::Action;
 use crate::policy::{Cause, Judged, Verdict};
@@ -23,6 +24,9 @@ pub struct Rollup {
     pub(super) rules: RuleTable,
     pub(super) sets: SetTable,
     pub(super) odd: OddTable,
+    pub(super) expectations: UnmetSums,
+    /// Connections whose replies were rejected, by what.
+    pub(super) blocked: OddTable<Cause>,
     pub(super) rejects: RejectSums,
     pub(super) contacts: ContactSums,
     /// A handful; the ones that came first, and so are most frequent, are found first.
@@ -44,7 +48,9 @@ impl Rollup {
         Self {
             rules: RuleTable::within(bounds),
             sets: SetTable::within(bounds),
-            odd: OddTable::within(bounds),
+            odd: OddTable::within(bounds.odd),
+            expectations: UnmetSums::within(bounds.unmet),
+            blocked: OddTable::within(bounds.blocked),
             rejects: RejectSums::within(bounds),
             contacts: ContactSums::within(bounds),
             verdicts: Vec::new(),
@@ -72,7 +78,7 @@ impl Rollup {
         let weak_opener = connection.evidence.strength() >= Strength::Weak;
         match judged.verdict {
             Verdict::Permitted => self.credit(connection, judged, weak_opener),
-            Verdict::Escaped(_) | Verdict::Misdropped => self.odd.add(connection, judged, weak_opener),
+            Verdict::Escaped(_) | Verdict::Misdropped => self.odd.add(connection, judged, judged.verdict),
             Verdict::Rejected(cause) => self.rejects.push(connection, cause.as_str()),
             Verdict::NotEvaluable(_) if connection.action() == Action::Reject => {
                 self.rejects.push(connection, "unknown");
@@ -81,6 +87,7 @@ impl Rollup {
         }
         if let Some(cause) = judged.blocked_reply {
             self.blocked_replies += 1;
+            self.blocked.add(connection, judged, cause);
             self.rejects.push(connection, cause.as_str());
         }
     }
@@ -104,11 +111,19 @@ impl Rollup {
         }
     }
 
+    /// Does what merging would have to do sooner or later. Changes nothing about the result; it is for workers that are done,
+    /// since merging is up to one alone.
+    pub fn settle(&mut self) {
+        self.rejects.settle();
+    }
+
     /// Adds the sums of another rollup.
     pub fn merge(&mut self, other: Self) {
         self.rules.merge(other.rules);
         self.sets.merge(other.sets);
         self.odd.merge(other.odd);
+        self.expectations.merge(other.expectations);
+        self.blocked.merge(other.blocked);
         self.rejects.merge(other.rejects);
         self.contacts.merge(other.contacts);
         other.verdicts.into_iter().for_each(|(verdict, count)| self.count_verdict(verdict, count));
@@ -132,6 +147,8 @@ impl Rollup {
         self.rules.heap_bytes()
             + self.sets.heap_bytes()
             + self.odd.heap_bytes()
+            + self.expectations.table.heap_bytes()
+            + self.blocked.heap_bytes()
             + self.rejects.heap_bytes()
             + self.contacts.heap_bytes()
             + self.verdicts.capacity() * size_of::<(Verdict, u64)>()

@@ -106,7 +106,7 @@ impl Attempts {
         let attempts = &mut strata[row.place().stratum()];
         *attempts = attempts.saturating_add(1);
         let level = self.plan.level_of(*attempts);
-        if row.level >= level {
+        if row.level() >= level {
             // The marks of what is kept are made when it is left out, and at the end.
             self.reserve(1);
             self.rows.push(row);
@@ -193,8 +193,9 @@ impl Attempts {
         }
     }
 
-    /// Leaves out what the plan does not keep, after going on to a plan that fits.
-    fn thin(&mut self) {
+    /// Leaves out what the plan does not keep, after going on to a plan that fits. May be done at any time: who has nothing
+    /// else to do leaves less to those who merge.
+    pub fn thin(&mut self) {
         let Some(strata) = self.strata.take() else { return };
         while self.plan.leaves(&strata) > self.limits.attempts as u64 && self.plan < Plan::LAST {
             self.plan.0 += 1;
@@ -212,12 +213,12 @@ impl Attempts {
         let plan = self.plan;
         let level_at = |place: Place| plan.level_of(strata[place.stratum()]);
         let mut rows = std::mem::take(&mut self.rows);
-        rows.retain(|row| {
+        rows.retain_mut(|row| {
             let level = level_at(row.place());
-            if level > 0 {
+            if level > 0 && row.set_marked() {
                 self.mark_both(row);
             }
-            let stays = row.level >= level;
+            let stays = row.level() >= level;
             if !stays {
                 self.leave_out(Cell::one(row, self.width));
             }
@@ -270,6 +271,7 @@ impl Attempts {
     pub fn finish(mut self) -> Sampled {
         self.thin();
         let Self { plan, strata, mut rows, marks, mark_level, left_out, limits, .. } = self;
+        rows.iter_mut().for_each(Row::forget_marked);
         rows.sort_unstable();
         let mut marks: Vec<Mark> = marks.into_iter().collect();
         marks.sort_unstable();

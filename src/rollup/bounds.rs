@@ -10,8 +10,12 @@ pub(super) struct Bounds {
     pub ports: usize,
     /// Combinations of rules, in words of 4 bytes.
     pub sets: usize,
-    /// Escaped and misdropped connections, in units of 24 bytes: a cell takes 17 and one per remote address.
+    /// Escaped and misdropped connections, in units of 24 bytes: a cell takes 20 and one per remote address.
     pub odd: usize,
+    /// The same for connections that are not as expected.
+    pub unmet: usize,
+    /// Connections with rejected replies, in the same units.
+    pub blocked: usize,
     /// Services and their peers, in units of 56 bytes: a service takes 6 and one per peer.
     pub contacts: usize,
     /// Outbound connections by remote address, in words of 8 bytes: an address takes 12, and one per connection if there
@@ -48,6 +52,8 @@ impl Default for Bounds {
             ports: 1 << 18,
             sets: 3 << 20,
             odd: 400_000,
+            unmet: 200_000,
+            blocked: 100_000,
             contacts: 1 << 18,
             calls: 3 << 20,
             hours: 400_000,

@@ -14,10 +14,11 @@ use super::rejects::RejectTable;
 use super::rule_use::RuleUse;
 use super::sets::RuleSets;
 use super::sides::Sides;
+use super::unmet::Expectations;
 use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{Inventory, RulePeer, Timeline};
-use crate::policy::{Policy, Verdict};
+use crate::policy::{Cause, Policy, Verdict};
 
 /// A rule of the latest inventory with its observed use.
 #[derive(Clone, Debug)]
@@ -107,6 +108,8 @@ pub struct InterfaceRow {
     pub label: Option<String>,
     /// Security groups.
     pub groups: Vec<String>,
+    /// Those whose rules the inventory does not hold.
+    pub undescribed_groups: Vec<String>,
     /// The network ACL of its subnet.
     pub network_acl: Option<String>,
     /// The latest inventory has it.
@@ -128,6 +131,10 @@ pub struct Rollups {
     pub sets: RuleSets,
     /// Escaped and misdropped connections.
     pub odd: OddCells,
+    /// What became of the expectations.
+    pub expectations: Expectations,
+    /// Accepted connections whose replies were rejected, by what.
+    pub blocked: OddCells<Cause>,
     /// Rejected attempts.
     pub rejects: RejectTable,
     /// Who talked to whom, how often and how much.
@@ -146,12 +153,16 @@ pub struct Rollups {
     pub blocked_replies: u64,
     /// Records of late packets.
     pub late_records: u64,
+    /// Nothing tells when the inventory held: there is one, without a date.
+    pub undated: bool,
     /// Interfaces of the run, by number.
     pub interfaces: Vec<InterfaceRow>,
     /// Private or VPC address blocks, to tell inside from outside.
     pub vpc_blocks: Vec<IpNet>,
-    /// Ids of the rules that [`former`](super::OddCell::former) names, most of which are gone.
-    pub former: BTreeMap<u32, String>,
+    /// Ids of the rules that [`rules`](super::OddCell::rules) names; some of them are gone.
+    pub named_rules: BTreeMap<u32, String>,
+    /// What would have to be known to say what these rules permit.
+    pub missing: BTreeMap<u32, String>,
     /// Numbers of rules with their places among the rules, sorted.
     numbers: Vec<(u32, usize)>,
 }
@@ -174,16 +185,24 @@ impl Rollups {
         let (verdicts, openers) = (rollup.verdicts(), rollup.openers());
         let uses = rollup.rules.finish();
         let rules = rule_facts(&uses, &rows, timeline, latest, policy, window);
-        let odd = rollup.odd.finish();
-        let former = odd.iter().flat_map(|(_, cell)| &cell.former);
-        let former = former.filter_map(|&n| Some((n, policy.rule(n)?.id.clone()))).collect();
+        let (odd, blocked) = (rollup.odd.finish(), rollup.blocked.finish());
+        let expectations = rollup.expectations.finish();
+        let unmet = expectations.unmet.iter().map(|(_, cell)| cell);
+        let named = odd.iter().map(|(_, cell)| cell).chain(blocked.iter().map(|(_, cell)| cell)).chain(unmet);
+        let named = named.flat_map(|cell| &cell.rules);
+        let named: BTreeSet<u32> = named.copied().collect();
+        let named_rules = named.iter().filter_map(|&n| Some((n, policy.rule(n)?.id.clone()))).collect();
+        let missing = named.iter().filter_map(|&n| Some((n, missing(&policy.rule(n)?.peer, timeline)?)));
         Self {
             window,
             numbers: numbers(&rules),
             rules,
-            former,
+            named_rules,
+            missing: missing.collect(),
             sets: rollup.sets.finish(),
             odd,
+            expectations,
+            blocked,
             rejects: rollup.rejects.finish(),
             contacts: rollup.contacts.finish(),
             sides: Sides::default(),
@@ -193,6 +212,8 @@ impl Rollups {
             connections: rollup.connections,
             blocked_replies: rollup.blocked_replies,
             late_records: rollup.late_records,
+            undated: timeline.history().is_empty()
+                && matches!(timeline.observations(), [only] if only.observed_at.is_none()),
             interfaces: rows,
             vpc_blocks: latest.vpcs.values().flat_map(|v| v.cidrs.iter().copied()).collect(),
         }
@@ -217,6 +238,28 @@ impl Rollups {
     #[must_use]
     pub fn interface(&self, id: &str) -> Option<&InterfaceRow> {
         self.interfaces.binary_search_by(|row| row.id.as_str().cmp(id)).ok().map(|i| &self.interfaces[i])
+    }
+}
+
+/// What is not known of a rule's peer.
+fn missing(peer: &RulePeer, timeline: &Timeline) -> Option<String> {
+    let observations = timeline.observations();
+    match peer {
+        RulePeer::Cidr(_) => None,
+        RulePeer::PrefixList(id) => {
+            let known = |i: &Inventory| i.prefix_lists.get(id).is_some_and(|list| list.entries.is_some());
+            (!observations.iter().any(known) && !timeline.history().prefix_lists.contains_key(id))
+                .then(|| format!("the entries of {id}"))
+        }
+        RulePeer::Group { id, .. } => {
+            let known = |i: &Inventory| i.security_groups.contains_key(id);
+            let described =
+                observations.iter().any(known) || timeline.history().security_groups.contains_key(id);
+            Some(match described {
+                true => format!("an interface with the remote address, which may be a member of {id}"),
+                false => format!("the members of {id}"),
+            })
+        }
     }
 }
 
@@ -245,6 +288,11 @@ fn interface_row(facts: InterfaceFacts, latest: &Inventory) -> InterfaceRow {
             let description = Some(&i.description).filter(|d| !d.is_empty());
             i.tags.get("Name").or(description).cloned()
         }),
+        undescribed_groups: known
+            .map(|i| {
+                i.groups.iter().filter(|id| !latest.security_groups.contains_key(*id)).cloned().collect()
+            })
+            .unwrap_or_default(),
         groups: known.map(|i| i.groups.clone()).unwrap_or_default(),
         network_acl: subnet.as_deref().and_then(|s| latest.network_acl_of(s)).map(|acl| acl.id.clone()),
         in_inventory: known.is_some(),

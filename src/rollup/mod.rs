@@ -18,13 +18,15 @@
 //! | ports of a rule ([`PortUse`]) | 262,144 together | ranges of ports | 9 MB |
 //! | combinations of rules ([`RuleSets`]) | 12 MB | sample; a rule has all of its own or is not judged by them | 15 MB |
 //! | escaped and misdropped ([`OddCells`]) | about 20,000 cells | fewer peers, ranges of ports | 16 MB |
+//! | not as expected ([`Expectations`]) | about 10,000 cells | fewer peers, ranges of ports | 8 MB |
+//! | accepted with rejected replies | about 5,000 cells | the same | 4 MB |
 //! | rejected attempts by series and bucket | 600,000 series and buckets | wider buckets | 16 MB |
 //! | who was rejected ([`RejectTable`]) | 450,000 attempts | sample and estimate | 34 MB |
 //! | who talks to whom ([`Services`]) | 1,024 peers of a service, 15 MB | fewer peers, a sample; ranges of ports | 30 MB |
 //! | who calls whom and when ([`Calls`]) | 256 connections with an address; 25 MB | fewer of them; a sample of addresses | 50 MB |
 //! | bytes that leave ([`Hours`]) | 400,000 interfaces and hours | wider buckets | 14 MB |
 //!
-//! Added up that is at most 222 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
+//! Added up that is at most 234 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
 //! uses from everywhere and as many escapes as fit; 53 MB with 12 million scanning sources, all ports, 100,000
 //! interfaces and a year. A few million records take a few MB.
 
@@ -45,6 +47,7 @@ mod rule_use;
 mod scene;
 mod sets;
 mod sides;
+mod unmet;
 
 #[cfg(test)]
 mod tests;
@@ -54,7 +57,7 @@ pub use baseline::Baseline;
 pub use blocks::Blocks;
 pub use contacts::{CallRow, Calls, Contact, Contacts, Hours, Service, ServiceKey, Services};
 pub use facts::{InterfaceRow, Rollups, RuleFacts, Since, is_private};
-pub use odd::{EvidenceCounts, OddCell, OddCells, OddKey};
+pub use odd::{EvidenceCounts, OddCell, OddCells, OddKey, Subject};
 pub use peers::Peers;
 pub use ports::PortUse;
 pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series, cause};
@@ -62,8 +65,9 @@ pub use rule_use::RuleUse;
 pub use scene::Scene;
 pub use sets::RuleSets;
 pub use sides::{Group, Role, Side, SideKind, Sides};
+pub use unmet::{ExpectationFacts, Expectations, Unmet};
 
-pub use crate::policy::{EscapeReason, Verdict};
+pub use crate::policy::{Cause, EscapeReason, Tracking, Verdict};
 
 /// Seconds per bucket of rejected attempts, where there are not too many.
 pub const REJECT_BUCKET: u32 = places::REJECT_BUCKET;

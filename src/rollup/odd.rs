@@ -1,21 +1,25 @@
-//! Accepted but unexplained, and rejected but permitted connections.
+//! Connections that somebody will ask about one by one: accepted but unexplained, rejected though permitted, and so on.
 
 use std::collections::BTreeMap;
 
 use hashbrown::HashMap;
 
-use super::bounds::Bounds;
 use super::peers::Peers;
-use crate::connection::{Connection, Evidence};
+use crate::connection::{Connection, Evidence, Strength};
 use crate::flow::{Direction, Protocol};
-use crate::policy::{EscapeReason, Judged, Verdict};
+use crate::policy::{EscapeReason, Judged, Tracking, Verdict};
 
-/// How many removed rules an [`OddCell`] names.
-const FORMER: usize = 16;
+/// How many rules an [`OddCell`] names.
+const NAMED: usize = 16;
 
-/// What accepted but unexplained (or rejected but permitted) connections have in common.
+/// What a table is about: a verdict, the number of something that is looked for.
+pub trait Subject: Copy + Eq + Ord + std::hash::Hash {}
+
+impl<S: Copy + Eq + Ord + std::hash::Hash> Subject for S {}
+
+/// What odd connections have in common.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OddKey {
+pub struct OddKey<S = Verdict> {
     /// Index of the interface; the lowest of those that were merged.
     pub interface: u32,
     /// Direction, `None` where the opener is unknown.
@@ -24,8 +28,8 @@ pub struct OddKey {
     pub protocol: Protocol,
     /// Service port; the lowest of those that were merged.
     pub port: u16,
-    /// `Escaped(…)` or `Misdropped`.
-    pub verdict: Verdict,
+    /// What makes them odd: of verdicts `Escaped(…)` or `Misdropped`.
+    pub subject: S,
 }
 
 /// Connections by the evidence that decided the opener.
@@ -74,18 +78,24 @@ pub struct OddCell {
     pub evidence: EvidenceCounts,
     /// The network ACL denies it, though a security group rule permits it.
     pub acl_denies: u64,
+    /// The inventory's word on these holds only perhaps: observations disagree, or none was made before.
+    pub unsure: u64,
+    /// Why those whose rule is gone can, or cannot, be older; by [`Tracking`].
+    tracking: [u64; Tracking::ALL.len()],
     /// By when the rule that had permitted it was gone, latest.
     pub removed_by: Option<i64>,
     /// AWS Config did not record the removal itself, for some of these connections.
     pub removed_vaguely: bool,
-    /// Numbers of rules that had permitted some of them, ascending; the 16 lowest.
-    pub former: Vec<u32>,
+    /// Numbers of rules that permit some of them, or had permitted them before they were removed, or would if
+    /// something was known; ascending, the 16 lowest.
+    pub rules: Vec<u32>,
 }
 
 impl OddCell {
     fn add(&mut self, connection: &Connection, judged: &Judged, weak_opener: bool) {
         self.removed_vaguely |= judged.removed_by.is_some() && !judged.removed_exactly;
-        self.name_former(&judged.former);
+        let rules = [&judged.former, &judged.decision.rules, &judged.possible];
+        self.name_rules(rules.into_iter().find(|rules| !rules.is_empty()).unwrap_or(&judged.former));
         let acl_denies = judged.verdict == Verdict::Escaped(EscapeReason::NoRule)
             && judged.decision.groups_permit()
             && judged.decision.acl_denies();
@@ -97,22 +107,31 @@ impl OddCell {
         self.last = Some(self.last.map_or(connection.last, |l| l.max(connection.last)));
         self.evidence.add(connection.evidence, 1);
         self.acl_denies += u64::from(acl_denies);
+        self.unsure += u64::from(judged.decision.weak);
+        if let Some(tracking) = judged.tracking {
+            self.tracking[tracking as usize] += 1;
+        }
         self.removed_by = self.removed_by.max(judged.removed_by);
     }
 
+    /// Connections by why they can, or cannot, be older than the removal of their rule.
+    pub fn tracking(&self) -> impl Iterator<Item = (Tracking, u64)> {
+        Tracking::ALL.into_iter().zip(self.tracking).filter(|(_, n)| *n > 0)
+    }
+
     /// Keeps the lowest numbers, so that the order in which connections come does not matter.
-    fn name_former(&mut self, rules: &[u32]) {
+    fn name_rules(&mut self, rules: &[u32]) {
         if !rules.is_empty() {
-            self.former.extend(rules);
-            self.former.sort_unstable();
-            self.former.dedup();
-            self.former.truncate(FORMER);
+            self.rules.extend(rules);
+            self.rules.sort_unstable();
+            self.rules.dedup();
+            self.rules.truncate(NAMED);
         }
     }
 
     fn merge(&mut self, other: &Self, limit: usize) {
         self.removed_vaguely |= other.removed_vaguely;
-        self.name_former(&other.former);
+        self.name_rules(&other.rules);
         self.connections += other.connections;
         self.certain += other.certain;
         self.bytes += other.bytes;
@@ -122,6 +141,8 @@ impl OddCell {
         self.remotes.merge_within(&other.remotes, limit);
         self.evidence.merge(&other.evidence);
         self.acl_denies += other.acl_denies;
+        self.unsure += other.unsure;
+        self.tracking.iter_mut().zip(other.tracking).for_each(|(into, n)| *into += n);
         self.removed_by = self.removed_by.max(other.removed_by);
     }
 }
@@ -132,22 +153,23 @@ impl OddCell {
 /// fewer remote addresses (from 4,096 down to 16), then ports are merged into ranges of 2, 4, 8 … and at last
 /// interfaces. The step follows from the data alone: what a step takes never falls as connections come.
 #[derive(Clone, Debug)]
-pub(crate) struct OddTable {
-    cells: HashMap<OddKey, OddCell>,
+pub(crate) struct OddTable<S = Verdict> {
+    cells: HashMap<OddKey<S>, OddCell>,
     step: u32,
     used: usize,
     most: usize,
 }
 
 /// A cell costs its addresses and this much beside, in units of 24 bytes.
-const CELL: usize = 17;
+const CELL: usize = 20;
 /// Steps that only lower the number of addresses kept.
 const ADDRESS_STEPS: u32 = 8;
 const PORT_STEPS: u32 = 16;
 
-impl OddTable {
-    pub fn within(bounds: &Bounds) -> Self {
-        Self { cells: HashMap::new(), step: 0, used: 0, most: bounds.odd }
+impl<S: Subject> OddTable<S> {
+    /// `most`: its budget, in units of 24 bytes; a cell takes 20 and one for each remote address.
+    pub fn within(most: usize) -> Self {
+        Self { cells: HashMap::new(), step: 0, used: 0, most }
     }
 
     fn limit(&self) -> usize {
@@ -160,21 +182,22 @@ impl OddTable {
         (beyond.min(PORT_STEPS), beyond.saturating_sub(PORT_STEPS).min(32))
     }
 
-    fn key(&self, mut key: OddKey) -> OddKey {
+    fn key(&self, mut key: OddKey<S>) -> OddKey<S> {
         let (ports, interfaces) = self.shifts();
         key.port = (u32::from(key.port) >> ports << ports) as u16;
         key.interface = (u64::from(key.interface) >> interfaces << interfaces) as u32;
         key
     }
 
-    pub fn add(&mut self, connection: &Connection, judged: &Judged, weak_opener: bool) {
+    pub fn add(&mut self, connection: &Connection, judged: &Judged, subject: S) {
+        let weak_opener = connection.evidence.strength() >= Strength::Weak;
         let key = self.key(OddKey {
             interface: connection.interface,
             direction: connection.opener,
             protocol: connection.protocol,
             // Without an opener there is no service port; the tuples would not group by either.
             port: if connection.opener.is_some() { connection.service_port() } else { 0 },
-            verdict: judged.verdict,
+            subject,
         });
         let limit = self.limit();
         let cell = self.cells.entry(key).or_default();
@@ -185,7 +208,7 @@ impl OddTable {
         self.fit();
     }
 
-    fn take_in(&mut self, key: OddKey, other: OddCell) {
+    fn take_in(&mut self, key: OddKey<S>, other: OddCell) {
         let (key, limit) = (self.key(key), self.limit());
         let cell = self.cells.entry(key).or_default();
         let before = cell_cost(cell, limit);
@@ -222,11 +245,11 @@ impl OddTable {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        let inner = |cell: &OddCell| cell.remotes.heap_bytes() + cell.former.capacity() * 4;
+        let inner = |cell: &OddCell| cell.remotes.heap_bytes() + cell.rules.capacity() * 4;
         self.cells.allocation_size() + self.cells.values().map(inner).sum::<usize>()
     }
 
-    pub fn finish(self) -> OddCells {
+    pub fn finish(self) -> OddCells<S> {
         let (ports, interfaces) = self.shifts();
         OddCells { cells: self.cells.into_iter().collect(), ports, interfaces }
     }
@@ -236,23 +259,29 @@ fn cell_cost(cell: &OddCell, limit: usize) -> usize {
     if cell.connections == 0 { 0 } else { CELL + cell.remotes.cost(limit) }
 }
 
-/// Escaped and misdropped connections. About 20,000 cells with a few addresses each are told exactly.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct OddCells {
-    cells: BTreeMap<OddKey, OddCell>,
+/// Odd connections. About 20,000 cells with a few addresses each are told exactly.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OddCells<S = Verdict> {
+    cells: BTreeMap<OddKey<S>, OddCell>,
     ports: u32,
     interfaces: u32,
 }
 
-impl OddCells {
+impl<S> Default for OddCells<S> {
+    fn default() -> Self {
+        Self { cells: BTreeMap::new(), ports: 0, interfaces: 0 }
+    }
+}
+
+impl<S: Subject> OddCells<S> {
     /// The cells, by key.
-    pub fn iter(&self) -> impl Iterator<Item = (&OddKey, &OddCell)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&OddKey<S>, &OddCell)> {
         self.cells.iter()
     }
 
     /// The ports that a key stands for, first and last: one, unless there were too many cells.
     #[must_use]
-    pub fn ports(&self, key: &OddKey) -> (u16, u16) {
+    pub fn ports(&self, key: &OddKey<S>) -> (u16, u16) {
         (key.port, (u32::from(key.port) | ((1 << self.ports) - 1)) as u16)
     }
 

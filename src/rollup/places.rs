@@ -27,9 +27,13 @@ pub(super) struct Row {
     pub first: u32,
     pub port: u16,
     pub protocol: u8,
-    pub level: u8,
+    /// See [`Row::level`], and [`MARKED`].
+    level: u8,
     pub remote: [u64; 2],
 }
+
+/// The bit of a row's level that says that its source and port have their marks, and need not be looked up again.
+const MARKED: u8 = 0x80;
 
 impl Row {
     pub fn new(connection: &Connection, cause: &'static str) -> Self {
@@ -54,6 +58,23 @@ impl Row {
 
     pub fn address(&self) -> u128 {
         (u128::from(self.remote[0]) << 64) | u128::from(self.remote[1])
+    }
+
+    /// Leading zero bits of the hash of all that is known of it.
+    pub fn level(&self) -> u8 {
+        self.level & !MARKED
+    }
+
+    /// Says that it has marks; true if that is news.
+    pub fn set_marked(&mut self) -> bool {
+        let news = self.level & MARKED == 0;
+        self.level |= MARKED;
+        news
+    }
+
+    /// Equal attempts are equal again, marks or not.
+    pub fn forget_marked(&mut self) {
+        self.level &= !MARKED;
     }
 
     /// Series and 5-minute bucket.

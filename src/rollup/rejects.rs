@@ -35,6 +35,11 @@ impl RejectSums {
         }
     }
 
+    /// See [`Rollup::settle`](super::Rollup::settle).
+    pub fn settle(&mut self) {
+        self.sides.iter_mut().for_each(Attempts::thin);
+    }
+
     pub fn heap_bytes(&self) -> usize {
         self.sides.iter().map(Attempts::heap_bytes).sum()
     }

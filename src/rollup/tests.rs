@@ -52,6 +52,7 @@ fn judged(verdict: Verdict, rules: Vec<u32>) -> Judged {
         removed_by: None,
         removed_exactly: false,
         former: Vec::new(),
+        tracking: None,
         possible: Vec::new(),
     }
 }
@@ -66,6 +67,7 @@ struct Seen {
     rules: Vec<(u32, RuleUse)>,
     sets: RuleSets,
     odd: OddCells,
+    blocked: OddCells<Cause>,
     rejects: RejectTable,
     connections: u64,
     verdicts: Vec<(Verdict, u64)>,
@@ -78,6 +80,7 @@ fn seen(rollup: Rollup) -> Seen {
         rules: rules.collect(),
         sets: rollup.sets.finish(),
         odd: rollup.odd.finish(),
+        blocked: rollup.blocked.finish(),
         rejects: rollup.rejects.finish(),
         connections: rollup.connections,
         verdicts,
@@ -116,7 +119,8 @@ fn mixture(seed: u64, count: usize) -> Vec<(Connection, Judged)> {
             5..=6 => judged(Verdict::Rejected(Cause::NetworkAclIn), Vec::new()),
             _ => rejected(),
         };
-        all.push((one, verdict));
+        let reply = (random.below(20) == 0).then_some(Cause::NetworkAclOut);
+        all.push((one, Judged { blocked_reply: reply, ..verdict }));
     }
     all
 }
@@ -127,6 +131,8 @@ fn tiny() -> Bounds {
         ports: 700,
         sets: 3_000,
         odd: 12_000,
+        unmet: 300,
+        blocked: 4_000,
         outside: Limits { attempts: 1_500, cells: 900 },
         inside: Limits { attempts: 600, cells: 300 },
         ..Bounds::default()

@@ -17,8 +17,8 @@ use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 use super::asof_world::{
-    ACLS, Event, GROUPS, INTERFACES, Kind, LAST_DUMP, LISTS, SUBNETS, Sets, Shown, World, group_id,
-    interface_id, subnet_id, world,
+    ACLS, Event, GROUPS, INTERFACES, Kind, LAST_DUMP, LISTS, NETWORK, SUBNETS, Sets, Shown, World, group_id,
+    interface_id, subnet_block, subnet_id, world,
 };
 use super::model::{AclEntry, Config, Group, Interface, Peer, PrefixList, Rule, Subnet};
 use super::rules::{self, Opening};
@@ -245,7 +245,8 @@ fn build(
     acls: &[Held<usize>],
     lists: &[Held<usize>],
 ) -> Config {
-    let mut config = Config { interfaces: vec![], subnets: vec![], groups: vec![], lists: vec![] };
+    let networks = vec![NETWORK.parse().unwrap()];
+    let mut config = Config { interfaces: vec![], subnets: vec![], groups: vec![], lists: vec![], networks };
     for (i, (state, _)) in interfaces.iter().enumerate() {
         let shown = state.map(|s| &world.shown[s]);
         config.interfaces.push(Interface {
@@ -269,7 +270,7 @@ fn build(
     for s in 0..SUBNETS {
         let entries = acl_of(world, acls, s).map(|i| world.acl_states[acls[i].0.unwrap()].entries.clone());
         let acl = entries.map(|entries| entries.into_iter().map(AclEntry::from).collect());
-        config.subnets.push(Subnet { id: subnet_id(s), cidrs: vec![], acl });
+        config.subnets.push(Subnet { id: subnet_id(s), cidrs: vec![subnet_block(s).parse().unwrap()], acl });
     }
     for (g, (state, _)) in groups.iter().enumerate() {
         let Some(state) = state else { continue };

@@ -35,6 +35,13 @@ pub fn subnet_id(i: usize) -> String {
     format!("subnet-{i}")
 }
 
+/// The block of the VPC, which never changes. Nobody in the worlds is in the same subnet.
+pub const NETWORK: &str = "10.0.0.0/16";
+
+pub fn subnet_block(i: usize) -> String {
+    format!("10.0.{}.0/24", 200 + i)
+}
+
 /// States are indices, so that they compare cheaply and are easy to read.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Kind<S> {
@@ -437,6 +444,14 @@ pub fn write(world: &World, root: &Path) {
     if items.is_empty() {
         return;
     }
+    for (name, mut network) in networks() {
+        let lower: Value =
+            network.as_object_mut().unwrap().iter().map(|(k, v)| (lower(k), v.clone())).collect();
+        let id = if name == "Vpc" { "VpcId" } else { "SubnetId" };
+        items.push(json!({"resourceType": format!("AWS::EC2::{}", if name == "Vpc" { "VPC" } else { name }),
+            "resourceId": network[id], "configurationItemStatus": "OK", "configuration": lower,
+            "configurationItemCaptureTime": "2023-01-01T00:00:00Z", "configurationStateId": 1}));
+    }
     let mut files: [Vec<Value>; 3] = Default::default();
     for (n, item) in items.into_iter().enumerate() {
         let how = world.layout[n % world.layout.len()];
@@ -471,6 +486,18 @@ pub fn write(world: &World, root: &Path) {
     gzip.finish().unwrap();
 }
 
+/// The VPC and its subnets, as `describe-vpcs` and `describe-subnets` tell them.
+fn networks() -> Vec<(&'static str, Value)> {
+    let mut all = vec![("Vpc", json!({"VpcId": "vpc-1", "CidrBlock": NETWORK}))];
+    let subnet = |i| json!({"SubnetId": subnet_id(i), "VpcId": "vpc-1", "CidrBlock": subnet_block(i)});
+    all.extend((0..SUBNETS).map(|i| ("Subnet", subnet(i))));
+    all
+}
+
+fn lower(name: &str) -> String {
+    name[..1].to_ascii_lowercase() + &name[1..]
+}
+
 fn write_dump(world: &World, dump: &Dump, root: &Path) {
     let dir = match dump.time {
         LAST_DUMP => root.join("now"),
@@ -490,9 +517,12 @@ fn write_dump(world: &World, dump: &Dump, root: &Path) {
         .filter_map(|(g, s)| s.map(|s| (g, s)))
         .flat_map(|(g, s)| world.group_states[s].iter().map(move |r| named_rule(g, r)))
         .collect();
+    let of =
+        |kind: &str| networks().into_iter().filter(|(k, _)| *k == kind).map(|(_, v)| v).collect::<Value>();
     let body = json!({"SecurityGroups": groups, "SecurityGroupRules": named,
         "NetworkInterfaces": objects(&sets.interfaces, &|i, s| interface(world, i, s)),
         "NetworkAcls": objects(&sets.acls, &|i, s| acl(world, i, s)),
+        "Vpcs": of("Vpc"), "Subnets": of("Subnet"),
         "PrefixLists": objects(&sets.lists, &|i, s| list(world, i, s))});
     std::fs::write(dir.join("dump.json"), body.to_string()).unwrap();
 }

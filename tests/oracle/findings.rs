@@ -29,6 +29,7 @@ fn config(interfaces: usize, rules: Vec<Rule>) -> Config {
         }],
         groups: vec![Group { id: "sg-1".to_owned(), rules }],
         lists: Vec::new(),
+        networks: vec!["10.0.0.0/16".parse().unwrap()],
     }
 }
 

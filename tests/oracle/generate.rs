@@ -191,7 +191,7 @@ fn config() -> impl Strategy<Value = Config> {
                 .enumerate()
                 .map(|(n, entries)| PrefixList { id: format!("pl-{n:08x}"), entries })
                 .collect();
-            Config { interfaces, subnets, groups, lists }
+            Config { interfaces, subnets, groups, lists, networks: vec![net("10.0.0.0/16")] }
         })
 }
 

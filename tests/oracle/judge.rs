@@ -288,7 +288,9 @@ fn verdict(
             (true, true) => ("rejected", acl(is_inbound)),
             (false, true) if decision.unresolved => ("rejected", acl(is_inbound)),
             (false, true) => ("rejected", "both"),
-            (false, false) if decision.unresolved => ("not-evaluable", "inventory-gap"),
+            (false, false) if decision.unresolved && !decision.acl_allows_opening => {
+                ("not-evaluable", "inventory-gap")
+            }
             (false, false) => ("rejected", "security-group"),
             (true, false) if middle => ("rejected", "late-packet"),
             (true, false) => ("misdropped", ""),

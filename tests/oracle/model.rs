@@ -44,6 +44,8 @@ pub struct Config {
     pub subnets: Vec<Subnet>,
     pub groups: Vec<Group>,
     pub lists: Vec<PrefixList>,
+    /// Blocks of the VPCs.
+    pub networks: Vec<IpNet>,
 }
 
 #[derive(Clone, Debug)]

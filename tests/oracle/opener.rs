@@ -130,6 +130,14 @@ impl Opinions {
         }
     }
 
+    /// A privileged port against any other, a service port against an ephemeral one or one that fewer tuples meet at:
+    /// more than the configuration's silence.
+    fn outweigh(&self, around: &Around<'_>, inbound: bool) -> bool {
+        let ports = [around.local_port, around.remote_port];
+        let telling = ports.iter().any(|p| *p < 1024) || ports.iter().any(|p| *p >= 32_768);
+        self.ports == Some(inbound) && (telling || self.majority == Some(inbound))
+    }
+
     fn anything_else_says(&self, inbound: bool) -> bool {
         [self.specific, self.fan, self.majority, self.ports].contains(&Some(inbound))
     }
@@ -170,6 +178,9 @@ pub fn opener(connection: &Connection, around: &Around<'_>) -> Told {
         if opinions.anything_else_says(!inbound) && !opinions.anything_else_says(inbound) {
             return (Some(!inbound), "policy");
         }
+        if opinions.outweigh(around, inbound) {
+            return (Some(inbound), "service-port");
+        }
         return (None, "none");
     }
     if let Some(inbound) = opinions.only {
@@ -181,6 +192,9 @@ pub fn opener(connection: &Connection, around: &Around<'_>) -> Told {
         }
         if opinions.anything_else_says(inbound) || (same_port && opinions.fan.is_none()) {
             return (Some(inbound), "policy");
+        }
+        if opinions.outweigh(around, !inbound) {
+            return (Some(!inbound), "service-port");
         }
         return (None, "none");
     }

@@ -26,6 +26,8 @@ pub struct Decision {
     /// No rule permits it for sure, but one might.
     pub unresolved: bool,
     pub acl_denies_opening: bool,
+    /// Whether a network ACL is known to let the opening pass.
+    pub acl_allows_opening: bool,
     pub acl_denies_reply: bool,
     /// A rule that permits it was made for this service.
     pub specific: bool,
@@ -70,7 +72,14 @@ fn peer_matches(config: &Config, peer: &Peer, remote: IpAddr) -> Option<bool> {
             if members.is_empty() && !config.groups.iter().any(|g| g.id == *id) {
                 return None;
             }
-            Some(members.iter().any(|i| i.addresses.contains(&remote)))
+            if members.iter().any(|i| i.addresses.contains(&remote)) {
+                return Some(true);
+            }
+            // An address of the VPCs belongs to some interface. Which groups that is in, only a dump that has it tells.
+            let subnets = config.subnets.iter().flat_map(|s| &s.cidrs);
+            let inside = config.networks.iter().chain(subnets).any(|net| net.contains(&remote));
+            let told = config.interfaces.iter().any(|i| i.listed && i.addresses.contains(&remote));
+            (!inside || told).then_some(false)
         }
     }
 }
@@ -84,6 +93,7 @@ fn made_for_a_service(rule: &Rule) -> bool {
     }
 }
 
+/// `None` where no network ACL is known.
 fn acl_denies(
     config: &Config,
     interface: usize,
@@ -91,17 +101,17 @@ fn acl_denies(
     remote: IpAddr,
     protocol: u8,
     port: u16,
-) -> bool {
+) -> Option<bool> {
     let subnet = &config.subnets[config.interfaces[interface].subnet];
-    let Some(entries) = &subnet.acl else { return false };
+    let Some(entries) = &subnet.acl else { return None };
     if subnet.cidrs.iter().any(|net| net.contains(&remote)) {
-        return false;
+        return Some(false);
     }
     let matching = |e: &&AclEntry| {
         e.egress == egress && e.cidr.contains(&remote) && service_matches(e.protocol, e.ports, protocol, port)
     };
     // What no entry allows is denied.
-    entries.iter().filter(matching).min_by_key(|e| e.number).is_none_or(|e| !e.allow)
+    Some(entries.iter().filter(matching).min_by_key(|e| e.number).is_none_or(|e| !e.allow))
 }
 
 pub fn decide(config: &Config, opening: Opening) -> Decision {
@@ -138,7 +148,9 @@ pub fn decide(config: &Config, opening: Opening) -> Decision {
         }
     }
     decision.unresolved = maybe && decision.rules.is_empty();
-    decision.acl_denies_opening = acl_denies(config, opening.interface, !inbound, remote, protocol, port);
-    decision.acl_denies_reply = acl_denies(config, opening.interface, inbound, remote, protocol, reply_port);
+    let denied = |egress, port| acl_denies(config, opening.interface, egress, remote, protocol, port);
+    decision.acl_denies_opening = denied(!inbound, port) == Some(true);
+    decision.acl_allows_opening = denied(!inbound, port) == Some(false);
+    decision.acl_denies_reply = denied(inbound, reply_port) == Some(true);
     decision
 }

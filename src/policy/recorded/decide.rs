@@ -6,8 +6,9 @@ use super::super::acl::AclVerdict;
 use super::super::evaluate::Decision;
 use super::super::lane::{Candidate, Lane};
 use super::super::scope::{Opening, Scope};
+use super::super::strangers::may_be_near;
 use super::groups::{GroupHistory, GroupIndex};
-use super::members::{Member, membership};
+use super::members::{Member, may_be_nobodys, membership};
 use super::{AclState, Attached, Recorded};
 use crate::inventory::Trust;
 
@@ -89,6 +90,8 @@ struct Asking<'q> {
     scope: &'q mut Scope,
     /// The interfaces that ever had the remote address, once that matters.
     holders: Option<Vec<u32>>,
+    /// Whether the remote address may be of an interface that nobody told of, once that matters.
+    stranger: Option<bool>,
 }
 
 impl Recorded {
@@ -96,6 +99,26 @@ impl Recorded {
     /// `scope` is narrowed to where it holds. `spare` is an empty list to put rules in.
     pub fn decide(&self, opening: &Opening, time: i64, scope: &mut Scope, spare: Vec<u32>) -> Decision {
         self.decide_when(opening, When { time, nominal: false }, scope, spare)
+    }
+
+    /// Appends the rules that would permit an opening, were their peers known.
+    pub fn unresolved(&self, opening: &Opening, time: i64, rules: &mut Vec<u32>) {
+        let Some(lane) = self.lane_of(opening.interface) else { return };
+        let (when, mut scope) = (When { time, nominal: false }, Scope::around(opening.remote));
+        for state in when.of(lane, &mut scope).filter_map(|c| c.value.as_ref()) {
+            let groups = state.groups.iter().filter_map(|&group| self.groups.get(group as usize));
+            for index in groups.flat_map(|group| group.lane.at(time)).filter_map(|c| c.value.as_ref()) {
+                let index = &index.directions[opening.direction as usize];
+                let claims = index.references.iter().map(|(claim, _)| claim);
+                let may =
+                    claims.filter(|c| c.holds(opening.protocol, opening.port, &mut scope)).map(|c| c.rule);
+                rules.extend(may);
+                let open = index.unresolved.iter();
+                rules.extend(
+                    open.filter(|u| u.may_match(opening.protocol, opening.port, &mut scope)).map(|u| u.rule),
+                );
+            }
+        }
     }
 
     pub(super) fn decide_when(
@@ -107,7 +130,7 @@ impl Recorded {
     ) -> Decision {
         let Some(lane) = self.lane_of(opening.interface) else { return Decision::default() };
         let states = when.of(lane, scope);
-        let mut asking = Asking { opening, when, scope, holders: None };
+        let mut asking = Asking { opening, when, scope, holders: None, stranger: None };
         let mut word = Word::default();
         let mut decision = Decision { has_groups: true, ..Decision::default() };
         let mut absent = false;
@@ -201,6 +224,7 @@ impl Recorded {
         let Opening { direction, remote, protocol, port, .. } = *asking.opening;
         let index = &index.directions[direction as usize];
         index.collect(asking.opening, asking.scope, certain);
+        let mut open = false;
         for (claim, group) in &index.references {
             if !claim.holds(protocol, port, asking.scope) {
                 continue;
@@ -209,12 +233,19 @@ impl Recorded {
             asking.scope.remote_in(remote, (remote, remote));
             let holders = asking.holders.get_or_insert_with(|| self.members.holders(remote));
             match membership(&self.interfaces, holders, *group, remote, asking.when, asking.scope) {
-                Member::Yes => certain.push(claim.rule),
+                Member::Yes => {
+                    certain.push(claim.rule);
+                    continue;
+                }
                 Member::Perhaps => perhaps.push(claim.rule),
                 Member::No => {}
             }
+            open |= *asking.stranger.get_or_insert_with(|| {
+                self.inside.holds(remote, asking.scope)
+                    && may_be_nobodys(&self.interfaces, holders, remote, asking.when, asking.scope)
+            });
         }
-        candidate.trust == Trust::Partial
+        open || candidate.trust == Trust::Partial
             || index.unresolved.iter().any(|u| u.may_match(protocol, port, asking.scope))
     }
 
@@ -241,9 +272,10 @@ impl Recorded {
                     }
                     Some(state) => {
                         let AclState { acl, .. } = state.as_ref();
+                        let near = blocks.value.is_empty() && may_be_near(remote, asking.scope);
                         let open = acl.ask(direction, remote, protocol, port, asking.scope);
                         let reply = reply_port.map(|port| acl.ask_reply(direction, remote, protocol, port));
-                        join(open, reply.unwrap_or(AclVerdict::Unknown));
+                        join(open.unless(near), reply.unwrap_or(AclVerdict::Unknown).unless(near));
                     }
                 }
             }

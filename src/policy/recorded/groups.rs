@@ -199,7 +199,7 @@ impl<'a> Compiler<'a> {
             match self.peer(rule, inputs) {
                 Peer::Blocks(nets) => nets.iter().for_each(|net| blocks[direction].add(net, claim)),
                 Peer::Members(group) => references[direction].push((claim, group)),
-                Peer::Unknown => unresolved[direction].push(Unresolved { protocol, low, high }),
+                Peer::Unknown => unresolved[direction].push(Unresolved { protocol, low, high, rule: number }),
             }
         }
         let [ref_in, ref_out] = references;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hashbrown::{HashMap, HashSet};
+use hashbrown::HashMap;
 
 use super::super::lane::Lane;
 use super::super::scope::Scope;
@@ -29,13 +29,12 @@ pub(super) enum Member {
 }
 
 impl Members {
-    /// Takes the interfaces that ever were in one of these groups.
-    pub fn new(interfaces: &[Lane<Option<Arc<Attached>>>], referenced: &HashSet<u32>) -> Self {
+    /// Takes every interface: whoever has an address is no stranger.
+    pub fn new(interfaces: &[Lane<Option<Arc<Attached>>>]) -> Self {
         let mut members = Self::default();
         for (number, lane) in interfaces.iter().enumerate() {
             let number = u32::try_from(number).unwrap_or(u32::MAX);
-            let states = lane.values().flatten();
-            for state in states.filter(|s| s.groups.iter().any(|g| referenced.contains(g))) {
+            for state in lane.values().flatten() {
                 for address in &state.addresses {
                     put(&mut members.by_address, *address, number);
                 }
@@ -77,6 +76,22 @@ fn put(map: &mut HashMap<u128, Vec<u32>>, key: u128, number: u32) {
     if list.last() != Some(&number) {
         list.push(number);
     }
+}
+
+/// Whether it may be that none of the interfaces had this address at a time.
+pub(super) fn may_be_nobodys(
+    interfaces: &[Lane<Option<Arc<Attached>>>],
+    holders: &[u32],
+    remote: u128,
+    when: When,
+    scope: &mut Scope,
+) -> bool {
+    let mut surely_held = |lane: &Lane<Option<Arc<Attached>>>| {
+        let mut states = when.of(lane, scope).peekable();
+        states.peek().is_some()
+            && states.all(|c| c.trust != Trust::Partial && c.value.as_ref().is_some_and(|a| a.holds(remote)))
+    };
+    !holders.iter().filter_map(|&holder| interfaces.get(holder as usize)).any(&mut surely_held)
 }
 
 /// Whether one of the interfaces is in the group with this address at a time.

@@ -50,6 +50,7 @@ fn permitted() -> Judged {
         removed_exactly: false,
         former: Vec::new(),
         possible: Vec::new(),
+        tracking: None,
     }
 }
 

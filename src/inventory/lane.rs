@@ -4,21 +4,21 @@
 //! and after may both have held, because security groups take effect within seconds, records' times are good to 60 s
 //! (domain C.2), and AWS Config notices a change seconds to minutes after it was made (domain D.9).
 
-use crate::inventory::{Anchor, By, Trust};
+use super::{Anchor, By, Trust};
 
 /// A change may take effect, or be seen in a record, up to this many seconds after (and before) its time.
-pub(super) const BAND: i64 = 60;
+pub(crate) const BAND: i64 = 60;
 
 /// A configuration item is captured up to this many seconds after the change it tells of. "Seconds to minutes",
 /// says domain D.9; four minutes is our reading.
-pub(super) const LAG: i64 = 240;
+pub(crate) const LAG: i64 = 240;
 
 /// A daily item tells of a change in the day before it.
 const DAY: i64 = 86_400;
 
 /// A state that may have held.
 #[derive(Clone, Debug)]
-pub(super) struct Candidate<V> {
+pub(crate) struct Candidate<V> {
     pub value: V,
     pub trust: Trust,
     /// It held, if every change was made at the very second that its anchor names.
@@ -27,7 +27,7 @@ pub(super) struct Candidate<V> {
 
 /// States over all of time.
 #[derive(Clone, Debug)]
-pub(super) struct Lane<V> {
+pub(crate) struct Lane<V> {
     /// Where spans begin, the first at `i64::MIN`; each with the index of its first candidate.
     starts: Vec<(i64, u32)>,
     candidates: Vec<Candidate<V>>,
@@ -86,7 +86,7 @@ impl<V> Lane<V> {
 }
 
 /// The spans of a resource. Values are what `state` makes of the anchors, once for each.
-pub(super) fn lane<T: PartialEq, V: Clone>(
+pub(crate) fn lane<T: PartialEq, V: Clone>(
     anchors: &[Anchor<'_, T>],
     mut state: impl FnMut(Option<&T>) -> V,
 ) -> Lane<V> {

@@ -34,6 +34,8 @@
 //! - [`connection`]: *Who opened it?* Records of both directions become connections with an opener and its evidence.
 //! - [`policy`]: *What does the configuration say?* Security groups and network ACLs, compiled per interface, asked as
 //!   of the connection's start: the set of rules that permit it, the ACLs both ways, and the verdict.
+//! - [`watchlist`]: *Which addresses is the user looking for?* Lists in every form they are published in, as one table of
+//!   disjoint ranges.
 //! - [`rollup`]: *What happened, per key and window?* Sums over judged connections, which merge in any grouping.
 //! - [`detect`]: *Is it odd?* Pure functions from sums to findings, one file each, which is also its manual.
 //! - [`finding`]: *What did we conclude, and how sure?* A finding can't be made without evidence.
@@ -93,6 +95,7 @@ pub mod policy;
 pub mod report;
 pub mod rollup;
 pub mod source;
+pub mod watchlist;
 
 pub use finding::Conclusions;
 pub use pipeline::{AnalyzeConfig, AnalyzeError, Event, Input, Progress, Silent, analyze};

@@ -89,6 +89,10 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SIZE", default_value = "128M", help_heading = "AWS")]
     pub max_inflight_bytes: String,
 
+    /// Tell of connections with the addresses on this list: a file of addresses, CIDRs or ranges, one a line, or CSV
+    /// or JSON, plain or gzip; may be repeated
+    #[arg(long = "watchlist", value_name = "FILE", help_heading = "Detectors")]
+    pub watchlists: Vec<PathBuf>,
     /// Run only this detector; may be repeated
     #[arg(long, value_name = "DETECTOR", value_delimiter = ',', help_heading = "Detectors")]
     pub only: Vec<String>,

@@ -81,6 +81,7 @@ pub(super) fn validate(
         memory: MemoryPlan::new(memory.unwrap_or(environment.memory / 4)),
         spill_directory: arguments.spill_dir.clone().unwrap_or_else(|| environment.spill_directory.clone()),
         connections_out: arguments.connections.clone(),
+        watchlists: arguments.watchlists.clone(),
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
         cancel: Cancel::default(),

@@ -4,22 +4,29 @@
 //! registered on one line in `DETECTORS`; the file's leading comment is the manual that `flowgate explain`
 //! prints.
 
+mod ends_disagree;
 mod episode;
+mod exposed_service;
 mod permissive_rule;
 mod redundant_rule;
 mod rejected_spike;
 pub mod rule_class;
 mod services;
+mod sums;
 mod unexpected_accept;
 mod unused_rule;
+mod watchlist;
 
 use crate::finding::{Finding, FindingBuilder, Kind, RuleRow};
 use crate::rollup::{InterfaceRow, Rollups};
 
 /// Every detector, in the order of reports.
-static DETECTORS: [&dyn Detector; 5] = [
+static DETECTORS: [&dyn Detector; 8] = [
     &unexpected_accept::UnexpectedAccept,
     &rejected_spike::RejectedSpike,
+    &exposed_service::ExposedService,
+    &watchlist::Watchlist,
+    &ends_disagree::EndsDisagree,
     &permissive_rule::PermissiveRule,
     &unused_rule::UnusedRule,
     &redundant_rule::RedundantRule,
@@ -162,7 +169,7 @@ mod tests {
     #[test]
     fn selection_refuses_unknown_names() {
         assert_eq!(select(&["nope".into()], &[]).err().as_deref(), Some("nope"));
-        assert_eq!(select(&[], &["unused-rule".into()]).map(|d| d.len()), Ok(4));
+        assert_eq!(select(&[], &["unused-rule".into()]).map(|d| d.len()), Ok(7));
         assert_eq!(select(&["unused-rule".into()], &[]).map(|d| d.len()), Ok(1));
     }
 }

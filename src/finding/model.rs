@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde_json::Value;
 
-/// What a finding is about: the five headline kinds.
+/// What a finding is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
     /// Far more rejected attempts than usual.
@@ -18,13 +18,22 @@ pub enum Kind {
     PermissiveRule,
     /// Accepted traffic that nothing explains.
     UnexpectedAccept,
+    /// A service for administrators, data or files that the internet reaches.
+    ExposedService,
+    /// Traffic with an address that the user looks for.
+    Watchlist,
+    /// The logs of both ends of a connection contradict each other.
+    EndsDisagree,
 }
 
 impl Kind {
     /// Every kind, in the order of reports.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 8] = [
         Self::UnexpectedAccept,
         Self::RejectedSpike,
+        Self::ExposedService,
+        Self::Watchlist,
+        Self::EndsDisagree,
         Self::PermissiveRule,
         Self::UnusedRule,
         Self::RedundantRule,
@@ -39,6 +48,9 @@ impl Kind {
             Self::RedundantRule => "redundant-rule",
             Self::PermissiveRule => "permissive-rule",
             Self::UnexpectedAccept => "unexpected-accept",
+            Self::ExposedService => "exposed-service",
+            Self::Watchlist => "watchlist",
+            Self::EndsDisagree => "ends-disagree",
         }
     }
 }

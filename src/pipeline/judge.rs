@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::export::{Batches, Exporter, Rows};
@@ -15,7 +15,8 @@ use crate::connection::{
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::{Judge, Policy};
-use crate::rollup::{Rollup, Rollups, Scene};
+use crate::rollup::{Directory, Rollup, Rollups, Scene};
+use crate::watchlist::WatchList;
 
 /// What judging comes to.
 pub(super) struct Outcome {
@@ -33,6 +34,7 @@ pub(super) fn judge(
     timeline: &Timeline,
     streams: &[String],
     config: &AnalyzeConfig,
+    watch: Option<Arc<WatchList>>,
 ) -> Result<Outcome, AnalyzeError> {
     let Collected { interfaces, stream_facts, partitions, store } = collected;
     let ids: Vec<String> = interfaces.iter().map(|i| i.id.clone()).collect();
@@ -69,7 +71,7 @@ pub(super) fn judge(
 
     let exporter = config.connections_out.as_deref().map(|path| Exporter::create(path, &policy));
     let in_order = exporter.transpose()?.map(InOrder::new);
-    let scene = Scene::new(timeline);
+    let scene = Scene::new(timeline).watching(watch).between(Directory::new(&interfaces, timeline));
     let begin = || (Sorted::default(), RefCell::new(Judge::new(&policy)), Rollup::default());
     let judged = each(partitions.len(), config, begin, |(sorted, judge, rollup), at, over| {
         if let Some(rows) = &in_order {
@@ -98,6 +100,7 @@ pub(super) fn judge(
             })
         };
         let done: Result<(), SpillError> = load_and_judge();
+        rollup.end_of_partition(&scene);
         if let (Some(in_order), Some(rows)) = (&in_order, rows) {
             in_order.hand_in(at, rows.finish());
         }
@@ -110,7 +113,7 @@ pub(super) fn judge(
     let mut total = Rollup::default();
     judged.into_iter().for_each(|(_, _, rollup)| total.merge(rollup));
     Ok(Outcome {
-        rollups: Rollups::new(total, interfaces, timeline, &policy),
+        rollups: Rollups::new(total, interfaces, timeline, &policy).told_by(&scene),
         duplicates: duplicates.into_inner(),
         overlapped: election.overlapped(),
         coarse_fan_in: fan.coarser_than(),

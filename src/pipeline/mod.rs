@@ -19,6 +19,7 @@ mod judge;
 mod memory;
 mod prefetch;
 mod read;
+mod watch;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ use crate::detect;
 use crate::finding::Conclusions;
 use crate::inventory::InventoryError;
 use crate::source::Selection;
+use crate::watchlist::WatchListError;
 
 pub use cancel::Cancel;
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
@@ -57,6 +59,8 @@ pub struct AnalyzeConfig {
     pub spill_directory: PathBuf,
     /// Where to write the judged connections (Parquet).
     pub connections_out: Option<PathBuf>,
+    /// Lists of addresses to look for.
+    pub watchlists: Vec<PathBuf>,
     /// Detectors to run; empty means all.
     pub only: Vec<String>,
     /// Detectors not to run.
@@ -79,6 +83,7 @@ impl Default for AnalyzeConfig {
             memory: MemoryPlan::default(),
             spill_directory: std::env::temp_dir(),
             connections_out: None,
+            watchlists: Vec::new(),
             only: Vec::new(),
             skip: Vec::new(),
             cancel: Cancel::default(),
@@ -151,6 +156,9 @@ pub enum AnalyzeError {
     /// The inventory could not be loaded.
     #[error("the inventory could not be loaded\n{0}")]
     Inventory(#[from] InventoryError),
+    /// A watch list is of no use.
+    #[error("--watchlist {0}")]
+    WatchList(#[from] WatchListError),
     /// Nothing to read.
     #[error("nothing to analyse: {reasons}")]
     NothingFound {
@@ -221,9 +229,10 @@ impl AnalyzeError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::LogFormat(_) | Self::UnknownDetector { .. } | Self::Inventory(_) => {
-                ErrorKind::Configuration
-            }
+            Self::LogFormat(_)
+            | Self::UnknownDetector { .. }
+            | Self::Inventory(_)
+            | Self::WatchList(_) => ErrorKind::Configuration,
             Self::NothingFound { .. }
             | Self::NothingRead { .. }
             | Self::NothingThere { .. }
@@ -250,6 +259,10 @@ impl AnalyzeError {
             Self::Inventory(_) => {
                 Some("`flowgate inventory check DIR` shows what each file holds".to_owned())
             }
+            Self::WatchList(WatchListError::Useless { .. }) => Some(
+                "write one address, CIDR or range a line, or CSV or JSON with such a column".to_owned(),
+            ),
+            Self::WatchList(_) => Some("name a readable file, plain or gzip".to_owned()),
             // Each reason ends with its own next step.
             Self::NothingFound { .. } | Self::NothingRead { .. } => None,
             Self::NothingThere { .. } => Some(
@@ -304,6 +317,7 @@ pub fn analyze(
         whole_bytes: config.memory.whole_object(config.threads),
         ..DecodeOptions::default()
     };
+    let watch = watch::load(&config.watchlists)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One moves bytes faster than all cores together inflate them.
         .worker_threads(1)
@@ -325,7 +339,7 @@ pub fn analyze(
     runtime.shutdown_background();
     let read = read?;
     progress.event(&Event::Phase("judging"));
-    let judged = judge::judge(read.collected, &timeline, &read.streams, config)?;
+    let judged = judge::judge(read.collected, &timeline, &read.streams, config, watch.clone())?;
     progress.event(&Event::Phase("detecting"));
     let concluded = conclude::conclude(&conclude::Material {
         config,
@@ -337,6 +351,7 @@ pub fn analyze(
         overlapped: judged.overlapped,
         coarse_fan_in: judged.coarse_fan_in,
         rollups: judged.rollups,
+        watch: watch.as_deref(),
         detectors: &detectors,
     });
     Ok(concluded)

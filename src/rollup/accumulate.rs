@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::bounds::Bounds;
+use super::ends::{EndsTable, Views};
+use super::exposed::{self, ExposedTable};
 use super::odd::{EvidenceCounts, OddTable};
 use super::rejects::RejectSums;
 use super::rule_use::RuleTable;
 use super::scene::Scene;
 use super::sets::SetTable;
+use super::watched::WatchTable;
 use crate::connection::{Connection, Evidence, Strength};
 use crate::flow::Action;
 use crate::policy::{Cause, Judged, Verdict};
@@ -22,6 +25,11 @@ pub struct Rollup {
     pub(super) rules: RuleTable,
     pub(super) sets: SetTable,
     pub(super) odd: OddTable,
+    pub(super) exposed: ExposedTable,
+    pub(super) watched: WatchTable,
+    pub(super) ends: EndsTable,
+    /// Of the partition that is being added.
+    views: Views,
     pub(super) rejects: RejectSums,
     /// A handful; the ones that came first, and so are most frequent, are found first.
     verdicts: Vec<(Verdict, u64)>,
@@ -43,6 +51,10 @@ impl Rollup {
             rules: RuleTable::within(bounds),
             sets: SetTable::within(bounds),
             odd: OddTable::within(bounds.odd),
+            exposed: ExposedTable::within(bounds.exposed),
+            watched: WatchTable::within(bounds),
+            ends: EndsTable::within(bounds.contradictions, bounds.agreements),
+            views: Views::within(bounds.views),
             rejects: RejectSums::within(bounds),
             verdicts: Vec::new(),
             openers: EvidenceCounts::default(),
@@ -53,7 +65,7 @@ impl Rollup {
     }
 
     /// Takes a judged connection in. `scene` must be the same for all that are ever merged.
-    pub fn add(&mut self, connection: &Connection, judged: &Judged, _scene: &Scene) {
+    pub fn add(&mut self, connection: &Connection, judged: &Judged, scene: &Scene) {
         let late_only = judged.verdict == Verdict::Rejected(Cause::LatePacket);
         self.count_verdict(judged.verdict, 1);
         self.late_records += u64::from(connection.late.records);
@@ -62,6 +74,13 @@ impl Rollup {
         }
         self.connections += 1;
         self.openers.add(connection.evidence, 1);
+        exposed::see(&mut self.exposed, connection, judged, scene);
+        if let Some(directory) = scene.directory() {
+            self.views.see(connection, judged, directory);
+        }
+        if let Some(list) = scene.watch_list() {
+            self.watched.see(connection, judged, list);
+        }
         for &rule in &judged.possible {
             self.rules.undecided(rule);
         }
@@ -78,6 +97,13 @@ impl Rollup {
         if let Some(cause) = judged.blocked_reply {
             self.blocked_replies += 1;
             self.rejects.push(connection, cause.as_str());
+        }
+    }
+
+    /// All connections of a partition were added: what both ends saw of its tuples can be compared.
+    pub fn end_of_partition(&mut self, scene: &Scene) {
+        if let Some(directory) = scene.directory() {
+            self.views.join(directory, &mut self.ends);
         }
     }
 
@@ -105,6 +131,10 @@ impl Rollup {
         self.rules.merge(other.rules);
         self.sets.merge(other.sets);
         self.odd.merge(other.odd);
+        self.exposed.merge(other.exposed);
+        self.watched.merge(other.watched);
+        self.ends.merge(other.ends);
+        self.views.merge(&other.views);
         self.rejects.merge(other.rejects);
         other.verdicts.into_iter().for_each(|(verdict, count)| self.count_verdict(verdict, count));
         self.openers.merge(&other.openers);
@@ -127,6 +157,10 @@ impl Rollup {
         self.rules.heap_bytes()
             + self.sets.heap_bytes()
             + self.odd.heap_bytes()
+            + self.exposed.heap_bytes()
+            + self.watched.heap_bytes()
+            + self.ends.heap_bytes()
+            + self.views.heap_bytes()
             + self.rejects.heap_bytes()
             + self.verdicts.capacity() * size_of::<(Verdict, u64)>()
     }

@@ -12,6 +12,18 @@ pub(super) struct Bounds {
     pub sets: usize,
     /// Escaped and misdropped connections, in units of 24 bytes: a cell takes 17 and one per remote address.
     pub odd: usize,
+    /// Services reached from the internet, in the same units.
+    pub exposed: usize,
+    /// Accepted connections with watched addresses, in the same units.
+    pub watched: usize,
+    /// Entries of watch lists whose connections were rejected, by direction: 32 bytes each, and slots.
+    pub knocks: usize,
+    /// Views of connections between interfaces of the run, of one partition: 112 bytes each, and as much while it grows.
+    pub views: usize,
+    /// Pairs of ends and a service that contradict each other: 220 bytes each, and slots.
+    pub contradictions: usize,
+    /// Pairs that agree: 24 bytes each, and slots.
+    pub agreements: usize,
     /// Rejected attempts of sources outside.
     pub outside: Limits,
     /// Rejected attempts of private sources.
@@ -41,6 +53,12 @@ impl Default for Bounds {
             ports: 1 << 18,
             sets: 3 << 20,
             odd: 400_000,
+            exposed: 200_000,
+            watched: 200_000,
+            knocks: 1 << 16,
+            views: 1 << 15,
+            contradictions: 20_000,
+            agreements: 100_000,
             outside: Limits { attempts: 300_000, cells: 400_000 },
             inside: Limits { attempts: 150_000, cells: 200_000 },
         }

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::accumulate::Rollup;
+use super::ends::EndsSums;
+use super::exposed::{Exposure, open_acls};
 use super::lives::Lives;
 use super::odd::OddCells;
 use super::rejects::RejectTable;
 use super::rule_use::RuleUse;
+use super::scene::Scene;
 use super::sets::RuleSets;
+use super::watched::WatchSums;
 use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{Inventory, RulePeer, Timeline};
@@ -125,6 +129,14 @@ pub struct Rollups {
     pub sets: RuleSets,
     /// Escaped and misdropped connections.
     pub odd: OddCells,
+    /// Connections from the internet to services that do not belong there.
+    pub exposed: OddCells<Exposure>,
+    /// Network ACLs that let anybody reach port 22 or 3389, with the number of the entry.
+    pub open_acls: BTreeMap<String, u32>,
+    /// Connections with watched addresses.
+    pub watched: WatchSums,
+    /// Where the logs of both ends agree, and where they do not.
+    pub ends: EndsSums,
     /// Rejected attempts.
     pub rejects: RejectTable,
     /// Verdict matrix.
@@ -166,7 +178,10 @@ impl Rollups {
         let uses = rollup.rules.finish();
         let rules = rule_facts(&uses, &rows, timeline, latest, policy, window);
         let odd = rollup.odd.finish();
-        let named = odd.iter().flat_map(|(_, cell)| &cell.rules);
+        let (exposed, watched, ends) = (rollup.exposed.finish(), rollup.watched.finish(), rollup.ends.finish());
+        let cells = odd.iter().map(|(_, cell)| cell).chain(exposed.iter().map(|(_, cell)| cell));
+        let named = cells.chain(watched.accepted.iter().map(|(_, cell)| cell)).flat_map(|cell| &cell.rules);
+        let named = named.chain(ends.cells.values().flat_map(|cell| &cell.rules));
         let named_rules = named.filter_map(|&n| Some((n, policy.rule(n)?.id.clone()))).collect();
         Self {
             window,
@@ -175,6 +190,10 @@ impl Rollups {
             named_rules,
             sets: rollup.sets.finish(),
             odd,
+            exposed,
+            open_acls: open_acls(latest),
+            watched,
+            ends,
             rejects: rollup.rejects.finish(),
             verdicts,
             openers,
@@ -184,6 +203,15 @@ impl Rollups {
             interfaces: rows,
             vpc_blocks: latest.vpcs.values().flat_map(|v| v.cidrs.iter().copied()).collect(),
         }
+    }
+
+    /// The same, with what the scene says about its sums: the names of watched addresses.
+    #[must_use]
+    pub fn told_by(mut self, scene: &Scene) -> Self {
+        if let Some(list) = scene.watch_list() {
+            self.watched = self.watched.named_by(list);
+        }
+        self
     }
 
     /// 10-minute buckets of the run's window.
@@ -244,7 +272,7 @@ fn interface_row(facts: InterfaceFacts, latest: &Inventory) -> InterfaceRow {
 }
 
 /// Which traffic the logs of an interface hold: what its flow logs are defined to log, else what was seen.
-fn traffic(
+pub(super) fn traffic(
     id: &str,
     subnet: Option<&str>,
     vpc: Option<&str>,

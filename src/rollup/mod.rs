@@ -18,6 +18,10 @@
 //! | ports of a rule ([`PortUse`]) | 262,144 together | ranges of ports | 9 MB |
 //! | combinations of rules ([`RuleSets`]) | 12 MB | sample; a rule has all of its own or is not judged by them | 15 MB |
 //! | escaped and misdropped ([`OddCells`]) | about 20,000 cells | fewer peers, ranges of ports | 16 MB |
+//! | services reached from the internet ([`Exposure`]) | about 10,000 cells | as above | 8 MB |
+//! | watched addresses ([`WatchSums`]) | about 10,000 cells; rejected: 65,536 entries | as above, then a sample; a sample | 12 MB |
+//! | both ends ([`EndsSums`]) | 20,000 contradicting, 100,000 agreeing pairs of ends and service | a sample of pairs; totals stay exact | 13 MB |
+//! | views of both ends, while a partition is judged | 32,768 a thread | a sample of tuples, the rest counted | 4 MB a thread |
 //! | rejected attempts by series and bucket | 600,000 series and buckets | wider buckets | 16 MB |
 //! | who was rejected ([`RejectTable`]) | 450,000 attempts | sample and estimate | 34 MB |
 //!
@@ -29,30 +33,40 @@ mod accumulate;
 mod attempts;
 mod blocks;
 mod bounds;
+mod ends;
+mod exposed;
 mod facts;
 mod lives;
 mod odd;
+mod outcome;
 mod peers;
 mod places;
 mod ports;
 mod rejects;
 mod rule_use;
 mod scene;
+mod services;
 mod sets;
+mod watched;
 
 #[cfg(test)]
 mod tests;
 
 pub use accumulate::Rollup;
 pub use blocks::Blocks;
+pub use ends::{Directory, EndsCause, EndsCell, EndsKey, EndsPair, EndsSums, EndsTotals, Uncompared};
+pub use exposed::Exposure;
 pub use facts::{InterfaceRow, Rollups, RuleFacts, Since, is_private};
 pub use odd::{EvidenceCounts, OddCell, OddCells, OddKey, Subject};
+pub use outcome::Outcome;
 pub use peers::Peers;
 pub use ports::PortUse;
 pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series, cause};
 pub use rule_use::RuleUse;
 pub use scene::Scene;
+pub use services::{Service, ServiceClass, service, services};
 pub use sets::RuleSets;
+pub use watched::{Knocks, ListTotal, WatchSums, Watched};
 
 pub use crate::policy::{EscapeReason, Verdict};
 

@@ -46,7 +46,7 @@ pub enum Uncompared {
     Ambiguous,
     /// Packets may have come through something that rewrites addresses, or by another way.
     OtherPath,
-    /// Only one end has it, and who opened it is not certain.
+    /// Who opened it, or whether what was rejected was its opening, is not certain.
     OpenerUnknown,
     /// There were more than are kept.
     TooMany,

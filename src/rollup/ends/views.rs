@@ -201,6 +201,9 @@ impl Joint<'_> {
         table.joined();
         if let Some((key, cell)) = self.rejected(true).or_else(|| self.rejected(false)) {
             table.disagree(key, &cell);
+        } else if self.at(false).all(|v| !v.accepted) != self.at(true).all(|v| !v.accepted) {
+            // What one end rejected may be the tail of what was accepted, in records that are lost.
+            table.uncompared(Uncompared::OpenerUnknown, 1);
         } else if let Some((key, cell)) = self.sizes() {
             table.disagree(key, &cell);
         } else {
@@ -210,12 +213,19 @@ impl Joint<'_> {
 
     /// What one end let pass and the other rejected. `arriving`: the receiver rejected, else the sender.
     fn rejected(&self, arriving: bool) -> Option<(EndsKey, EndsCell)> {
-        let stopped = |v: &&View| !v.accepted && if arriving { v.rejected.0 } else { v.rejected.1 };
+        // Of TCP, a SYN tells that what was rejected while leaving was an opening, and no late packet.
+        let opening = |v: &View| v.protocol != Protocol::TCP.0 || v.evidence == Evidence::TcpFlags;
+        let stopped = |v: &&View| !v.accepted && if arriving { v.rejected.0 } else { v.rejected.1 && opening(v) };
         let stopper = self.views.iter().find(stopped)?;
         let let_pass = |v: &&View| {
-            let packets = if arriving { v.outward.packets } else { v.inward.packets };
+            // What was rejected on arrival can't have been answered.
+            let passed = if arriving {
+                v.outward.packets > 0 && v.inward.packets == 0
+            } else {
+                v.inward.packets > 0
+            };
             v.at_high != stopper.at_high
-                && packets > 0
+                && passed
                 && v.first <= stopper.last.saturating_add(SLACK)
                 && stopper.first <= v.last.saturating_add(SLACK)
         };

@@ -14,10 +14,10 @@
 
 #[path = "accepted/ends.rs"]
 mod ends;
-#[path = "accepted/exposed.rs"]
-mod exposed;
 #[path = "accepted/estate.rs"]
 mod estate;
+#[path = "accepted/exposed.rs"]
+mod exposed;
 #[path = "accepted/watched.rs"]
 mod watched;
 #[path = "world/mod.rs"]

@@ -81,7 +81,8 @@ impl Detector for EndsDisagree {
         }
         let groups = folded(groups);
         let mut agreeing: BTreeMap<(String, String, Protocol, u16), u64> = BTreeMap::new();
-        let wanted: BTreeSet<(Protocol, u16)> = rollups.ends.cells.keys().map(|k| (k.protocol, k.port)).collect();
+        let wanted: BTreeSet<(Protocol, u16)> =
+            rollups.ends.cells.keys().map(|k| (k.protocol, k.port)).collect();
         for (&(source, target, protocol, port), count) in &rollups.ends.agreeing {
             if wanted.contains(&(protocol, port)) {
                 let name = |n| groups_of(rollups, n);
@@ -126,13 +127,21 @@ fn folded(groups: Groups<'_>) -> Groups<'_> {
 /// The security groups of an interface; its id where it has none.
 fn groups_of(rollups: &Rollups, interface: u32) -> String {
     let row = rollups.interfaces.get(interface as usize);
-    row.map_or_else(String::new, |row| {
-        if row.groups.is_empty() { row.id.clone() } else { row.groups.join(", ") }
-    })
+    row.map_or_else(
+        String::new,
+        |row| {
+            if row.groups.is_empty() { row.id.clone() } else { row.groups.join(", ") }
+        },
+    )
 }
 
 /// More than records that were lost here and there.
-fn is_systematic(rollups: &Rollups, cause: EndsCause, cells: &[(&EndsKey, &EndsCell)], agreeing: u64) -> bool {
+fn is_systematic(
+    rollups: &Rollups,
+    cause: EndsCause,
+    cells: &[(&EndsKey, &EndsCell)],
+    agreeing: u64,
+) -> bool {
     // Both ends have a record.
     let seen_twice = |cell: &EndsCell| cell.stopped_by().next().is_some();
     if cause == EndsCause::RejectedOnArrival || cells.iter().any(|(_, cell)| seen_twice(cell)) {
@@ -162,7 +171,12 @@ fn rows<'r>(
     numbers.iter().filter_map(|&n| rollups.interfaces.get(n as usize)).collect()
 }
 
-fn describe(rollups: &Rollups, group: &Group, cells: &[(&EndsKey, &EndsCell)], agreeing: u64) -> FindingBuilder {
+fn describe(
+    rollups: &Rollups,
+    group: &Group,
+    cells: &[(&EndsKey, &EndsCell)],
+    agreeing: u64,
+) -> FindingBuilder {
     let (cause, source, target, protocol, port) = group;
     let sum = sum(cells);
     let (from, to) = (rows(rollups, cells, |key| key.source), rows(rollups, cells, |key| key.target));
@@ -182,7 +196,9 @@ fn describe(rollups: &Rollups, group: &Group, cells: &[(&EndsKey, &EndsCell)], a
             format!("{what} arrived at {target_text} from {source_text}, whose log has no trace of it")
         }
         EndsCause::NeverLeft => {
-            format!("{what} arrived at {target_text} from {source_text}, whose log says it was rejected there")
+            format!(
+                "{what} arrived at {target_text} from {source_text}, whose log says it was rejected there"
+            )
         }
         EndsCause::NeverArrived => {
             format!("{what} left {source_text} for {target_text}, whose log has no trace of it")
@@ -203,7 +219,10 @@ fn describe(rollups: &Rollups, group: &Group, cells: &[(&EndsKey, &EndsCell)], a
         ),
         _ => format!("{} answered, {}.", sum.answered, counted(sum.bytes, "byte")),
     };
-    let summary = format!("{}; both ends agree on {agreeing} others. {happened}", counted(sum.connections, "connection"));
+    let summary = format!(
+        "{}; both ends agree on {agreeing} others. {happened}",
+        counted(sum.connections, "connection")
+    );
     let ids = |rows: &[&InterfaceRow]| json!(rows.iter().take(LISTED).map(|r| &r.id).collect::<Vec<_>>());
     let mut builder = FindingBuilder::new(META.id, META.kind, cause.as_str())
         .about(source.clone())
@@ -239,7 +258,8 @@ fn describe(rollups: &Rollups, group: &Group, cells: &[(&EndsKey, &EndsCell)], a
         builder = builder.evidence("stopped_by", json!(stopped));
     }
     if rollups.ends.cells_scale > 1 {
-        builder = builder.evidence("approximate", true).evidence("one_pair_told_of", rollups.ends.cells_scale);
+        builder =
+            builder.evidence("approximate", true).evidence("one_pair_told_of", rollups.ends.cells_scale);
     }
     builder.next(next(*cause, source, target, &stopped, &to)).with(|finding| {
         place(finding, &to);
@@ -275,7 +295,10 @@ fn next(
     stopped: &BTreeMap<&str, u64>,
     to: &[&InterfaceRow],
 ) -> String {
-    let acl = to.first().and_then(|row| row.network_acl.as_deref()).unwrap_or("the network ACL of the target's subnet");
+    let acl = to
+        .first()
+        .and_then(|row| row.network_acl.as_deref())
+        .unwrap_or("the network ACL of the target's subnet");
     match cause {
         EndsCause::RejectedOnArrival if stopped.contains_key("network-acl-in") => {
             format!("if {source} is meant to reach it, let it in at {acl}; else stop it at the source")
@@ -291,7 +314,9 @@ fn next(
             "look whether another host uses an address of {source}, and whether packets leave it by another interface"
         ),
         EndsCause::NeverArrived => {
-            format!("follow the route tables and firewalls from {source} to {target}, and look whether the target runs")
+            format!(
+                "follow the route tables and firewalls from {source} to {target}, and look whether the target runs"
+            )
         }
         EndsCause::SizeDisagrees => {
             "look for firewalls or packet loss in between, and for SKIPDATA at either end".to_owned()

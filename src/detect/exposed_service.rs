@@ -73,9 +73,12 @@ impl Detector for ExposedService {
     }
 }
 
+/// Rules, or interfaces where there is none, and the cells that share them.
+type Connected<'r> = (BTreeSet<(bool, u32)>, Vec<Cell<'r>>);
+
 /// Cells that share a rule belong together, directly or through others; without a rule, those of one interface.
 fn connected(cells: Vec<Cell<'_>>) -> Vec<Vec<Cell<'_>>> {
-    let mut groups: Vec<(BTreeSet<(bool, u32)>, Vec<Cell<'_>>)> = Vec::new();
+    let mut groups: Vec<Connected<'_>> = Vec::new();
     for (key, cell) in cells {
         let mut marks: BTreeSet<(bool, u32)> = cell.rules.iter().map(|&rule| (true, rule)).collect();
         marks.extend(key.subject.rule.map(|rule| (true, rule)));
@@ -204,11 +207,14 @@ fn describe(rollups: &Rollups, cells: &[Cell<'_>]) -> Option<FindingBuilder> {
             ports(&rollups.exposed, key).into_iter().collect(),
         )
         .evidence("permitting_rules", json!(rules(rollups, &sum.rules)))
-        .evidence("open_to", match reach {
-            Reach::Everyone => "everyone",
-            Reach::Broad => "broad blocks",
-            Reach::Named => "named blocks",
-        });
+        .evidence(
+            "open_to",
+            match reach {
+                Reach::Everyone => "everyone",
+                Reach::Broad => "broad blocks",
+                Reach::Named => "named blocks",
+            },
+        );
     if data.connections > 0 {
         builder = builder.count("remotes_with_data", data.remotes.distinct());
     }
@@ -218,7 +224,9 @@ fn describe(rollups: &Rollups, cells: &[Cell<'_>]) -> Option<FindingBuilder> {
         let blocks = rule.blocks.as_deref().unwrap_or_default();
         controls.extend(services::controls(blocks, key.protocol == Protocol::TCP, low, high));
     }
-    let acl = rows.iter().find_map(|row| row.network_acl.as_ref().filter(|acl| rollups.open_acls.contains_key(*acl)));
+    let acl = rows
+        .iter()
+        .find_map(|row| row.network_acl.as_ref().filter(|acl| rollups.open_acls.contains_key(*acl)));
     let acl = acl.filter(|_| key.protocol == Protocol::TCP && matches!(low, 22 | 3389));
     if let Some(acl) = acl {
         controls.insert("EC2.21");

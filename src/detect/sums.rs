@@ -105,7 +105,8 @@ pub(super) fn place(finding: &mut Finding, rows: &[&InterfaceRow]) {
     finding.region = common(&|row| row.region.clone());
     finding.vpc = common(&|row| row.vpc.clone());
     finding.interfaces = rows.iter().take(LISTED).map(|row| row.id.clone()).collect();
-    let mut instances: Vec<String> = rows.iter().take(LISTED).filter_map(|row| row.instance.clone()).collect();
+    let mut instances: Vec<String> =
+        rows.iter().take(LISTED).filter_map(|row| row.instance.clone()).collect();
     instances.dedup();
     finding.instances = instances;
 }

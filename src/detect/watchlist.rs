@@ -49,6 +49,9 @@ static META: Meta = Meta {
     manual: include_str!("watchlist.rs"),
 };
 
+/// Number of an entry or a list, and direction.
+type About<N> = (N, Option<Direction>);
+
 type Cell<'r> = (&'r OddKey<Watched>, &'r OddCell);
 
 impl Detector for Watchlist {
@@ -58,11 +61,11 @@ impl Detector for Watchlist {
 
     fn detect(&self, input: &Input<'_>) -> Vec<Finding> {
         let sums = &input.rollups.watched;
-        let mut accepted: BTreeMap<(u32, Option<Direction>), Vec<Cell<'_>>> = BTreeMap::new();
+        let mut accepted: BTreeMap<About<u32>, Vec<Cell<'_>>> = BTreeMap::new();
         for (key, cell) in sums.accepted.iter() {
             accepted.entry((key.subject.entry, key.direction)).or_default().push((key, cell));
         }
-        let mut rejected: BTreeMap<(usize, Option<Direction>), Vec<(u32, &Knocks)>> = BTreeMap::new();
+        let mut rejected: BTreeMap<About<usize>, Vec<(u32, &Knocks)>> = BTreeMap::new();
         for ((entry, direction), knocks) in &sums.rejected {
             let Some(of) = sums.entries.get(entry) else { continue };
             if !accepted.contains_key(&(*entry, *direction)) {
@@ -81,7 +84,7 @@ fn word(direction: Option<Direction>) -> &'static str {
 
 fn let_through(
     rollups: &Rollups,
-    (number, direction): (u32, Option<Direction>),
+    (number, direction): About<u32>,
     cells: &[Cell<'_>],
 ) -> Option<FindingBuilder> {
     let sums = &rollups.watched;
@@ -149,7 +152,11 @@ fn let_through(
     let next = if outbound {
         format!("find out on {} which process connects to {}", places(&rows), sum.who())
     } else {
-        format!("look at {} what {} did there, and whether the rules must let it in", places(&rows), sum.who())
+        format!(
+            "look at {} what {} did there, and whether the rules must let it in",
+            places(&rows),
+            sum.who()
+        )
     };
     Some(builder.next(next).with(|finding| {
         let mut known = sum.rules.iter().filter_map(|number| rollups.named_rules.get(number));
@@ -160,7 +167,7 @@ fn let_through(
 
 fn stopped(
     rollups: &Rollups,
-    (list, direction): (usize, Option<Direction>),
+    (list, direction): About<usize>,
     knocks: &[(u32, &Knocks)],
 ) -> Option<FindingBuilder> {
     let sums = &rollups.watched;
@@ -189,7 +196,10 @@ fn stopped(
         .rated(Severity::Informational, Grade::Reliable)
         .told(
             format!("{attempts} ({}) with {entries} of {name} were rejected", word(direction)),
-            format!("Most with {}. Nothing of these entries was accepted.", most.first().map(|(e, _)| text(e))?),
+            format!(
+                "Most with {}. Nothing of these entries was accepted.",
+                most.first().map(|(e, _)| text(e))?
+            ),
         )
         .service(direction, None, Vec::new())
         .during(

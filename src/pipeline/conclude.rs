@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use super::AnalyzeConfig;
-use super::watch;
 use super::inputs::InventoryOutcome;
 use super::read::{ObjectProblem, Outcome};
+use super::watch;
 use crate::connection::Evidence;
 use crate::detect::{Detector, Input, rule_class};
 use crate::finding::{
-    Conclusions, EndsCounts, Finding, FormatUse, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount,
-    Window,
+    Conclusions, EndsCounts, Finding, FormatUse, InterfaceCoverage, Limitation, OpenerCount, Summary,
+    VerdictCount, Window,
 };
 use crate::inventory::Timeline;
 use crate::policy::{EscapeReason, NotEvaluable, Verdict};

@@ -229,10 +229,9 @@ impl AnalyzeError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::LogFormat(_)
-            | Self::UnknownDetector { .. }
-            | Self::Inventory(_)
-            | Self::WatchList(_) => ErrorKind::Configuration,
+            Self::LogFormat(_) | Self::UnknownDetector { .. } | Self::Inventory(_) | Self::WatchList(_) => {
+                ErrorKind::Configuration
+            }
             Self::NothingFound { .. }
             | Self::NothingRead { .. }
             | Self::NothingThere { .. }

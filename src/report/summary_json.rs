@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::json::write_pretty;
 use super::{Renderer, numbers::rfc3339};
 use crate::finding::{
-    Conclusions, EndsCounts, FormatUse, InterfaceCoverage, Kind, Limitation, OpenerCount, RuleClass, Severity,
-    VerdictCount, WatchedList, Window,
+    Conclusions, EndsCounts, FormatUse, InterfaceCoverage, Kind, Limitation, OpenerCount, RuleClass,
+    Severity, VerdictCount, WatchedList, Window,
 };
 use crate::flow::Tally;
 

@@ -75,7 +75,9 @@ mod tests {
     use super::*;
     use crate::inventory::NetworkAcl;
 
-    fn acl(id: &str, entries: &[(u32, bool, Option<(u16, u16)>, &str)]) -> (String, NetworkAcl) {
+    type Entry<'a> = (u32, bool, Option<(u16, u16)>, &'a str);
+
+    fn acl(id: &str, entries: &[Entry<'_>]) -> (String, NetworkAcl) {
         let entries = entries.iter().map(|&(number, allow, ports, cidr)| AclEntry {
             number,
             direction: Direction::Inbound,

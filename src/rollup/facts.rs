@@ -178,7 +178,8 @@ impl Rollups {
         let uses = rollup.rules.finish();
         let rules = rule_facts(&uses, &rows, timeline, latest, policy, window);
         let odd = rollup.odd.finish();
-        let (exposed, watched, ends) = (rollup.exposed.finish(), rollup.watched.finish(), rollup.ends.finish());
+        let (exposed, watched, ends) =
+            (rollup.exposed.finish(), rollup.watched.finish(), rollup.ends.finish());
         let cells = odd.iter().map(|(_, cell)| cell).chain(exposed.iter().map(|(_, cell)| cell));
         let named = cells.chain(watched.accepted.iter().map(|(_, cell)| cell)).flat_map(|cell| &cell.rules);
         let named = named.chain(ends.cells.values().flat_map(|cell| &cell.rules));

@@ -36,7 +36,8 @@ impl Outcome {
         let (there, back) = (&connection.forward()[0], &connection.backward()[0]);
         if !back.any() {
             // Seen without its answer: it may be lost, but data was sent that nobody sends without one.
-            let spoke = connection.protocol == crate::flow::Protocol::TCP && there.bytes > BARE * there.packets;
+            let spoke =
+                connection.protocol == crate::flow::Protocol::TCP && there.bytes > BARE * there.packets;
             return if spoke { Self::Data } else { Self::Unanswered };
         }
         if connection.protocol != crate::flow::Protocol::TCP {
@@ -74,7 +75,10 @@ mod tests {
         assert_eq!(of(syn, Part::default()), Outcome::Unanswered);
         assert_eq!(of(syn, part(1, 40, Some((false, false, true)))), Outcome::Refused);
         assert_eq!(of(syn, part(1, 60, Some((false, true, false)))), Outcome::Answered);
-        assert_eq!(of(part(9, 900, Some((true, false, true))), part(7, 4_000, Some((false, true, true)))), Outcome::Data);
+        assert_eq!(
+            of(part(9, 900, Some((true, false, true))), part(7, 4_000, Some((false, true, true)))),
+            Outcome::Data
+        );
         // Without flags.
         assert_eq!(of(part(1, 40, None), part(1, 40, None)), Outcome::Refused);
         assert_eq!(of(part(2, 100, None), part(2, 120, None)), Outcome::Answered);

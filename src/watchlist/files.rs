@@ -37,9 +37,8 @@ pub enum WatchListError {
 }
 
 fn first(bad: &Option<super::BadLine>) -> String {
-    let text = |bad: &super::BadLine| {
-        format!("; line {}, column {} says {:?}", bad.line, bad.column, bad.text)
-    };
+    let text =
+        |bad: &super::BadLine| format!("; line {}, column {} says {:?}", bad.line, bad.column, bad.text);
     bad.as_ref().map(text).unwrap_or_default()
 }
 
@@ -60,6 +59,7 @@ pub fn read(paths: &[PathBuf]) -> Result<WatchList, WatchListError> {
     Ok(loader.finish())
 }
 
+#[expect(clippy::disallowed_types, reason = "capped right here; decode is another room's")]
 fn bytes(path: &Path) -> Result<Vec<u8>, WatchListError> {
     let unreadable = |source| WatchListError::Unreadable { path: path.to_owned(), source };
     let mut file = BufReader::new(File::open(path).map_err(unreadable)?);

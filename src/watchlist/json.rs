@@ -10,10 +10,40 @@ use super::load::Loader;
 
 /// Names of fields that hold an address or block, as [`key`] writes them; the most telling first.
 pub(super) const ADDRESS_KEYS: [&str; 34] = [
-    "cidr", "cidrs", "ipprefix", "ipv4prefix", "ipv6prefix", "ipcidr", "cidrip", "cidripv6", "network", "netblock",
-    "subnet", "prefix", "ip", "ips", "ipaddress", "ipaddr", "ipv4", "ipv6", "address", "addr", "range", "iprange",
-    "indicator", "indicatorvalue", "ioc", "iocvalue", "srcip", "sourceip", "dstip", "destinationip", "remoteip", "host",
-    "value", "entry",
+    "cidr",
+    "cidrs",
+    "ipprefix",
+    "ipv4prefix",
+    "ipv6prefix",
+    "ipcidr",
+    "cidrip",
+    "cidripv6",
+    "network",
+    "netblock",
+    "subnet",
+    "prefix",
+    "ip",
+    "ips",
+    "ipaddress",
+    "ipaddr",
+    "ipv4",
+    "ipv6",
+    "address",
+    "addr",
+    "range",
+    "iprange",
+    "indicator",
+    "indicatorvalue",
+    "ioc",
+    "iocvalue",
+    "srcip",
+    "sourceip",
+    "dstip",
+    "destinationip",
+    "remoteip",
+    "host",
+    "value",
+    "entry",
 ];
 
 /// Names of fields with the first address of a range.
@@ -26,8 +56,27 @@ pub(super) const HIGH_KEYS: [&str; 8] =
 
 /// Names of fields that say what an address is listed for.
 pub(super) const LABEL_KEYS: [&str; 22] = [
-    "label", "comment", "comments", "description", "desc", "name", "title", "threat", "threattype", "malware",
-    "malwarefamily", "family", "actor", "category", "categories", "reason", "sblid", "note", "notes", "tags", "tag",
+    "label",
+    "comment",
+    "comments",
+    "description",
+    "desc",
+    "name",
+    "title",
+    "threat",
+    "threattype",
+    "malware",
+    "malwarefamily",
+    "family",
+    "actor",
+    "category",
+    "categories",
+    "reason",
+    "sblid",
+    "note",
+    "notes",
+    "tags",
+    "tag",
     "service",
 ];
 
@@ -182,9 +231,7 @@ fn walk_nested(value: &Value, into: &mut Loader, place: &dyn Fn(&str) -> (u64, u
 fn text_of(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),
-        Value::Array(items) => {
-            items.iter().filter_map(Value::as_str).take(8).collect::<Vec<_>>().join(", ")
-        }
+        Value::Array(items) => items.iter().filter_map(Value::as_str).take(8).collect::<Vec<_>>().join(", "),
         _ => String::new(),
     }
 }

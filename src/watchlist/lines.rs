@@ -170,7 +170,8 @@ fn is_mark(c: char) -> bool {
 fn in_words(body: &str) -> Option<(Range, String)> {
     let words: Vec<&str> = body.split_whitespace().take(64).collect();
     // What is joined to the address by a sign is the address with its label, too: `192.0.2.7: a label`.
-    let bare = |word: &str| address::parse(word).or_else(|| address::parse(word.trim_end_matches([':', ','])));
+    let bare =
+        |word: &str| address::parse(word).or_else(|| address::parse(word.trim_end_matches([':', ','])));
     let (at, first) = words.iter().enumerate().find_map(|(at, word)| Some((at, bare(word)?)))?;
     // Far within a sentence an address is no entry.
     if at > 2 {

@@ -1,7 +1,7 @@
 //! Lists go in one after the other, one table comes out.
 
-use std::collections::hash_map::Entry as Slot;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::fmt;
 
 use super::address::{Range, written};
@@ -51,7 +51,9 @@ impl fmt::Display for Warning {
             Self::Private(n, first) => {
                 (n, first, "private or reserved, so that traffic inside the network is on the list")
             }
-            Self::Overlapping(n, first) => (n, first, "also held by others; the smallest entry gives the label"),
+            Self::Overlapping(n, first) => {
+                (n, first, "also held by others; the smallest entry gives the label")
+            }
         };
         let plural = if *count == 1 { "entry is" } else { "entries are" };
         write!(f, "{count} {plural} {what} (first: {first})")
@@ -186,7 +188,7 @@ impl Loader {
     pub fn finish(self) -> WatchList {
         let Self { v4, v6, labels, sources } = self;
         let mut found = Found::default();
-        let v4 = family(v4, &mut found, |a| mapped(a), 24);
+        let v4 = family(v4, &mut found, mapped, 24);
         let v6 = family(v6, &mut found, |a| a, 112);
         WatchList { v4, v6, labels: labels.all, sources, warnings: found.warnings() }
     }

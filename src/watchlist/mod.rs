@@ -96,7 +96,7 @@ impl WatchList {
         let label = self.labels.get(label as usize).filter(|label| !label.is_empty());
         Some(Entry {
             text: address::written(low, high),
-            label: label.map(|l| l.to_string()),
+            label: label.map(ToString::to_string),
             list: usize::from(list),
         })
     }

@@ -61,14 +61,16 @@ fn feeds_as_they_are_published() {
     assert_eq!(entry(&bare, "203.0.113.5"), told("203.0.113.5", "online, still"));
     let geo = list("start_ip;end_ip;country\n203.0.113.0;203.0.113.9;XX\n");
     assert_eq!(entry(&geo, "203.0.113.9"), told("203.0.113.0-203.0.113.9", ""));
-    let ranges = list("{\"syncToken\":\"1\",\"prefixes\":[{\"ip_prefix\":\"3.5.140.0/22\",\"service\":\"AMAZON\"}]}");
+    let ranges =
+        list("{\"syncToken\":\"1\",\"prefixes\":[{\"ip_prefix\":\"3.5.140.0/22\",\"service\":\"AMAZON\"}]}");
     assert_eq!(entry(&ranges, "3.5.140.9"), told("3.5.140.0/22", "AMAZON"));
     let strings = list("[\n  \"203.0.113.5\",\n  \"nobody.example\",\n  \"2001:db8::1\"\n]");
     let bad = BadLine { line: 3, column: 3, text: "nobody.example".into() };
     assert_eq!((strings.sources[0].entries, strings.sources[0].first_bad.clone()), (2, Some(bad)));
     let ipset = list("create bad hash:net\nadd bad 203.0.113.0/24\n");
     assert_eq!((ipset.sources[0].entries, ipset.sources[0].bad), (1, 1));
-    let words = list("203.0.113.5 seen in March\n203.0.113.16 255.255.255.240\n203.0.113.9: c2\n203.0.113.40:8080\n");
+    let words =
+        list("203.0.113.5 seen in March\n203.0.113.16 255.255.255.240\n203.0.113.9: c2\n203.0.113.40:8080\n");
     assert_eq!(entry(&words, "203.0.113.5"), told("203.0.113.5", "seen in March"));
     assert_eq!(entry(&words, "203.0.113.31"), told("203.0.113.16/28", ""));
     assert_eq!(entry(&words, "203.0.113.9"), told("203.0.113.9", "c2"));
@@ -77,7 +79,9 @@ fn feeds_as_they_are_published() {
 
 #[test]
 fn defanged_and_foreign_encodings() {
-    let list = list("198[.]51[.]100[.]7\nhxxp://198[.]51[.]100[.]8/gate.php\n198.51.100[.]9, c2\nhxxps://evil[.]example/x\n");
+    let list = list(
+        "198[.]51[.]100[.]7\nhxxp://198[.]51[.]100[.]8/gate.php\n198.51.100[.]9, c2\nhxxps://evil[.]example/x\n",
+    );
     assert!((7..=9).all(|n| list.find(bits(&format!("198.51.100.{n}"))).is_some()));
     let bad = list.sources[0].first_bad.clone().unwrap();
     assert_eq!((list.sources[0].bad, bad.line, bad.column), (1, 4, 1));

@@ -67,7 +67,10 @@ fn ends_that_get_along_are_not_told() {
     let ends = &summary["ends"];
     assert_eq!(ends["joined"], 240, "{ends}");
     assert_eq!((&ends["agreeing"], &ends["disagreeing"]), (&json!(240), &json!(22)));
-    assert_eq!(ends["by_cause"], json!({"never-arrived": 1, "never-left": 21, "rejected-on-arrival": 0, "size-disagrees": 0}));
+    assert_eq!(
+        ends["by_cause"],
+        json!({"never-arrived": 1, "never-left": 21, "rejected-on-arrival": 0, "size-disagrees": 0})
+    );
     assert_eq!(ends["rejected_at_one_end"], 40);
 }
 
@@ -147,7 +150,10 @@ fn sizes_that_disagree_again_and_again_are_told() {
     }
     let (findings, _) = estate.analyze("ends-disagree", &[]);
     let finding = one(&findings);
-    assert_eq!((&finding["cause"], &finding["severity"]), (&json!("size-disagrees"), &json!("informational")));
+    assert_eq!(
+        (&finding["cause"], &finding["severity"]),
+        (&json!("size-disagrees"), &json!("informational"))
+    );
     assert_eq!(finding["counts"]["sent_packets"], 3 * (12 + 400));
     assert_eq!(finding["counts"]["arrived_packets"], 3 * (12 + 14));
 }
@@ -170,7 +176,11 @@ fn ends_whose_log_cannot_tell_are_not_accused() {
     // A load balancer may have handed them on.
     let mut balanced = estate();
     plant(&mut balanced);
-    balanced.enis.push(Eni { kind: "network_load_balancer", logged: false, ..eni("eni-nlb", "10.0.0.99", &[]) });
+    balanced.enis.push(Eni {
+        kind: "network_load_balancer",
+        logged: false,
+        ..eni("eni-nlb", "10.0.0.99", &[])
+    });
     // Two interfaces have had the address.
     let mut twice = estate();
     plant(&mut twice);

@@ -237,8 +237,11 @@ impl Estate {
             })
             .collect();
         put("describe-vpc-peering-connections", json!({"VpcPeeringConnections": peerings}));
-        put("describe-vpcs", json!({"Vpcs": [{"VpcId": "vpc-1", "OwnerId": ACCOUNT, "CidrBlock": "10.0.0.0/16",
-            "CidrBlockAssociationSet": [{"CidrBlock": "10.0.0.0/16", "CidrBlockState": {"State": "associated"}}]}]}));
+        put(
+            "describe-vpcs",
+            json!({"Vpcs": [{"VpcId": "vpc-1", "OwnerId": ACCOUNT, "CidrBlock": "10.0.0.0/16",
+            "CidrBlockAssociationSet": [{"CidrBlock": "10.0.0.0/16", "CidrBlockState": {"State": "associated"}}]}]}),
+        );
     }
 
     /// Findings of one detector and the summary; the same for any number of threads and any memory.

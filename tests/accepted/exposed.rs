@@ -62,7 +62,9 @@ fn each_exposed_service_is_told_once_with_its_rules() {
     let (findings, _) = estate().analyze("exposed-service", &[]);
     let brief: Vec<_> = findings
         .iter()
-        .map(|f| (f["ports"][0].as_u64().unwrap(), f["severity"].as_str().unwrap(), f["cause"].as_str().unwrap()))
+        .map(|f| {
+            (f["ports"][0].as_u64().unwrap(), f["severity"].as_str().unwrap(), f["cause"].as_str().unwrap())
+        })
         .collect();
     let expected = [
         (6379, "critical", "database"),
@@ -105,7 +107,11 @@ fn each_exposed_service_is_told_once_with_its_rules() {
     assert_eq!(ssh["grade"], "reliable");
     assert!(ssh["start"].as_str().unwrap() < ssh["end"].as_str().unwrap());
 
-    assert_eq!(find(&findings, 3389)["controls"], json!(["EC2.21"]), "one address may come, but the ACL is open");
+    assert_eq!(
+        find(&findings, 3389)["controls"],
+        json!(["EC2.21"]),
+        "one address may come, but the ACL is open"
+    );
     assert_eq!(find(&findings, 3306)["controls"], json!([]));
     assert_eq!(find(&findings, 445)["controls"], json!(["EC2.18", "EC2.19"]));
     assert_eq!(find(&findings, 445)["counts"]["data"], 0);

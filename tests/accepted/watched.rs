@@ -8,10 +8,8 @@ use serde_json::json;
 use super::estate::{Came, Estate, Seen, eni, told};
 
 fn estate() -> Estate {
-    let mut estate = Estate::new(vec![
-        eni("eni-1", "10.0.0.1", &["sg-web"]),
-        eni("eni-2", "10.0.0.2", &["sg-web"]),
-    ]);
+    let mut estate =
+        Estate::new(vec![eni("eni-1", "10.0.0.1", &["sg-web"]), eni("eni-2", "10.0.0.2", &["sg-web"])]);
     estate.rules = vec![
         ("sg-web", "sgr-web", false, "tcp", (443, 443), "0.0.0.0/0"),
         ("sg-web", "sgr-out", true, "-1", (-1, -1), "0.0.0.0/0"),
@@ -44,7 +42,11 @@ fn estate() -> Estate {
 fn each_entry_and_direction_is_told_once() {
     let directory = tempfile::tempdir().unwrap();
     let (csv, drop) = (directory.path().join("c2.csv"), directory.path().join("drop.txt.gz"));
-    fs::write(&csv, "first_seen,ip,malware\r\n2025-10-01,203[.]0[.]113[.]5,Dridex\r\n2025-10-01,nowhere,x\r\n").unwrap();
+    fs::write(
+        &csv,
+        "first_seen,ip,malware\r\n2025-10-01,203[.]0[.]113[.]5,Dridex\r\n2025-10-01,nowhere,x\r\n",
+    )
+    .unwrap();
     let mut gz = flate2::write::GzEncoder::new(fs::File::create(&drop).unwrap(), flate2::Compression::fast());
     gz.write_all(b"; DROP\n198.51.100.0/24 ; SBL1\n198.51.100.77 ; SBL2\n192.0.2.99\n").unwrap();
     gz.finish().unwrap();
@@ -61,7 +63,11 @@ fn each_entry_and_direction_is_told_once() {
             "medium",
             "outbound tcp 25 (SMTP) to 192.0.2.99 (no label, drop.txt.gz) was accepted at eni-1",
         ),
-        ("let-in", "medium", "inbound tcp 443 from 198.51.100.0/24 (SBL1, drop.txt.gz) was accepted at eni-1"),
+        (
+            "let-in",
+            "medium",
+            "inbound tcp 443 from 198.51.100.0/24 (SBL1, drop.txt.gz) was accepted at eni-1",
+        ),
         ("rejected", "informational", "2 attempts (inbound) with 1 entry of drop.txt.gz were rejected"),
     ];
     let mut all = told(&findings);
@@ -84,7 +90,8 @@ fn each_entry_and_direction_is_told_once() {
             {"name": "drop.txt.gz", "entries": 3, "bad_lines": 0, "accepted": 2, "rejected": 3},
         ])
     );
-    let bad = summary["limitations"].as_array().unwrap().iter().find(|l| l["code"] == "watchlist-lines").unwrap();
+    let bad =
+        summary["limitations"].as_array().unwrap().iter().find(|l| l["code"] == "watchlist-lines").unwrap();
     assert_eq!((&bad["incomplete"], &bad["object"]), (&json!(false), &json!("c2.csv")));
     assert!(bad["message"].as_str().unwrap().contains("line 3, column 1"), "{bad}");
 }

@@ -21,7 +21,8 @@ fn contradictions(world: &Path) -> BTreeMap<Between, u64> {
         let ports = if turned { ["remote_port", "local_port"] } else { ["local_port", "remote_port"] };
         [of(t, sides[0]), of(t, sides[1]), of(t, ports[0]), of(t, ports[1]), of(t, "protocol")]
     };
-    let is = |t: &Value, direction: &str, action: &str| t["direction"] == *direction && t["action"] == *action;
+    let is =
+        |t: &Value, direction: &str, action: &str| t["direction"] == *direction && t["action"] == *action;
     let mut left: BTreeMap<[String; 5], &Value> = BTreeMap::new();
     for t in truth.iter().filter(|t| is(t, "outbound", "accept")) {
         left.insert(tuple(t, false), t);
@@ -53,7 +54,8 @@ fn check(format: Format, seed: u64, set: impl FnOnce(&mut Options)) {
     for finding in &findings {
         assert_eq!(finding["cause"], "rejected-on-arrival", "{:#?}", told(&findings));
         let port = finding["ports"][0].as_u64().unwrap_or(0);
-        let list = |name: &str| finding["evidence"][name].as_array().unwrap().iter().map(|v| v.as_str().unwrap());
+        let list =
+            |name: &str| finding["evidence"][name].as_array().unwrap().iter().map(|v| v.as_str().unwrap());
         let mut of_finding = 0;
         for source in list("sources") {
             for target in list("targets") {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::finding::{
-    Conclusions, EndsCounts, Finding, FindingBuilder, FormatUse, Grade, InterfaceCoverage, Kind, Limitation, OpenerCount,
-    PortCount, Ports, RuleClass, RuleRow, Severity, Summary, VerdictCount, WatchedList, Window,
+    Conclusions, EndsCounts, Finding, FindingBuilder, FormatUse, Grade, InterfaceCoverage, Kind, Limitation,
+    OpenerCount, PortCount, Ports, RuleClass, RuleRow, Severity, Summary, VerdictCount, WatchedList, Window,
 };
 use crate::flow::{Direction, MalformedExample, Tally};
 

@@ -71,7 +71,8 @@ const PASSING: [&str; 7] = [
 ];
 
 /// Of these, the ones behind which the client's address is kept.
-const KEEPING: [&str; 3] = ["network_load_balancer", "gateway_load_balancer", "gateway_load_balancer_endpoint"];
+const KEEPING: [&str; 3] =
+    ["network_load_balancer", "gateway_load_balancer", "gateway_load_balancer_endpoint"];
 
 /// A delegated prefix of more addresses than this is left out: AWS delegates IPv4 as /28.
 const PREFIX: u32 = 28;

@@ -23,7 +23,8 @@ pub enum Cause {
 
 impl Cause {
     /// Every cause.
-    pub const ALL: [Self; 4] = [Self::RejectedOnArrival, Self::NeverLeft, Self::NeverArrived, Self::SizeDisagrees];
+    pub const ALL: [Self; 4] =
+        [Self::RejectedOnArrival, Self::NeverLeft, Self::NeverArrived, Self::SizeDisagrees];
 
     /// Kebab-case word of the outputs.
     #[must_use]

@@ -198,7 +198,17 @@ fn a_missing_view_counts_only_where_it_would_be_there() {
         }
     };
     // The other end's log lacks that time, one kind of traffic, or says itself that it lost some.
-    assert_eq!(why(&|_, f| f[1].coverage.buckets = [0].iter().fold(Default::default(), |mut s: crate::connection::BucketSet, b| { s.insert(*b); s }), a), Uncompared::NotCovered);
+    assert_eq!(
+        why(
+            &|_, f| f[1].coverage.buckets =
+                [0].iter().fold(Default::default(), |mut s: crate::connection::BucketSet, b| {
+                    s.insert(*b);
+                    s
+                }),
+            a
+        ),
+        Uncompared::NotCovered
+    );
     assert_eq!(why(&|_, f| f[1].coverage.rejects = 0, a), Uncompared::NotCovered);
     assert_eq!(why(&|_, f| f[1].coverage.skipped.insert((START + 600) / 600), a), Uncompared::NotCovered);
     assert_eq!(why(&|_, f| f[1].coverage.first = Some(START + 590), a), Uncompared::NotCovered);

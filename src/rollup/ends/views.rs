@@ -215,15 +215,13 @@ impl Joint<'_> {
     fn rejected(&self, arriving: bool) -> Option<(EndsKey, EndsCell)> {
         // Of TCP, a SYN tells that what was rejected while leaving was an opening, and no late packet.
         let opening = |v: &View| v.protocol != Protocol::TCP.0 || v.evidence == Evidence::TcpFlags;
-        let stopped = |v: &&View| !v.accepted && if arriving { v.rejected.0 } else { v.rejected.1 && opening(v) };
+        let stopped =
+            |v: &&View| !v.accepted && if arriving { v.rejected.0 } else { v.rejected.1 && opening(v) };
         let stopper = self.views.iter().find(stopped)?;
         let let_pass = |v: &&View| {
             // What was rejected on arrival can't have been answered.
-            let passed = if arriving {
-                v.outward.packets > 0 && v.inward.packets == 0
-            } else {
-                v.inward.packets > 0
-            };
+            let passed =
+                if arriving { v.outward.packets > 0 && v.inward.packets == 0 } else { v.inward.packets > 0 };
             v.at_high != stopper.at_high
                 && passed
                 && v.first <= stopper.last.saturating_add(SLACK)
@@ -298,10 +296,7 @@ impl Joint<'_> {
             return;
         };
         let handed_on = direction == Direction::Inbound && self.directory.may_be_handed_on(there, here);
-        if handed_on
-            || self.directory.is_between(here, there)
-            || !self.directory.is_straight(here, there)
-        {
+        if handed_on || self.directory.is_between(here, there) || !self.directory.is_straight(here, there) {
             table.uncompared(Uncompared::OtherPath, connections);
             return;
         }
@@ -328,7 +323,11 @@ impl Joint<'_> {
 
     /// Who opened it at whose service, by the strongest evidence of both ends.
     fn key(&self, cause: Cause) -> Option<EndsKey> {
-        let told = self.views.iter().filter(|v| v.opener.is_some()).min_by_key(|v| (v.evidence, v.at_high, v.first))?;
+        let told = self
+            .views
+            .iter()
+            .filter(|v| v.opener.is_some())
+            .min_by_key(|v| (v.evidence, v.at_high, v.first))?;
         let (here, there) = (local(told), remote(told));
         let (source, target, port) = match told.opener? {
             Direction::Outbound => (here, there, remote_port(told)),

@@ -29,17 +29,17 @@ fn estate() -> Estate {
         for web in WEB {
             for server in DB {
                 let talk = estate.talk(at, web, server, 5432);
-                estate.say(&talk, Came::Through, Seen::ByBoth);
+                estate.say(&talk, Came::Through, Seen::Both);
             }
         }
         // Rejected where it begins, or by somebody from outside: no contradiction.
         let talk = estate.talk(at, DB[0], WEB[1], 8080);
-        estate.say(&talk, Came::RejectedHere, Seen::ByBoth);
+        estate.say(&talk, Came::RejectedHere, Seen::Both);
         let talk = estate.talk(at, "198.51.100.4", WEB[1], 22);
-        estate.say(&talk, Came::RejectedThere, Seen::ByBoth);
+        estate.say(&talk, Came::RejectedThere, Seen::Both);
         // The other end has no log.
         let talk = estate.talk(at, WEB[0], HIDDEN, 5432);
-        estate.say(&talk, Came::Through, Seen::ByBoth);
+        estate.say(&talk, Came::Through, Seen::Both);
     }
     estate
 }
@@ -53,14 +53,14 @@ fn one(findings: &[Value]) -> &Value {
 fn ends_that_get_along_are_not_told() {
     let mut estate = estate();
     // Single losses at both ends, far apart.
-    for (at, seen) in [(1_300, Seen::ByClient), (5_000, Seen::ByServer)] {
+    for (at, seen) in [(1_300, Seen::Client), (5_000, Seen::Server)] {
         let talk = estate.talk(at, WEB[0], DB[0], 5432);
         estate.say(&talk, Came::Through, seen);
     }
     // A burst within one lost file, of a service that is not used otherwise.
     for n in 0..20 {
         let talk = estate.talk(4_000 + n * 12, WEB[1], DB[1], 9_100);
-        estate.say(&talk, Came::Through, Seen::ByServer);
+        estate.say(&talk, Came::Through, Seen::Server);
     }
     let (findings, summary) = estate.analyze("ends-disagree", &[]);
     assert!(findings.is_empty(), "{:#?}", told(&findings));
@@ -80,7 +80,7 @@ fn what_is_rejected_on_arrival_is_told_with_what_stopped_it() {
     for at in (700..6_000).step_by(300) {
         for web in [WEB[0], WEB[2]] {
             let talk = estate.talk(at, web, DB[1], 6379);
-            estate.say(&talk, Came::RejectedThere, Seen::ByBoth);
+            estate.say(&talk, Came::RejectedThere, Seen::Both);
         }
     }
     let (findings, summary) = estate.analyze("ends-disagree", &[]);
@@ -100,7 +100,7 @@ fn a_network_acl_that_stops_it_is_named() {
     estate.acl.insert(0, (50, false, false, "10.0.0.2/32"));
     for at in [700, 2_000, 4_000] {
         let talk = estate.talk(at, WEB[1], DB[0], 5432);
-        estate.say(&talk, Came::RejectedThere, Seen::ByBoth);
+        estate.say(&talk, Came::RejectedThere, Seen::Both);
     }
     let (findings, _) = estate.analyze("ends-disagree", &[]);
     let finding = one(&findings);
@@ -112,7 +112,7 @@ fn a_network_acl_that_stops_it_is_named() {
 
 #[test]
 fn what_never_left_or_never_arrived_is_told_if_it_goes_on() {
-    for (seen, cause) in [(Seen::ByServer, "never-left"), (Seen::ByClient, "never-arrived")] {
+    for (seen, cause) in [(Seen::Server, "never-left"), (Seen::Client, "never-arrived")] {
         let mut estate = estate();
         for at in [700, 1_500, 2_900, 4_400] {
             let talk = estate.talk(at, WEB[1], DB[0], 9_200);
@@ -131,8 +131,8 @@ fn what_never_left_or_never_arrived_is_told_if_it_goes_on() {
 fn a_reject_at_home_of_what_arrived_is_told() {
     let mut estate = estate();
     let talk = estate.talk(700, WEB[1], DB[0], 9_300);
-    estate.say(&talk, Came::RejectedHere, Seen::ByClient);
-    estate.say(&talk, Came::Unanswered, Seen::ByServer);
+    estate.say(&talk, Came::RejectedHere, Seen::Client);
+    estate.say(&talk, Came::Unanswered, Seen::Server);
     let (findings, _) = estate.analyze("ends-disagree", &[]);
     let finding = one(&findings);
     assert_eq!((&finding["cause"], &finding["grade"]), (&json!("never-left"), &json!("reliable")));
@@ -144,9 +144,9 @@ fn sizes_that_disagree_again_and_again_are_told() {
     let mut estate = estate();
     for at in [700, 1_500, 2_900] {
         let talk = estate.talk(at, WEB[1], DB[0], 9_400);
-        estate.say(&talk, Came::Through, Seen::ByClient);
+        estate.say(&talk, Came::Through, Seen::Client);
         let less = super::estate::Talk { back: (400, 500_000), ..talk };
-        estate.say(&less, Came::Through, Seen::ByServer);
+        estate.say(&less, Came::Through, Seen::Server);
     }
     let (findings, _) = estate.analyze("ends-disagree", &[]);
     let finding = one(&findings);
@@ -163,7 +163,7 @@ fn ends_whose_log_cannot_tell_are_not_accused() {
     let plant = |estate: &mut Estate| {
         for at in [700, 1_500, 2_900, 4_400] {
             let talk = estate.talk(at, WEB[1], DB[0], 9_200);
-            estate.say(&talk, Came::Through, Seen::ByServer);
+            estate.say(&talk, Came::Through, Seen::Server);
         }
     };
     // SKIPDATA at the sender in all of these times.

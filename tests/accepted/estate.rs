@@ -60,16 +60,18 @@ pub enum Came {
 /// Of which end the records are written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Seen {
-    ByBoth,
-    ByClient,
-    ByServer,
+    Both,
+    Client,
+    Server,
 }
+
+/// Group, rule id, egress, protocol, ports, peer (CIDR or group).
+pub type Rule = (&'static str, &'static str, bool, &'static str, (i32, i32), &'static str);
 
 #[derive(Default)]
 pub struct Estate {
     pub enis: Vec<Eni>,
-    /// Group, rule id, egress, protocol, ports, peer (CIDR or group).
-    pub rules: Vec<(&'static str, &'static str, bool, &'static str, (i32, i32), &'static str)>,
+    pub rules: Vec<Rule>,
     pub peerings: Vec<(&'static str, &'static str)>,
     /// Entries of the one network ACL: number, allow, egress, CIDR.
     pub acl: Vec<(u32, bool, bool, &'static str)>,
@@ -138,7 +140,7 @@ impl Estate {
             _ => (2, 0),
         };
         let ports = (talk.from_port, talk.port);
-        if let Some(id) = client.filter(|_| seen != Seen::ByServer) {
+        if let Some(id) = client.filter(|_| seen != Seen::Server) {
             let action = if came == Came::RejectedHere { "REJECT" } else { "ACCEPT" };
             self.record(id, (talk.client, talk.server), ports, there, talk.at, (action, opening, "egress"));
             if let Some(back) = back {
@@ -149,7 +151,7 @@ impl Estate {
         if came == Came::RejectedHere {
             return;
         }
-        if let Some(id) = server.filter(|_| seen != Seen::ByClient) {
+        if let Some(id) = server.filter(|_| seen != Seen::Client) {
             let action = if came == Came::RejectedThere { "REJECT" } else { "ACCEPT" };
             // Half a minute later, by its own clock.
             let at = talk.at + 30;

@@ -32,7 +32,7 @@ fn estate() -> Estate {
         (2_400, "192.0.2.66", "10.0.0.3", Came::RejectedThere),
     ] {
         let talk = estate.talk(at, client, server, 22);
-        estate.say(&talk, came, Seen::ByBoth);
+        estate.say(&talk, came, Seen::Both);
     }
     for (at, client, server, port, came) in [
         (3_000, "203.0.113.9", "10.0.0.1", 3389, Came::Through),
@@ -48,12 +48,12 @@ fn estate() -> Estate {
         (3_800, "192.0.2.24", "10.0.0.1", 21, Came::Through),
     ] {
         let talk = estate.talk(at, client, server, port);
-        estate.say(&talk, came, Seen::ByBoth);
+        estate.say(&talk, came, Seen::Both);
     }
     estate
 }
 
-fn find<'f>(findings: &'f [Value], port: u16) -> &'f Value {
+fn find(findings: &[Value], port: u16) -> &Value {
     findings.iter().find(|f| f["ports"] == json!([port])).unwrap()
 }
 

@@ -33,7 +33,7 @@ fn estate() -> Estate {
         (2_900, "10.0.0.1", "10.0.0.2", 443, Came::Through),
     ] {
         let talk = estate.talk(at, client, server, port);
-        estate.say(&talk, came, Seen::ByBoth);
+        estate.say(&talk, came, Seen::Both);
     }
     estate
 }

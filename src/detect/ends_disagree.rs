@@ -22,7 +22,8 @@
 //! many as connections on which both ends agree: single ones are lost records. What was rejected on arrival needs no such
 //! caution: both ends say it. It is medium if it happened ten times or more over 5 minutes, informational if less than
 //! three times, else low; the other causes are low, disagreeing sizes informational. Rejected on arrival at more than two
-//! groups of targets, a source is told of once. The grade of missing views and sizes is `weak`: no log proves that a record
+//! groups of targets, a source is told of once. Missing views or sizes of more than twenty groups of ends and services make
+//! one finding: such logs are rather not of the same traffic. The grade of missing views and sizes is `weak`: no log proves that a record
 //! was not lost.
 //!
 //! ## When it is wrong
@@ -89,14 +90,29 @@ impl Detector for EndsDisagree {
                 *agreeing.entry((name(source), name(target), protocol, port)).or_default() += count;
             }
         }
-        let told = groups.iter().filter_map(|(group, cells)| {
+        let systematic = groups.iter().filter_map(|(group, cells)| {
             let (cause, source, target, protocol, port) = group.clone();
             let agree = agreeing.get(&(source, target, protocol, port)).copied().unwrap_or(0);
-            is_systematic(rollups, cause, cells, agree).then(|| describe(rollups, group, cells, agree))
+            is_systematic(rollups, cause, cells, agree).then_some((group, cells.as_slice(), agree))
+        });
+        let systematic: Vec<Told<'_>> = systematic.collect();
+        let told = EndsCause::ALL.into_iter().flat_map(|cause| {
+            let of_cause: Vec<Told<'_>> =
+                systematic.iter().filter(|(group, ..)| group.0 == cause).copied().collect();
+            if cause != EndsCause::RejectedOnArrival && of_cause.len() > MANY {
+                return vec![describe_many(rollups, cause, &of_cause)];
+            }
+            of_cause.iter().map(|(group, cells, agree)| describe(rollups, group, cells, *agree)).collect()
         });
         told.filter_map(finish).collect()
     }
 }
+
+/// What is told of a group, and on how many connections its ends agree.
+type Told<'r> = (&'r Group, &'r [(&'r EndsKey, &'r EndsCell)], u64);
+
+/// More groups than this are told as one.
+const MANY: usize = 20;
 
 fn group(rollups: &Rollups, key: &EndsKey) -> Group {
     let name = |n| groups_of(rollups, n);
@@ -270,6 +286,58 @@ fn describe(
         let group = end.first().and_then(|row| row.groups.first().cloned());
         finding.security_group = group.filter(|_| stopped.contains_key("security-group"));
     })
+}
+
+/// So many that it is not about these ends, but about the logs.
+fn describe_many(rollups: &Rollups, cause: EndsCause, groups: &[Told<'_>]) -> FindingBuilder {
+    let cells: Vec<(&EndsKey, &EndsCell)> =
+        groups.iter().flat_map(|(_, cells, _)| cells.iter().copied()).collect();
+    let sum = sum(&cells);
+    let (from, to) = (rows(rollups, &cells, |key| key.source), rows(rollups, &cells, |key| key.target));
+    let totals = &rollups.ends.totals;
+    let what = match cause {
+        EndsCause::NeverLeft => "connections arrived whose senders' logs have no trace of them",
+        EndsCause::NeverArrived => "connections left whose receivers' logs have no trace of them",
+        EndsCause::SizeDisagrees | EndsCause::RejectedOnArrival => {
+            "connections are not as large at both ends"
+        }
+    };
+    let mut most: Vec<&Told<'_>> = groups.iter().collect();
+    most.sort_by_key(|(group, cells, _)| (std::cmp::Reverse(self::sum(cells).connections), *group));
+    let shown: Vec<_> = most
+        .iter()
+        .take(LISTED)
+        .map(|(group, cells, _)| {
+            let (_, source, target, protocol, port) = group;
+            let service = if protocol.has_ports() { format!("{protocol} {port}") } else { protocol.to_string() };
+            json!({"sources": source, "targets": target, "service": service, "connections": self::sum(cells).connections})
+        })
+        .collect();
+    FindingBuilder::new(META.id, META.kind, cause.as_str())
+        .about("many")
+        .rated(Severity::Low, Grade::Weak)
+        .told(
+            format!("{what}, at {} interfaces", to.len()),
+            format!(
+                "{} of {} groups of ends and services; {} were seen from both ends, {} of them alike.",
+                counted(sum.connections, "connection"),
+                groups.len(),
+                totals.joined,
+                totals.agreeing
+            ),
+        )
+        .during(Some(i64::from(sum.first)), Some(i64::from(sum.last)))
+        .count("connections", sum.connections)
+        .count("groups", groups.len() as u64)
+        .count("answered", sum.answered)
+        .count("bytes", sum.bytes)
+        .evidence("groups", json!(shown))
+        .next("look first whether the logs are whole and of one time: files that were not read, clocks, sampling in between")
+        .next("then whether a firewall, proxy or overlay network stands between the interfaces")
+        .with(|finding| {
+            place(finding, &to);
+            finding.remotes = from.iter().take(LISTED).map(|row| row.id.clone()).collect();
+        })
 }
 
 fn rating(cause: EndsCause, sum: &EndsCell) -> (Severity, Grade) {

@@ -192,3 +192,18 @@ fn ends_whose_log_cannot_tell_are_not_accused() {
         assert!(summary["ends"]["not_compared"].as_u64().unwrap() >= 4);
     }
 }
+
+#[test]
+fn logs_that_contradict_each_other_everywhere_are_told_once() {
+    let mut estate = estate();
+    for at in [700, 1_500, 2_900, 4_400] {
+        for port in 9_500..9_530 {
+            let talk = estate.talk(at, WEB[1], DB[0], port);
+            estate.say(&talk, Came::Through, Seen::Server);
+        }
+    }
+    let (findings, _) = estate.analyze("ends-disagree", &[]);
+    let finding = one(&findings);
+    assert_eq!((&finding["cause"], &finding["counts"]["connections"]), (&json!("never-left"), &json!(120)));
+    assert_eq!(finding["counts"]["groups"], 30);
+}

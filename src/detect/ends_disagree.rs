@@ -279,7 +279,6 @@ fn describe(
     }
     builder.next(next(*cause, source, target, &stopped, &to)).with(|finding| {
         place(finding, &to);
-        finding.remotes = from.iter().take(LISTED).map(|row| row.id.clone()).collect();
         let end = if *cause == EndsCause::NeverLeft { &from } else { &to };
         let acl = stopped.keys().any(|stop| stop.starts_with("network-acl") || *stop == "both");
         finding.network_acl = end.first().and_then(|row| row.network_acl.clone()).filter(|_| acl);
@@ -334,10 +333,8 @@ fn describe_many(rollups: &Rollups, cause: EndsCause, groups: &[Told<'_>]) -> Fi
         .evidence("groups", json!(shown))
         .next("look first whether the logs are whole and of one time: files that were not read, clocks, sampling in between")
         .next("then whether a firewall, proxy or overlay network stands between the interfaces")
-        .with(|finding| {
-            place(finding, &to);
-            finding.remotes = from.iter().take(LISTED).map(|row| row.id.clone()).collect();
-        })
+        .evidence("sources", json!(from.iter().take(LISTED).map(|row| &row.id).collect::<Vec<_>>()))
+        .with(|finding| place(finding, &to))
 }
 
 fn rating(cause: EndsCause, sum: &EndsCell) -> (Severity, Grade) {

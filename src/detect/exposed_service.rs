@@ -104,7 +104,7 @@ fn connected(cells: Vec<Cell<'_>>) -> Vec<Vec<Cell<'_>>> {
 enum Reach {
     /// Small blocks that somebody named.
     Named,
-    /// Blocks as large as providers have, or a rule that is gone.
+    /// Blocks as large as providers have, or nobody knows: the rule is gone, or its prefix list could not be read.
     Broad,
     /// Everybody.
     Everyone,
@@ -112,7 +112,7 @@ enum Reach {
 
 fn reach(rule: Option<&RuleFacts>) -> Reach {
     let Some(rule) = rule else { return Reach::Broad };
-    let blocks = rule.blocks.as_deref().unwrap_or_default();
+    let Some(blocks) = rule.blocks.as_deref() else { return Reach::Broad };
     let broad = |net: &IpNet| match net {
         IpNet::V4(net) => net.prefix_len() <= 16,
         IpNet::V6(net) => net.prefix_len() <= 32,

@@ -21,13 +21,13 @@
 //! | services reached from the internet ([`Exposure`]) | about 10,000 cells | as above | 8 MB |
 //! | watched addresses ([`WatchSums`]) | about 10,000 cells; rejected: 65,536 entries | as above, then a sample; a sample | 12 MB |
 //! | both ends ([`EndsSums`]) | 20,000 contradicting, 100,000 agreeing pairs of ends and service | a sample of pairs; totals stay exact | 13 MB |
-//! | views of both ends, while a partition is judged | 32,768 a thread | a sample of tuples, the rest counted | 4 MB a thread |
+//! | views of both ends, while a partition is judged | 32,768 a thread | a sample of tuples, the rest counted | 6 MB a thread |
 //! | rejected attempts by series and bucket | 600,000 series and buckets | wider buckets | 16 MB |
 //! | who was rejected ([`RejectTable`]) | 450,000 attempts | sample and estimate | 34 MB |
 //!
-//! Added up that is at most 128 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
-//! uses from everywhere and as many escapes as fit; 53 MB with 12 million scanning sources, all ports, 100,000
-//! interfaces and a year. A few million records take a few MB.
+//! Added up that is at most 165 MB with 100,000 busy rules, and 6 MB a thread. Measured (`tests`): 74 MB with 100,004
+//! rules that everybody uses from everywhere and as many escapes as fit; 53 MB with 12 million scanning sources, all
+//! ports, 100,000 interfaces and a year. A few million records take a few MB.
 
 mod accumulate;
 mod attempts;

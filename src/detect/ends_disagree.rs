@@ -66,8 +66,8 @@ const SPREAD: u32 = 900;
 /// So many rejections on arrival, over so many seconds, are a dependency that does not work.
 const REPEATED: (u64, u32) = (10, 300);
 
-/// Cause, source groups, target groups, service.
-type Group = (EndsCause, String, String, Protocol, u16);
+/// Cause, numbers of the source's and the target's groups, service.
+type Group = (EndsCause, u32, u32, Protocol, u16);
 
 impl Detector for EndsDisagree {
     fn meta(&self) -> &'static Meta {
@@ -76,22 +76,25 @@ impl Detector for EndsDisagree {
 
     fn detect(&self, input: &Input<'_>) -> Vec<Finding> {
         let rollups = input.rollups;
+        if rollups.ends.cells.is_empty() {
+            return Vec::new();
+        }
+        let names = Names::new(rollups);
         let mut groups = Groups::new();
         for (key, cell) in &rollups.ends.cells {
-            groups.entry(group(rollups, key)).or_default().push((key, cell));
+            groups.entry(names.group(key)).or_default().push((key, cell));
         }
         let groups = folded(groups);
-        let mut agreeing: BTreeMap<(String, String, Protocol, u16), u64> = BTreeMap::new();
+        let mut agreeing: BTreeMap<(u32, u32, Protocol, u16), u64> = BTreeMap::new();
         let wanted: BTreeSet<(Protocol, u16)> =
             rollups.ends.cells.keys().map(|k| (k.protocol, k.port)).collect();
         for (&(source, target, protocol, port), count) in &rollups.ends.agreeing {
             if wanted.contains(&(protocol, port)) {
-                let name = |n| groups_of(rollups, n);
-                *agreeing.entry((name(source), name(target), protocol, port)).or_default() += count;
+                *agreeing.entry((names.of(source), names.of(target), protocol, port)).or_default() += count;
             }
         }
         let systematic = groups.iter().filter_map(|(group, cells)| {
-            let (cause, source, target, protocol, port) = group.clone();
+            let (cause, source, target, protocol, port) = *group;
             let agree = agreeing.get(&(source, target, protocol, port)).copied().unwrap_or(0);
             is_systematic(rollups, cause, cells, agree).then_some((group, cells.as_slice(), agree))
         });
@@ -100,9 +103,12 @@ impl Detector for EndsDisagree {
             let of_cause: Vec<Told<'_>> =
                 systematic.iter().filter(|(group, ..)| group.0 == cause).copied().collect();
             if cause != EndsCause::RejectedOnArrival && of_cause.len() > MANY {
-                return vec![describe_many(rollups, cause, &of_cause)];
+                return vec![describe_many(rollups, &names, cause, &of_cause)];
             }
-            of_cause.iter().map(|(group, cells, agree)| describe(rollups, group, cells, *agree)).collect()
+            of_cause
+                .iter()
+                .map(|(group, cells, agree)| describe(rollups, &names, group, cells, *agree))
+                .collect()
         });
         told.filter_map(finish).collect()
     }
@@ -114,41 +120,59 @@ type Told<'r> = (&'r Group, &'r [(&'r EndsKey, &'r EndsCell)], u64);
 /// More groups than this are told as one.
 const MANY: usize = 20;
 
-fn group(rollups: &Rollups, key: &EndsKey) -> Group {
-    let name = |n| groups_of(rollups, n);
-    (key.cause, name(key.source), name(key.target), key.protocol, key.port)
+/// The security groups of interfaces, each combination once; of an interface without groups its id.
+struct Names {
+    /// Sorted.
+    names: Vec<String>,
+    /// By interface.
+    numbers: Vec<u32>,
+}
+
+impl Names {
+    fn new(rollups: &Rollups) -> Self {
+        let name = |row: &InterfaceRow| {
+            if row.groups.is_empty() { row.id.clone() } else { row.groups.join(", ") }
+        };
+        let all: Vec<String> = rollups.interfaces.iter().map(name).collect();
+        let mut names = all.clone();
+        names.sort_unstable();
+        names.dedup();
+        let numbers = all.iter().map(|name| names.binary_search(name).unwrap_or(0) as u32).collect();
+        Self { names, numbers }
+    }
+
+    fn of(&self, interface: u32) -> u32 {
+        self.numbers.get(interface as usize).copied().unwrap_or(SEVERAL)
+    }
+
+    fn group(&self, key: &EndsKey) -> Group {
+        (key.cause, self.of(key.source), self.of(key.target), key.protocol, key.port)
+    }
+
+    fn text(&self, number: u32) -> &str {
+        self.names.get(number as usize).map_or("several groups", String::as_str)
+    }
 }
 
 /// More groups of targets than this, at which one group of sources is rejected with one service, are told as one.
 const SEPARATE: usize = 2;
-/// In place of their names.
-const SEVERAL: &str = "several groups";
+/// In place of their number.
+const SEVERAL: u32 = u32::MAX;
 
 type Groups<'r> = BTreeMap<Group, Vec<(&'r EndsKey, &'r EndsCell)>>;
 
 fn folded(groups: Groups<'_>) -> Groups<'_> {
-    let of = |(cause, source, _, protocol, port): &Group| (*cause, source.clone(), *protocol, *port);
+    let of = |&(cause, source, _, protocol, port): &Group| (cause, source, protocol, port);
     let mut targets: BTreeMap<_, usize> = BTreeMap::new();
     groups.keys().for_each(|group| *targets.entry(of(group)).or_default() += 1);
     let mut folded = Groups::new();
     for (mut group, cells) in groups {
         if group.0 == EndsCause::RejectedOnArrival && targets[&of(&group)] > SEPARATE {
-            group.2 = SEVERAL.to_owned();
+            group.2 = SEVERAL;
         }
         folded.entry(group).or_default().extend(cells);
     }
     folded
-}
-
-/// The security groups of an interface; its id where it has none.
-fn groups_of(rollups: &Rollups, interface: u32) -> String {
-    let row = rollups.interfaces.get(interface as usize);
-    row.map_or_else(
-        String::new,
-        |row| {
-            if row.groups.is_empty() { row.id.clone() } else { row.groups.join(", ") }
-        },
-    )
 }
 
 /// More than records that were lost here and there.
@@ -189,11 +213,13 @@ fn rows<'r>(
 
 fn describe(
     rollups: &Rollups,
+    names: &Names,
     group: &Group,
     cells: &[(&EndsKey, &EndsCell)],
     agreeing: u64,
 ) -> FindingBuilder {
     let (cause, source, target, protocol, port) = group;
+    let (source, target) = (names.text(*source), names.text(*target));
     let sum = sum(cells);
     let (from, to) = (rows(rollups, cells, |key| key.source), rows(rollups, cells, |key| key.target));
     let what = match (protocol.has_ports(), *protocol == Protocol::TCP) {
@@ -241,8 +267,8 @@ fn describe(
     );
     let ids = |rows: &[&InterfaceRow]| json!(rows.iter().take(LISTED).map(|r| &r.id).collect::<Vec<_>>());
     let mut builder = FindingBuilder::new(META.id, META.kind, cause.as_str())
-        .about(source.clone())
-        .about(target.clone())
+        .about(source)
+        .about(target)
         .about(protocol.to_string())
         .about(port.to_string())
         .rated(severity, grade)
@@ -259,9 +285,9 @@ fn describe(
         .count("bytes", sum.bytes)
         .count("pairs", cells.len() as u64)
         .evidence("sources", ids(&from))
-        .evidence("source_groups", source.clone())
+        .evidence("source_groups", source)
         .evidence("targets", ids(&to))
-        .evidence("target_groups", target.clone())
+        .evidence("target_groups", target)
         .evidence("let_pass_by", json!(rules(rollups, &sum.rules.iter().copied().collect())));
     if *cause == EndsCause::SizeDisagrees {
         builder = builder
@@ -288,7 +314,7 @@ fn describe(
 }
 
 /// So many that it is not about these ends, but about the logs.
-fn describe_many(rollups: &Rollups, cause: EndsCause, groups: &[Told<'_>]) -> FindingBuilder {
+fn describe_many(rollups: &Rollups, names: &Names, cause: EndsCause, groups: &[Told<'_>]) -> FindingBuilder {
     let cells: Vec<(&EndsKey, &EndsCell)> =
         groups.iter().flat_map(|(_, cells, _)| cells.iter().copied()).collect();
     let sum = sum(&cells);
@@ -308,6 +334,7 @@ fn describe_many(rollups: &Rollups, cause: EndsCause, groups: &[Told<'_>]) -> Fi
         .take(LISTED)
         .map(|(group, cells, _)| {
             let (_, source, target, protocol, port) = group;
+            let (source, target) = (names.text(*source), names.text(*target));
             let service = if protocol.has_ports() { format!("{protocol} {port}") } else { protocol.to_string() };
             json!({"sources": source, "targets": target, "service": service, "connections": self::sum(cells).connections})
         })
@@ -370,7 +397,7 @@ fn next(
         }
         EndsCause::RejectedOnArrival if stopped.contains_key("security-group") => format!(
             "if {source} is meant to reach it, add an inbound rule at {}; else stop it at the source",
-            if target == SEVERAL { "its targets" } else { target }
+            if target == "several groups" { "its targets" } else { target }
         ),
         EndsCause::RejectedOnArrival => {
             format!("look at the inbound rules of {target} and at {acl}; the source's side lets it out")

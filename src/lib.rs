@@ -39,6 +39,8 @@
 //!   of the connection's start: the set of rules that permit it, the ACLs both ways, and the verdict.
 //! - [`expect`]: *What should be true?* A small file of tiers and expectations, read with every mistake in its place,
 //!   drafted from an inventory, and asked as of a connection's start.
+//! - [`watchlist`]: *Which addresses is the user looking for?* Lists in every form they are published in, as one table of
+//!   disjoint ranges.
 //! - [`rollup`]: *What happened, per key and window?* Sums over judged connections, which merge in any grouping.
 //! - [`detect`]: *Is it odd?* Pure functions from sums to findings, one file each, which is also its manual.
 //! - [`finding`]: *What did we conclude, and how sure?* A finding can't be made without evidence.
@@ -99,6 +101,7 @@ pub mod policy;
 pub mod report;
 pub mod rollup;
 pub mod source;
+pub mod watchlist;
 
 pub use finding::Conclusions;
 pub use pipeline::{AnalyzeConfig, AnalyzeError, Event, Input, Progress, Silent, analyze};

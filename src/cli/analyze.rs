@@ -92,6 +92,10 @@ pub(super) struct Arguments {
     /// File of expectations: accepted connections that break one are findings; see `flowgate expect`
     #[arg(long, value_name = "FILE", help_heading = "Detectors")]
     pub expect: Option<PathBuf>,
+    /// Tell of connections with the addresses on this list: a file of addresses, CIDRs or ranges, one a line, or CSV
+    /// or JSON, plain or gzip; may be repeated
+    #[arg(long = "watchlist", value_name = "FILE", help_heading = "Detectors")]
+    pub watchlists: Vec<PathBuf>,
     /// Run only this detector; may be repeated
     #[arg(long, value_name = "DETECTOR", value_delimiter = ',', help_heading = "Detectors")]
     pub only: Vec<String>,

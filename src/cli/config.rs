@@ -92,6 +92,7 @@ pub(super) fn validate(
         connections_out: arguments.connections.clone(),
         expect,
         list_escapes: arguments.list_escapes,
+        watchlists: arguments.watchlists.clone(),
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
         baseline,

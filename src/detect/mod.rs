@@ -6,8 +6,10 @@
 
 mod beacon;
 mod contacts;
+mod ends_disagree;
 mod episode;
 mod expectation;
+mod exposed_service;
 mod first_contact;
 mod misdropped;
 mod normal;
@@ -18,20 +20,25 @@ mod rejected_spike;
 pub mod rule_class;
 mod services;
 mod story;
+mod sums;
 mod unexpected_accept;
 mod unused_rule;
+mod watchlist;
 
 use crate::finding::{Finding, FindingBuilder, Kind, RuleRow};
 use crate::rollup::{InterfaceRow, Rollups};
 
 /// Every detector, in the order of reports.
-static DETECTORS: [&dyn Detector; 9] = [
+static DETECTORS: [&dyn Detector; 12] = [
     &unexpected_accept::UnexpectedAccept,
     &rejected_spike::RejectedSpike,
     &misdropped::Misdropped,
     &first_contact::FirstContact,
     &outbound_volume::OutboundVolume,
     &beacon::Beacon,
+    &exposed_service::ExposedService,
+    &watchlist::Watchlist,
+    &ends_disagree::EndsDisagree,
     &permissive_rule::PermissiveRule,
     &unused_rule::UnusedRule,
     &redundant_rule::RedundantRule,
@@ -184,7 +191,7 @@ mod tests {
     #[test]
     fn selection_refuses_unknown_names() {
         assert_eq!(select(&["nope".into()], &[]).err().as_deref(), Some("nope"));
-        assert_eq!(select(&[], &["unused-rule".into()]).map(|d| d.len()), Ok(8));
+        assert_eq!(select(&[], &["unused-rule".into()]).map(|d| d.len()), Ok(11));
         assert_eq!(select(&["unused-rule".into()], &[]).map(|d| d.len()), Ok(1));
     }
 }

@@ -2,46 +2,19 @@
 
 use ipnet::IpNet;
 
-/// Ports whose exposure is worth more than a note: remote administration and data stores. Those of Security
-/// Hub's EC2.19 and EC2.53/54, and the common data stores it does not name.
-const SENSITIVE: [(u16, &str); 27] = [
-    (20, "FTP data"),
-    (21, "FTP"),
-    (22, "SSH"),
-    (23, "Telnet"),
-    (25, "SMTP"),
-    (110, "POP3"),
-    (135, "RPC"),
-    (143, "IMAP"),
-    (445, "SMB"),
-    (1433, "SQL Server"),
-    (1434, "SQL Server browser"),
-    (1521, "Oracle"),
-    (2375, "Docker"),
-    (2379, "etcd"),
-    (3306, "MySQL"),
-    (3389, "RDP"),
-    (5432, "PostgreSQL"),
-    (5500, "VNC"),
-    (5601, "Kibana"),
-    (5900, "VNC"),
-    (5985, "WinRM"),
-    (6379, "Redis"),
-    (8888, "alternative HTTP"),
-    (9200, "Elasticsearch"),
-    (9300, "Elasticsearch transport"),
-    (11211, "memcached"),
-    (27017, "MongoDB"),
-];
+/// Ports whose exposure is worth more than a note: remote administration and data stores.
+fn notable() -> impl Iterator<Item = (u16, &'static str)> {
+    crate::rollup::services().iter().filter(|s| s.notable).map(|s| (s.port, s.name))
+}
 
 /// The name of a sensitive service.
 pub(super) fn sensitive(port: u16) -> Option<&'static str> {
-    SENSITIVE.iter().find(|(p, _)| *p == port).map(|(_, name)| *name)
+    notable().find(|(p, _)| *p == port).map(|(_, name)| name)
 }
 
 /// Sensitive services within a range of ports.
 pub(super) fn sensitive_within(low: u16, high: u16) -> Vec<(u16, &'static str)> {
-    SENSITIVE.iter().filter(|(p, _)| (low..=high).contains(p)).copied().collect()
+    notable().filter(|(p, _)| (low..=high).contains(p)).collect()
 }
 
 /// `22 (SSH)`, or just the number.

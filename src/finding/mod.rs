@@ -13,5 +13,6 @@ pub use builder::{FindingBuilder, IncompleteFinding};
 pub use model::{Finding, Grade, Kind, Ports, Severity};
 pub use rules::{PortCount, PortRangeCount, RuleClass, RuleRow};
 pub use summary::{
-    Conclusions, FormatUse, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount, Window,
+    Conclusions, EndsCounts, FormatUse, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount,
+    WatchedList, Window,
 };

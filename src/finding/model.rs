@@ -26,17 +26,26 @@ pub enum Kind {
     UnexpectedAccept,
     /// Rejected although permitted, or with replies that are.
     Misdropped,
+    /// A service for administrators, data or files that the internet reaches.
+    ExposedService,
+    /// Traffic with an address that the user looks for.
+    Watchlist,
+    /// The logs of both ends of a connection contradict each other.
+    EndsDisagree,
 }
 
 impl Kind {
     /// Every kind, in the order of reports.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
         Self::UnexpectedAccept,
         Self::RejectedSpike,
         Self::Misdropped,
         Self::FirstContact,
         Self::OutboundVolume,
         Self::Beacon,
+        Self::ExposedService,
+        Self::Watchlist,
+        Self::EndsDisagree,
         Self::PermissiveRule,
         Self::UnusedRule,
         Self::RedundantRule,
@@ -55,6 +64,9 @@ impl Kind {
             Self::PermissiveRule => "permissive-rule",
             Self::UnexpectedAccept => "unexpected-accept",
             Self::Misdropped => "misdropped",
+            Self::ExposedService => "exposed-service",
+            Self::Watchlist => "watchlist",
+            Self::EndsDisagree => "ends-disagree",
         }
     }
 }

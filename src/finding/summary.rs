@@ -82,6 +82,40 @@ pub struct OpenerCount {
     pub connections: u64,
 }
 
+/// Connections between interfaces of the run, whose logs were both read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndsCounts {
+    /// Both ends have them.
+    pub joined: u64,
+    /// Both ends have them and agree.
+    pub agreeing: u64,
+    /// The ends contradict each other.
+    pub disagreeing: u64,
+    /// The same by cause.
+    pub by_cause: Vec<(&'static str, u64)>,
+    /// Only one end has them, and rejected them.
+    pub rejected_at_one_end: u64,
+    /// They could not be compared.
+    pub not_compared: u64,
+    /// The same by reason.
+    pub not_compared_by: Vec<(&'static str, u64)>,
+}
+
+/// A list of addresses that the user looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WatchedList {
+    /// The file's name.
+    pub name: String,
+    /// Entries that were read.
+    pub entries: u64,
+    /// Lines that could not be read.
+    pub bad_lines: u64,
+    /// Accepted connections with its addresses.
+    pub accepted: u64,
+    /// Rejected connections with its addresses.
+    pub rejected: u64,
+}
+
 /// Something that was not read, or that the analysis could not use, and what it means.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Limitation {
@@ -120,6 +154,10 @@ pub struct Summary {
     pub verdicts: Vec<VerdictCount>,
     /// How openers were decided, strongest evidence first.
     pub openers: Vec<OpenerCount>,
+    /// The user's lists of addresses, in the order of the command line.
+    pub watchlists: Vec<WatchedList>,
+    /// What the logs of both ends say of connections between interfaces of the run.
+    pub ends: EndsCounts,
     /// Per interface, sorted by id.
     pub coverage: Vec<InterfaceCoverage>,
     /// What was skipped or missing and why, sorted.

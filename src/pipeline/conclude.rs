@@ -5,16 +5,18 @@ use std::collections::BTreeMap;
 use super::AnalyzeConfig;
 use super::inputs::InventoryOutcome;
 use super::read::{ObjectProblem, Outcome};
+use super::watch;
 use crate::connection::Evidence;
 use crate::detect::{Detector, Input, rule_class};
 use crate::finding::{
-    Conclusions, Finding, FormatUse, InterfaceCoverage, Kind, Limitation, OpenerCount, Summary, VerdictCount,
-    Window,
+    Conclusions, EndsCounts, Finding, FormatUse, InterfaceCoverage, Kind, Limitation, OpenerCount, Summary,
+    VerdictCount, Window,
 };
 use crate::inventory::Timeline;
 use crate::policy::{EscapeReason, NotEvaluable, Verdict};
-use crate::rollup::{Baseline, Rollups};
+use crate::rollup::{Baseline, EndsCause, Rollups, Uncompared};
 use crate::source::Listing;
+use crate::watchlist::WatchList;
 
 /// Everything a conclusion rests on.
 pub(super) struct Material<'a> {
@@ -28,6 +30,7 @@ pub(super) struct Material<'a> {
     /// Endpoints met by fewer tuples than this count as met by one.
     pub coarse_fan_in: Option<u64>,
     pub rollups: Rollups,
+    pub watch: Option<&'a WatchList>,
     pub detectors: &'a [&'static dyn Detector],
 }
 
@@ -58,6 +61,8 @@ pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
         connections: rollups.connections,
         verdicts: verdicts(rollups),
         openers: openers(rollups),
+        ends: ends(rollups),
+        watchlists: material.watch.map(|list| watch::lists(list, rollups)).unwrap_or_default(),
         coverage: coverage(rollups),
         limitations: limitations(material),
         assumptions: assumptions(material),
@@ -93,6 +98,21 @@ fn openers(rollups: &Rollups) -> Vec<OpenerCount> {
             Some(OpenerCount { evidence, strength, connections })
         })
         .collect()
+}
+
+fn ends(rollups: &Rollups) -> EndsCounts {
+    let totals = &rollups.ends.totals;
+    let causes = EndsCause::ALL.iter().map(|cause| cause.as_str());
+    let reasons = Uncompared::ALL.iter().map(|reason| reason.as_str());
+    EndsCounts {
+        joined: totals.joined,
+        agreeing: totals.agreeing,
+        disagreeing: totals.disagreeing.iter().sum(),
+        by_cause: causes.zip(totals.disagreeing).collect(),
+        rejected_at_one_end: totals.rejected_at_one_end,
+        not_compared: totals.uncompared.iter().sum(),
+        not_compared_by: reasons.zip(totals.uncompared).collect(),
+    }
 }
 
 fn coverage(rollups: &Rollups) -> Vec<InterfaceCoverage> {
@@ -173,6 +193,7 @@ fn limitations(material: &Material<'_>) -> Vec<Limitation> {
     inventory_limitations(material, &mut list);
     list.extend(unsaid(material));
     list.extend(idle(material));
+    list.extend(material.watch.into_iter().flat_map(watch::limitations));
     list.sort();
     list.dedup();
     list

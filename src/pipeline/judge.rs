@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::export::{Batches, Exporter, Rows};
@@ -16,7 +16,8 @@ use crate::expect::{Examiner, Expected};
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::{Judge, Policy};
-use crate::rollup::{ExpectationFacts, Rollup, Rollups, Scene};
+use crate::rollup::{Directory, ExpectationFacts, Rollup, Rollups, Scene};
+use crate::watchlist::WatchList;
 
 /// What judging comes to.
 pub(super) struct Outcome {
@@ -34,6 +35,7 @@ pub(super) fn judge(
     timeline: &Timeline,
     streams: &[String],
     config: &AnalyzeConfig,
+    watch: Option<Arc<WatchList>>,
 ) -> Result<Outcome, AnalyzeError> {
     let Collected { interfaces, stream_facts, partitions, store } = collected;
     let ids: Vec<String> = interfaces.iter().map(|i| i.id.clone()).collect();
@@ -70,7 +72,8 @@ pub(super) fn judge(
 
     let exporter = config.connections_out.as_deref().map(|path| Exporter::create(path, &policy));
     let in_order = exporter.transpose()?.map(InOrder::new);
-    let scene = Scene::new(timeline, &interfaces);
+    let scene =
+        Scene::new(timeline, &interfaces).watching(watch).between(Directory::new(&interfaces, timeline));
     let expected = config.expect.as_ref().map(|e| Expected::new(&e.expectations, timeline, &ids));
     let begin = || Worker {
         sorted: Sorted::default(),
@@ -113,6 +116,7 @@ pub(super) fn judge(
             })
         };
         let done: Result<(), SpillError> = load_and_judge();
+        rollup.end_of_partition(&scene);
         // Given back here and not at the end, where one thread alone would have to.
         partition.clear();
         if let (Some(in_order), Some(rows)) = (&in_order, rows) {
@@ -132,6 +136,7 @@ pub(super) fn judge(
         name_expectations(&mut rollups.expectations, expect);
         rollups.expectations.idle = expected.as_ref().map(Expected::idle).unwrap_or_default();
     }
+    rollups = rollups.told_by(&scene);
     rollups.sides = scene.into_sides();
     rollups.given_baseline = config.baseline;
     Ok(Outcome {

@@ -19,6 +19,7 @@ mod judge;
 mod memory;
 mod prefetch;
 mod read;
+mod watch;
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -31,6 +32,7 @@ use crate::finding::Conclusions;
 use crate::inventory::InventoryError;
 
 use crate::source::Selection;
+use crate::watchlist::WatchListError;
 
 pub use crate::rollup::Baseline;
 pub use cancel::Cancel;
@@ -64,6 +66,8 @@ pub struct AnalyzeConfig {
     pub expect: Option<Expect>,
     /// Tell of every accepted connection without a rule, not only of those that alarm.
     pub list_escapes: bool,
+    /// Lists of addresses to look for.
+    pub watchlists: Vec<PathBuf>,
     /// Detectors to run; empty means all.
     pub only: Vec<String>,
     /// Detectors not to run.
@@ -99,6 +103,7 @@ impl Default for AnalyzeConfig {
             connections_out: None,
             expect: None,
             list_escapes: false,
+            watchlists: Vec::new(),
             only: Vec::new(),
             skip: Vec::new(),
             baseline: None,
@@ -172,6 +177,9 @@ pub enum AnalyzeError {
     /// The inventory could not be loaded.
     #[error("the inventory could not be loaded\n{0}")]
     Inventory(#[from] InventoryError),
+    /// A watch list is of no use.
+    #[error("--watchlist {0}")]
+    WatchList(#[from] WatchListError),
     /// Nothing to read.
     #[error("nothing to analyse: {reasons}")]
     NothingFound {
@@ -242,7 +250,7 @@ impl AnalyzeError {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::LogFormat(_) | Self::UnknownDetector { .. } | Self::Inventory(_) => {
+            Self::LogFormat(_) | Self::UnknownDetector { .. } | Self::Inventory(_) | Self::WatchList(_) => {
                 ErrorKind::Configuration
             }
             Self::NothingFound { .. }
@@ -271,6 +279,10 @@ impl AnalyzeError {
             Self::Inventory(_) => {
                 Some("`flowgate inventory check DIR` shows what each file holds".to_owned())
             }
+            Self::WatchList(WatchListError::Useless { .. }) => Some(
+                "write one address, CIDR or range a line, or CSV or JSON with such a column".to_owned(),
+            ),
+            Self::WatchList(_) => Some("name a readable file, plain or gzip".to_owned()),
             // Each reason ends with its own next step.
             Self::NothingFound { .. } | Self::NothingRead { .. } => None,
             Self::NothingThere { .. } => Some(
@@ -325,6 +337,7 @@ pub fn analyze(
         whole_bytes: config.memory.whole_object(config.threads),
         ..DecodeOptions::default()
     };
+    let watch = watch::load(&config.watchlists)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         // One moves bytes faster than all cores together inflate them.
         .worker_threads(1)
@@ -346,7 +359,7 @@ pub fn analyze(
     runtime.shutdown_background();
     let read = read?;
     progress.event(&Event::Phase("judging"));
-    let judged = judge::judge(read.collected, &timeline, &read.streams, config)?;
+    let judged = judge::judge(read.collected, &timeline, &read.streams, config, watch.clone())?;
     progress.event(&Event::Phase("detecting"));
     let concluded = conclude::conclude(&conclude::Material {
         config,
@@ -358,6 +371,7 @@ pub fn analyze(
         overlapped: judged.overlapped,
         coarse_fan_in: judged.coarse_fan_in,
         rollups: judged.rollups,
+        watch: watch.as_deref(),
         detectors: &detectors,
     });
     Ok(concluded)

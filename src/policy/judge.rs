@@ -206,6 +206,9 @@ fn reject(connection: &Connection, direction: Direction, decision: &Decision, pe
             let mid_stream = connection.protocol == Protocol::TCP && part.flagged && !part.syn;
             if mid_stream {
                 Verdict::Rejected(Cause::LatePacket)
+            } else if decision.acl_open == Some(AclVerdict::Maybe) {
+                // It may deny this packet: of an ICMP type that is not logged, or from a neighbour, if it is none.
+                Verdict::Rejected(acl)
             } else if decision.weak {
                 // One of the two observations around it refuses it: that explains the reject.
                 Verdict::Rejected(Cause::SecurityGroup)

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::json::write_pretty;
 use super::{Renderer, numbers::rfc3339};
 use crate::finding::{
-    Conclusions, FormatUse, InterfaceCoverage, Kind, Limitation, OpenerCount, RuleClass, Severity,
-    VerdictCount, Window,
+    Conclusions, EndsCounts, FormatUse, InterfaceCoverage, Kind, Limitation, OpenerCount, RuleClass,
+    Severity, VerdictCount, WatchedList, Window,
 };
 use crate::flow::Tally;
 
@@ -34,6 +34,8 @@ struct SummaryObject<'a> {
     connections: u64,
     verdicts: Vec<VerdictObject>,
     openers: Vec<OpenerObject>,
+    ends: EndsObject,
+    watchlists: Vec<WatchListObject<'a>>,
     findings: FindingCounts,
     rules: RuleCounts,
     coverage: Vec<CoverageObject<'a>>,
@@ -88,6 +90,27 @@ struct OpenerObject {
     evidence: &'static str,
     strength: &'static str,
     connections: u64,
+}
+
+/// Connections between interfaces whose logs were both read.
+#[derive(Serialize)]
+struct EndsObject {
+    joined: u64,
+    agreeing: u64,
+    disagreeing: u64,
+    by_cause: BTreeMap<&'static str, u64>,
+    rejected_at_one_end: u64,
+    not_compared: u64,
+    not_compared_by: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct WatchListObject<'a> {
+    name: &'a str,
+    entries: u64,
+    bad_lines: u64,
+    accepted: u64,
+    rejected: u64,
 }
 
 #[derive(Serialize)]
@@ -180,6 +203,27 @@ impl From<&OpenerCount> for OpenerObject {
     }
 }
 
+impl From<&EndsCounts> for EndsObject {
+    fn from(e: &EndsCounts) -> Self {
+        Self {
+            joined: e.joined,
+            agreeing: e.agreeing,
+            disagreeing: e.disagreeing,
+            by_cause: e.by_cause.iter().copied().collect(),
+            rejected_at_one_end: e.rejected_at_one_end,
+            not_compared: e.not_compared,
+            not_compared_by: e.not_compared_by.iter().copied().collect(),
+        }
+    }
+}
+
+impl<'a> From<&'a WatchedList> for WatchListObject<'a> {
+    fn from(l: &'a WatchedList) -> Self {
+        let WatchedList { name, entries, bad_lines, accepted, rejected } = l;
+        Self { name, entries: *entries, bad_lines: *bad_lines, accepted: *accepted, rejected: *rejected }
+    }
+}
+
 impl<'a> From<&'a InterfaceCoverage> for CoverageObject<'a> {
     fn from(c: &'a InterfaceCoverage) -> Self {
         Self {
@@ -253,6 +297,8 @@ impl Renderer for SummaryJson {
             connections: s.connections,
             verdicts: s.verdicts.iter().map(VerdictObject::from).collect(),
             openers: s.openers.iter().map(OpenerObject::from).collect(),
+            ends: EndsObject::from(&s.ends),
+            watchlists: s.watchlists.iter().map(WatchListObject::from).collect(),
             findings: FindingCounts::of(conclusions),
             rules: RuleCounts::of(conclusions),
             coverage: s.coverage.iter().map(CoverageObject::from).collect(),

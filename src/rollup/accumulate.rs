@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use super::bounds::Bounds;
 use super::contacts::ContactSums;
+use super::ends::{EndsTable, Views};
+use super::exposed::{self, ExposedTable};
 use super::odd::{EvidenceCounts, OddTable};
 use super::rejects::RejectSums;
 use super::rule_use::RuleTable;
 use super::scene::Scene;
 use super::sets::SetTable;
 use super::unmet::UnmetSums;
+use super::watched::WatchTable;
 use crate::connection::{Connection, Evidence, Strength};
 use crate::flow::Action;
 use crate::policy::{Cause, Judged, Verdict};
@@ -27,6 +30,11 @@ pub struct Rollup {
     pub(super) expectations: UnmetSums,
     /// Connections whose replies were rejected, by what.
     pub(super) blocked: OddTable<Cause>,
+    pub(super) exposed: ExposedTable,
+    pub(super) watched: WatchTable,
+    pub(super) ends: EndsTable,
+    /// Of the partition that is being added.
+    views: Views,
     pub(super) rejects: RejectSums,
     pub(super) contacts: ContactSums,
     /// A handful; the ones that came first, and so are most frequent, are found first.
@@ -51,6 +59,10 @@ impl Rollup {
             odd: OddTable::within(bounds.odd),
             expectations: UnmetSums::within(bounds.unmet),
             blocked: OddTable::within(bounds.blocked),
+            exposed: ExposedTable::within(bounds.exposed),
+            watched: WatchTable::within(bounds),
+            ends: EndsTable::within(bounds.contradictions, bounds.agreements),
+            views: Views::within(bounds.views),
             rejects: RejectSums::within(bounds),
             contacts: ContactSums::within(bounds),
             verdicts: Vec::new(),
@@ -72,6 +84,13 @@ impl Rollup {
         self.connections += 1;
         self.openers.add(connection.evidence, 1);
         self.contacts.add(connection, judged, scene);
+        exposed::see(&mut self.exposed, connection, judged, scene);
+        if let Some(directory) = scene.directory() {
+            self.views.see(connection, judged, directory);
+        }
+        if let Some(list) = scene.watch_list() {
+            self.watched.see(connection, judged, list);
+        }
         for &rule in &judged.possible {
             self.rules.undecided(rule);
         }
@@ -89,6 +108,13 @@ impl Rollup {
             self.blocked_replies += 1;
             self.blocked.add(connection, judged, cause);
             self.rejects.push(connection, cause.as_str());
+        }
+    }
+
+    /// All connections of a partition were added: what both ends saw of its tuples can be compared.
+    pub fn end_of_partition(&mut self, scene: &Scene) {
+        if let Some(directory) = scene.directory() {
+            self.views.join(directory, &mut self.ends);
         }
     }
 
@@ -124,6 +150,10 @@ impl Rollup {
         self.odd.merge(other.odd);
         self.expectations.merge(other.expectations);
         self.blocked.merge(other.blocked);
+        self.exposed.merge(other.exposed);
+        self.watched.merge(other.watched);
+        self.ends.merge(other.ends);
+        self.views.merge(&other.views);
         self.rejects.merge(other.rejects);
         self.contacts.merge(other.contacts);
         other.verdicts.into_iter().for_each(|(verdict, count)| self.count_verdict(verdict, count));
@@ -149,6 +179,10 @@ impl Rollup {
             + self.odd.heap_bytes()
             + self.expectations.table.heap_bytes()
             + self.blocked.heap_bytes()
+            + self.exposed.heap_bytes()
+            + self.watched.heap_bytes()
+            + self.ends.heap_bytes()
+            + self.views.heap_bytes()
             + self.rejects.heap_bytes()
             + self.contacts.heap_bytes()
             + self.verdicts.capacity() * size_of::<(Verdict, u64)>()

@@ -23,6 +23,18 @@ pub(super) struct Bounds {
     pub calls: usize,
     /// Interfaces and hours: 16 bytes each.
     pub hours: usize,
+    /// Services reached from the internet, in the same units.
+    pub exposed: usize,
+    /// Accepted connections with watched addresses, in the same units.
+    pub watched: usize,
+    /// Entries of watch lists whose connections were rejected, by direction: 32 bytes each, and slots.
+    pub knocks: usize,
+    /// Views of connections between interfaces of the run, of one partition: 112 bytes each, and as much while it grows.
+    pub views: usize,
+    /// Pairs of ends and a service that contradict each other: 220 bytes each, and slots.
+    pub contradictions: usize,
+    /// Pairs that agree: 24 bytes each, and slots.
+    pub agreements: usize,
     /// Rejected attempts of sources outside.
     pub outside: Limits,
     /// Rejected attempts of private sources.
@@ -57,6 +69,12 @@ impl Default for Bounds {
             contacts: 1 << 18,
             calls: 3 << 20,
             hours: 400_000,
+            exposed: 200_000,
+            watched: 200_000,
+            knocks: 1 << 16,
+            views: 1 << 15,
+            contradictions: 20_000,
+            agreements: 100_000,
             outside: Limits { attempts: 300_000, cells: 400_000 },
             inside: Limits { attempts: 150_000, cells: 200_000 },
         }

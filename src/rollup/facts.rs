@@ -8,13 +8,17 @@ use ipnet::IpNet;
 use super::accumulate::Rollup;
 use super::baseline::Baseline;
 use super::contacts::Contacts;
+use super::ends::EndsSums;
+use super::exposed::{Exposure, open_acls};
 use super::lives::Lives;
 use super::odd::OddCells;
 use super::rejects::RejectTable;
 use super::rule_use::RuleUse;
+use super::scene::Scene;
 use super::sets::RuleSets;
 use super::sides::Sides;
 use super::unmet::Expectations;
+use super::watched::WatchSums;
 use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{Inventory, RulePeer, Timeline};
@@ -135,6 +139,14 @@ pub struct Rollups {
     pub expectations: Expectations,
     /// Accepted connections whose replies were rejected, by what.
     pub blocked: OddCells<Cause>,
+    /// Connections from the internet to services that do not belong there.
+    pub exposed: OddCells<Exposure>,
+    /// Network ACLs that let anybody reach port 22 or 3389, with the number of the entry.
+    pub open_acls: BTreeMap<String, u32>,
+    /// Connections with watched addresses.
+    pub watched: WatchSums,
+    /// Where the logs of both ends agree, and where they do not.
+    pub ends: EndsSums,
     /// Rejected attempts.
     pub rejects: RejectTable,
     /// Who talked to whom, how often and how much.
@@ -187,9 +199,14 @@ impl Rollups {
         let rules = rule_facts(&uses, &rows, timeline, latest, policy, window);
         let (odd, blocked) = (rollup.odd.finish(), rollup.blocked.finish());
         let expectations = rollup.expectations.finish();
-        let unmet = expectations.unmet.iter().map(|(_, cell)| cell);
-        let named = odd.iter().map(|(_, cell)| cell).chain(blocked.iter().map(|(_, cell)| cell)).chain(unmet);
-        let named = named.flat_map(|cell| &cell.rules);
+        let (exposed, watched, ends) =
+            (rollup.exposed.finish(), rollup.watched.finish(), rollup.ends.finish());
+        let cells = odd.iter().map(|(_, cell)| cell).chain(blocked.iter().map(|(_, cell)| cell));
+        let cells = cells.chain(expectations.unmet.iter().map(|(_, cell)| cell));
+        let cells = cells.chain(exposed.iter().map(|(_, cell)| cell));
+        let cells = cells.chain(watched.accepted.iter().map(|(_, cell)| cell));
+        let named =
+            cells.flat_map(|cell| &cell.rules).chain(ends.cells.values().flat_map(|cell| &cell.rules));
         let named: BTreeSet<u32> = named.copied().collect();
         let named_rules = named.iter().filter_map(|&n| Some((n, policy.rule(n)?.id.clone()))).collect();
         let missing = named.iter().filter_map(|&n| Some((n, missing(&policy.rule(n)?.peer, timeline)?)));
@@ -203,6 +220,10 @@ impl Rollups {
             odd,
             expectations,
             blocked,
+            exposed,
+            open_acls: open_acls(latest),
+            watched,
+            ends,
             rejects: rollup.rejects.finish(),
             contacts: rollup.contacts.finish(),
             sides: Sides::default(),
@@ -217,6 +238,15 @@ impl Rollups {
             interfaces: rows,
             vpc_blocks: latest.vpcs.values().flat_map(|v| v.cidrs.iter().copied()).collect(),
         }
+    }
+
+    /// The same, with what the scene says about its sums: the names of watched addresses.
+    #[must_use]
+    pub fn told_by(mut self, scene: &Scene) -> Self {
+        if let Some(list) = scene.watch_list() {
+            self.watched = self.watched.named_by(list);
+        }
+        self
     }
 
     /// 10-minute buckets of the run's window.
@@ -304,7 +334,7 @@ fn interface_row(facts: InterfaceFacts, latest: &Inventory) -> InterfaceRow {
 }
 
 /// Which traffic the logs of an interface hold: what its flow logs are defined to log, else what was seen.
-fn traffic(
+pub(super) fn traffic(
     id: &str,
     subnet: Option<&str>,
     vpc: Option<&str>,

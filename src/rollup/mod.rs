@@ -20,13 +20,17 @@
 //! | escaped and misdropped ([`OddCells`]) | about 20,000 cells | fewer peers, ranges of ports | 16 MB |
 //! | not as expected ([`Expectations`]) | about 10,000 cells | fewer peers, ranges of ports | 8 MB |
 //! | accepted with rejected replies | about 5,000 cells | the same | 4 MB |
+//! | services reached from the internet ([`Exposure`]) | about 10,000 cells | as above | 8 MB |
+//! | watched addresses ([`WatchSums`]) | about 10,000 cells; rejected: 65,536 entries | as above, then a sample; a sample | 12 MB |
+//! | both ends ([`EndsSums`]) | 20,000 contradicting, 100,000 agreeing pairs of ends and service | a sample of pairs; totals stay exact | 13 MB |
+//! | views of both ends, while a partition is judged | 32,768 a thread | a sample of tuples, the rest counted | 6 MB a thread |
 //! | rejected attempts by series and bucket | 600,000 series and buckets | wider buckets | 16 MB |
 //! | who was rejected ([`RejectTable`]) | 450,000 attempts | sample and estimate | 34 MB |
 //! | who talks to whom ([`Services`]) | 1,024 peers of a service, 15 MB | fewer peers, a sample; ranges of ports | 30 MB |
 //! | who calls whom and when ([`Calls`]) | 256 connections with an address; 25 MB | fewer of them; a sample of addresses | 50 MB |
 //! | bytes that leave ([`Hours`]) | 400,000 interfaces and hours | wider buckets | 14 MB |
 //!
-//! Added up that is at most 234 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
+//! Added up that is at most 267 MB with 100,000 busy rules, and 6 MB a thread. Measured (`tests`): 74 MB with 100,004 rules that everybody
 //! uses from everywhere and as many escapes as fit; 53 MB with 12 million scanning sources, all ports, 100,000
 //! interfaces and a year. A few million records take a few MB.
 
@@ -36,18 +40,23 @@ mod baseline;
 mod blocks;
 mod bounds;
 mod contacts;
+mod ends;
+mod exposed;
 mod facts;
 mod lives;
 mod odd;
+mod outcome;
 mod peers;
 mod places;
 mod ports;
 mod rejects;
 mod rule_use;
 mod scene;
+mod services;
 mod sets;
 mod sides;
 mod unmet;
+mod watched;
 
 #[cfg(test)]
 mod tests;
@@ -56,16 +65,21 @@ pub use accumulate::Rollup;
 pub use baseline::Baseline;
 pub use blocks::Blocks;
 pub use contacts::{CallRow, Calls, Contact, Contacts, Hours, Service, ServiceKey, Services};
+pub use ends::{Directory, EndsCause, EndsCell, EndsKey, EndsPair, EndsSums, EndsTotals, Uncompared};
+pub use exposed::Exposure;
 pub use facts::{InterfaceRow, Rollups, RuleFacts, Since, is_private};
 pub use odd::{EvidenceCounts, OddCell, OddCells, OddKey, Subject};
+pub use outcome::Outcome;
 pub use peers::Peers;
 pub use ports::PortUse;
 pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series, cause};
 pub use rule_use::RuleUse;
 pub use scene::Scene;
+pub use services::{KnownService, ServiceClass, service, services};
 pub use sets::RuleSets;
 pub use sides::{Group, Role, Side, SideKind, Sides};
 pub use unmet::{ExpectationFacts, Expectations, Unmet};
+pub use watched::{Knocks, ListTotal, WatchSums, Watched};
 
 pub use crate::policy::{Cause, EscapeReason, Tracking, Verdict};
 

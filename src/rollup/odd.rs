@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use super::peers::Peers;
-use crate::connection::{Connection, Evidence, Strength};
+use crate::connection::{Connection, Evidence, Strength, mix64};
 use crate::flow::{Direction, Protocol};
 use crate::policy::{EscapeReason, Judged, Tracking, Verdict};
 
@@ -150,8 +150,8 @@ impl OddCell {
 /// Cells by key, within a budget.
 ///
 /// While everything takes more than a budget, it is told in less detail, step by step: first each cell keeps
-/// fewer remote addresses (from 4,096 down to 16), then ports are merged into ranges of 2, 4, 8 … and at last
-/// interfaces. The step follows from the data alone: what a step takes never falls as connections come.
+/// fewer remote addresses (from 4,096 down to 16), then ports are merged into ranges of 2, 4, 8 …, then interfaces, and
+/// at last only every second, fourth, eighth … subject is kept. The step follows from the data alone: what a step takes never falls as connections come.
 #[derive(Clone, Debug)]
 pub(crate) struct OddTable<S = Verdict> {
     cells: HashMap<OddKey<S>, OddCell>,
@@ -165,6 +165,9 @@ const CELL: usize = 20;
 /// Steps that only lower the number of addresses kept.
 const ADDRESS_STEPS: u32 = 8;
 const PORT_STEPS: u32 = 16;
+const INTERFACE_STEPS: u32 = 32;
+const SUBJECT_STEPS: u32 = 32;
+const STEPS: u32 = ADDRESS_STEPS + PORT_STEPS + INTERFACE_STEPS + SUBJECT_STEPS;
 
 impl<S: Subject> OddTable<S> {
     /// `most`: its budget, in units of 24 bytes; a cell takes 20 and one for each remote address.
@@ -182,6 +185,16 @@ impl<S: Subject> OddTable<S> {
         (beyond.min(PORT_STEPS), beyond.saturating_sub(PORT_STEPS).min(32))
     }
 
+    /// Subjects are left out unless their hash begins with so many zero bits.
+    fn level(&self) -> u32 {
+        self.step.saturating_sub(ADDRESS_STEPS + PORT_STEPS + INTERFACE_STEPS)
+    }
+
+    fn keeps(&self, subject: &S) -> bool {
+        let level = self.level();
+        level == 0 || level_of(subject) >= level
+    }
+
     fn key(&self, mut key: OddKey<S>) -> OddKey<S> {
         let (ports, interfaces) = self.shifts();
         key.port = (u32::from(key.port) >> ports << ports) as u16;
@@ -190,6 +203,9 @@ impl<S: Subject> OddTable<S> {
     }
 
     pub fn add(&mut self, connection: &Connection, judged: &Judged, subject: S) {
+        if !self.keeps(&subject) {
+            return;
+        }
         let weak_opener = connection.evidence.strength() >= Strength::Weak;
         let key = self.key(OddKey {
             interface: connection.interface,
@@ -209,6 +225,9 @@ impl<S: Subject> OddTable<S> {
     }
 
     fn take_in(&mut self, key: OddKey<S>, other: OddCell) {
+        if !self.keeps(&key.subject) {
+            return;
+        }
         let (key, limit) = (self.key(key), self.limit());
         let cell = self.cells.entry(key).or_default();
         let before = cell_cost(cell, limit);
@@ -232,7 +251,7 @@ impl<S: Subject> OddTable<S> {
     }
 
     fn fit(&mut self) {
-        while self.used > self.most && self.step < ADDRESS_STEPS + PORT_STEPS + 32 {
+        while self.used > self.most && self.step < STEPS {
             self.go_to(self.step + 1);
         }
     }
@@ -250,9 +269,25 @@ impl<S: Subject> OddTable<S> {
     }
 
     pub fn finish(self) -> OddCells<S> {
-        let (ports, interfaces) = self.shifts();
-        OddCells { cells: self.cells.into_iter().collect(), ports, interfaces }
+        let ((ports, interfaces), subjects) = (self.shifts(), self.level());
+        OddCells { cells: self.cells.into_iter().collect(), ports, interfaces, subjects }
     }
+}
+
+/// The same on every machine and in every run.
+fn level_of(subject: &impl std::hash::Hash) -> u32 {
+    struct Mixer(u64);
+    impl std::hash::Hasher for Mixer {
+        fn finish(&self) -> u64 {
+            mix64(self.0)
+        }
+        fn write(&mut self, bytes: &[u8]) {
+            bytes.iter().for_each(|&b| self.0 = mix64(self.0 ^ u64::from(b)));
+        }
+    }
+    let mut mixer = Mixer(0);
+    subject.hash(&mut mixer);
+    std::hash::Hasher::finish(&mixer).leading_zeros()
 }
 
 fn cell_cost(cell: &OddCell, limit: usize) -> usize {
@@ -265,11 +300,12 @@ pub struct OddCells<S = Verdict> {
     cells: BTreeMap<OddKey<S>, OddCell>,
     ports: u32,
     interfaces: u32,
+    subjects: u32,
 }
 
 impl<S> Default for OddCells<S> {
     fn default() -> Self {
-        Self { cells: BTreeMap::new(), ports: 0, interfaces: 0 }
+        Self { cells: BTreeMap::new(), ports: 0, interfaces: 0, subjects: 0 }
     }
 }
 
@@ -289,6 +325,12 @@ impl<S: Subject> OddCells<S> {
     #[must_use]
     pub fn ports_merged(&self) -> u64 {
         1 << self.ports
+    }
+
+    /// One in so many subjects is told of at all.
+    #[must_use]
+    pub fn subjects_left_out(&self) -> u64 {
+        1 << self.subjects
     }
 
     /// How many interfaces that are neighbours by name are told as one.

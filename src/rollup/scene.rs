@@ -1,9 +1,13 @@
 //! What sums need to know beside the connection itself.
 
+use std::sync::Arc;
+
+use super::ends::Directory;
 use super::sides::Sides;
 use crate::connection::InterfaceFacts;
 use crate::flow::Nets;
 use crate::inventory::{Timeline, Track};
+use crate::watchlist::WatchList;
 
 /// Facts of the run that rollups look up for each connection; the same for every worker.
 #[derive(Debug, Default)]
@@ -12,6 +16,10 @@ pub struct Scene {
     inside: Nets,
     /// Which interfaces belong together.
     sides: Sides,
+    /// What the user looks for, if anything.
+    watch: Option<Arc<WatchList>>,
+    /// Whose logs are read.
+    directory: Option<Directory>,
 }
 
 impl Scene {
@@ -23,6 +31,7 @@ impl Scene {
         Self {
             inside: observed.chain(recorded).flat_map(|vpc| &vpc.cidrs).collect(),
             sides: Sides::new(timeline, interfaces),
+            ..Self::default()
         }
     }
 
@@ -36,6 +45,26 @@ impl Scene {
     #[must_use]
     pub fn into_sides(self) -> Sides {
         self.sides
+    }
+
+    /// The same, with addresses to look for.
+    #[must_use]
+    pub fn watching(self, list: Option<Arc<WatchList>>) -> Self {
+        Self { watch: list, ..self }
+    }
+
+    /// The same, with the interfaces whose logs are read: what both ends say is compared.
+    #[must_use]
+    pub fn between(self, directory: Directory) -> Self {
+        Self { directory: Some(directory), ..self }
+    }
+
+    pub(super) fn directory(&self) -> Option<&Directory> {
+        self.directory.as_ref()
+    }
+
+    pub(super) fn watch_list(&self) -> Option<&WatchList> {
+        self.watch.as_deref()
     }
 
     /// Neither private (RFC 1918, RFC 6598, RFC 4193, link-local) nor within a VPC of the inventory.

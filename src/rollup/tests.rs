@@ -1,8 +1,10 @@
 //! Rollups stay within bounds, and what is in them depends on the connections alone.
 
+use std::sync::LazyLock;
+
 use super::bounds::{Bounds, Limits};
 use super::*;
-use crate::connection::{Connection, Evidence, Part, RejectReason, mix64};
+use crate::connection::{Connection, Evidence, InterfaceFacts, Part, RejectReason, mix64};
 use crate::flow::{Direction, Protocol};
 use crate::policy::{Cause, Decision, Judged};
 use polars::prelude::ChunkAgg as _;
@@ -23,7 +25,7 @@ fn v4(bits: u64) -> u128 {
     (0xffff << 32) | u128::from(bits as u32)
 }
 
-fn connection(interface: u32, remote: u128, port: u16, at: u32) -> Connection {
+pub(super) fn connection(interface: u32, remote: u128, port: u16, at: u32) -> Connection {
     let part = Part { records: 1, packets: 1, bytes: 40, first: at, last: at, ..Part::default() };
     Connection {
         interface,
@@ -68,12 +70,16 @@ struct Seen {
     sets: RuleSets,
     odd: OddCells,
     blocked: OddCells<Cause>,
+    exposed: OddCells<Exposure>,
+    watched: WatchSums,
+    ends: EndsSums,
     rejects: RejectTable,
     connections: u64,
     verdicts: Vec<(Verdict, u64)>,
 }
 
-fn seen(rollup: Rollup) -> Seen {
+fn seen(mut rollup: Rollup) -> Seen {
+    rollup.end_of_partition(&SCENE);
     let verdicts = rollup.verdicts().into_iter().collect();
     let rules = rollup.rules.finish().into_iter().map(|(n, usage)| (n, (*usage).clone()));
     Seen {
@@ -81,6 +87,9 @@ fn seen(rollup: Rollup) -> Seen {
         sets: rollup.sets.finish(),
         odd: rollup.odd.finish(),
         blocked: rollup.blocked.finish(),
+        exposed: rollup.exposed.finish(),
+        watched: rollup.watched.finish(),
+        ends: rollup.ends.finish(),
         rejects: rollup.rejects.finish(),
         connections: rollup.connections,
         verdicts,
@@ -119,11 +128,46 @@ fn mixture(seed: u64, count: usize) -> Vec<(Connection, Judged)> {
             5..=6 => judged(Verdict::Rejected(Cause::NetworkAclIn), Vec::new()),
             _ => rejected(),
         };
+        let mut one = one;
+        if matches!(verdict.verdict, Verdict::Rejected(_) | Verdict::Misdropped) {
+            one.inward.swap(0, 1);
+        }
         let reply = (random.below(20) == 0).then_some(Cause::NetworkAclOut);
         all.push((one, Judged { blocked_reply: reply, ..verdict }));
     }
     all
 }
+
+/// Every address of the mixture outside is on a list, most with an entry of their own; many of those inside are those of
+/// other interfaces.
+static SCENE: LazyLock<Scene> = LazyLock::new(|| {
+    let mut text = String::from("198.51.100.0/24\n2001:db8::/33\n");
+    for n in (0..1 << 20).step_by(64) {
+        text.push_str(&format!("{}/26\n", crate::flow::address_from_bits(v4(0x5000_0000 + n))));
+    }
+    let mut loader = crate::watchlist::Loader::default();
+    loader.add("list", text.as_bytes());
+    let mut inventory = crate::inventory::Inventory::default();
+    let facts: Vec<InterfaceFacts> = (0..400)
+        .map(|n| {
+            let addresses = [0x0a00_0000 | n, 0x0a01_0000 | n];
+            let id = format!("eni-{n:03}");
+            let interface = crate::inventory::NetworkInterface {
+                vpc: Some("vpc-1".into()),
+                addresses: addresses.map(|a| crate::flow::address_from_bits(v4(a))).to_vec(),
+                ..Default::default()
+            };
+            inventory.interfaces.insert(id.clone(), interface);
+            let mut facts = InterfaceFacts { id, ..InterfaceFacts::default() };
+            (facts.coverage.accepts, facts.coverage.rejects) = (1, 1);
+            (facts.coverage.first, facts.coverage.last) = (Some(0), Some(u32::MAX));
+            facts.coverage.buckets.insert_range(START / 600 - 10, START / 600 + 100);
+            facts
+        })
+        .collect();
+    let timeline = crate::inventory::Timeline::new(vec![inventory]);
+    Scene::default().watching(Some(loader.finish().into())).between(Directory::new(&facts, &timeline))
+});
 
 fn tiny() -> Bounds {
     Bounds {
@@ -133,6 +177,12 @@ fn tiny() -> Bounds {
         odd: 12_000,
         unmet: 300,
         blocked: 4_000,
+        exposed: 500,
+        watched: 6_000,
+        knocks: 150,
+        views: 200,
+        contradictions: 40,
+        agreements: 60,
         outside: Limits { attempts: 1_500, cells: 900 },
         inside: Limits { attempts: 600, cells: 300 },
         ..Bounds::default()
@@ -141,7 +191,7 @@ fn tiny() -> Bounds {
 
 fn sum(bounds: &Bounds, connections: &[(Connection, Judged)]) -> Rollup {
     let mut rollup = Rollup::within(bounds);
-    connections.iter().for_each(|(connection, judged)| rollup.add(connection, judged, &Scene::default()));
+    connections.iter().for_each(|(connection, judged)| rollup.add(connection, judged, &SCENE));
     rollup
 }
 
@@ -191,6 +241,12 @@ fn neither_order_nor_splits_nor_merging_matter() {
         assert_eq!(expected.rules.iter().any(|(_, usage)| usage.ports.is_approximate()), tight);
         assert_eq!(expected.rules.iter().any(|(_, usage)| usage.peers.is_approximate()), tight);
         assert_eq!(expected.odd.ports_merged() > 1, tight && bounds.odd < 900_000);
+        assert_eq!(expected.exposed.ports_merged() > 1, tight);
+        assert_eq!(expected.watched.accepted.subjects_left_out() > 1, tight);
+        assert_eq!(expected.watched.rejected_scale > 1, tight);
+        let total = &expected.ends.totals;
+        assert_eq!(total.uncompared[Uncompared::TooMany as usize] > 0, tight);
+        assert!(total.rejected_at_one_end > 0 && !expected.ends.cells.is_empty(), "{total:?}");
     }
 }
 

@@ -27,7 +27,8 @@ pub(super) fn show(summary: &Summary, page: &mut Page<'_>) -> io::Result<()> {
         let cells: Vec<_> = summary.verdicts.iter().filter(|v| v.verdict == name).collect();
         verdict(name, &cells, summary.connections, page)?;
     }
-    openers(summary, page)
+    openers(summary, page)?;
+    ends(summary, page)
 }
 
 fn verdict(name: &str, cells: &[&VerdictCount], all: u64, page: &mut Page<'_>) -> io::Result<()> {
@@ -50,6 +51,26 @@ fn verdict(name: &str, cells: &[&VerdictCount], all: u64, page: &mut Page<'_>) -
         page.line(&lead)?;
         page.flow(&[Span::plain("    ")], 4, &[Span::new(Tone::Faint, reasons.join(", "))])
     }
+}
+
+/// One line, where the logs of both ends of any connection were read.
+fn ends(summary: &Summary, page: &mut Page<'_>) -> io::Result<()> {
+    let ends = &summary.ends;
+    if ends.joined == 0 && ends.disagreeing == 0 {
+        return Ok(());
+    }
+    let mut parts = vec![
+        format!("{}\u{a0}seen from both", number(ends.joined)),
+        format!("{}\u{a0}agree", number(ends.agreeing)),
+    ];
+    let causes = ends.by_cause.iter().filter(|(_, n)| *n > 0);
+    parts.extend(causes.map(|(cause, n)| format!("{cause}\u{a0}{}", number(*n))));
+    if ends.not_compared > 0 {
+        parts.push(format!("{}\u{a0}not compared", number(ends.not_compared)));
+    }
+    let label = "  both ends  ";
+    let hang = if page.width() >= 2 * REASONS { label.len() } else { 4 };
+    page.flow(&[Span::new(Tone::Faint, label)], hang, &[Span::plain(parts.join(", "))])
 }
 
 fn tone(verdict: &str, connections: u64) -> Tone {

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::json;
 
 use crate::finding::{
-    Conclusions, Finding, FindingBuilder, FormatUse, Grade, InterfaceCoverage, Kind, Limitation, OpenerCount,
-    PortCount, Ports, RuleClass, RuleRow, Severity, Summary, VerdictCount, Window,
+    Conclusions, EndsCounts, Finding, FindingBuilder, FormatUse, Grade, InterfaceCoverage, Kind, Limitation,
+    OpenerCount, PortCount, Ports, RuleClass, RuleRow, Severity, Summary, VerdictCount, WatchedList, Window,
 };
 use crate::flow::{Direction, MalformedExample, Tally};
 
@@ -148,6 +148,22 @@ fn summary() -> Summary {
         connections: 8211,
         verdicts: verdicts(),
         openers: openers(),
+        ends: EndsCounts {
+            joined: 3_100,
+            agreeing: 3_060,
+            disagreeing: 43,
+            by_cause: vec![("rejected-on-arrival", 40), ("never-left", 0), ("never-arrived", 3)],
+            rejected_at_one_end: 12,
+            not_compared: 7,
+            not_compared_by: vec![("not_covered", 5), ("ambiguous_address", 2)],
+        },
+        watchlists: vec![WatchedList {
+            name: "drop.txt".to_owned(),
+            entries: 1_204,
+            bad_lines: 2,
+            accepted: 1,
+            rejected: 88,
+        }],
         coverage: coverage(),
         limitations: vec![
             limitation(false, "not-a-log", "logs/README.md", "not a flow log by its name"),

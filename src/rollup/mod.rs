@@ -26,11 +26,11 @@
 //! | views of both ends, while a partition is judged | 32,768 a thread | a sample of tuples, the rest counted | 6 MB a thread |
 //! | rejected attempts by series and bucket | 600,000 series and buckets | wider buckets | 16 MB |
 //! | who was rejected ([`RejectTable`]) | 450,000 attempts | sample and estimate | 34 MB |
-//! | who talks to whom ([`Services`]) | 1,024 peers of a service, 15 MB | fewer peers, a sample; ranges of ports | 30 MB |
-//! | who calls whom and when ([`Calls`]) | 256 connections with an address; 25 MB | fewer of them; a sample of addresses | 50 MB |
+//! | who talks to whom ([`Services`]) | 1,024 peers of a service, 7 MB | fewer peers, a sample; ranges of ports | 15 MB |
+//! | who calls whom and when ([`Calls`]) | 256 connections with an address; 12 MB | fewer of them; a sample of addresses | 25 MB |
 //! | bytes that leave ([`Hours`]) | 400,000 interfaces and hours | wider buckets | 14 MB |
 //!
-//! Added up that is at most 267 MB with 100,000 busy rules, and 6 MB a thread. Measured (`tests`): 74 MB with 100,004 rules that everybody
+//! Added up that is at most 227 MB with 100,000 busy rules, and 6 MB a thread. Measured (`tests`): 74 MB with 100,004 rules that everybody
 //! uses from everywhere and as many escapes as fit; 53 MB with 12 million scanning sources, all ports, 100,000
 //! interfaces and a year. A few million records take a few MB.
 

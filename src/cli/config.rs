@@ -82,6 +82,7 @@ pub(super) fn validate(
         spill_directory: arguments.spill_dir.clone().unwrap_or_else(|| environment.spill_directory.clone()),
         connections_out: arguments.connections.clone(),
         list_escapes: arguments.list_escapes,
+        sensitivity: arguments.sensitivity.into(),
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
         cancel: Cancel::default(),

@@ -37,7 +37,8 @@ const NAMED: usize = 5;
 pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
     let rollups = &material.rollups;
     let rules = rule_class::classify(rollups);
-    let input = Input { rollups, rules: &rules, list_escapes: material.config.list_escapes };
+    let AnalyzeConfig { list_escapes, sensitivity, .. } = *material.config;
+    let input = Input { rollups, rules: &rules, list_escapes, sensitivity };
     let mut findings: Vec<Finding> = material.detectors.iter().flat_map(|d| d.detect(&input)).collect();
     let rank = |f: &Finding| crate::finding::Kind::ALL.iter().position(|k| *k == f.kind);
     findings.sort_by(|a, b| {

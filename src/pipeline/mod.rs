@@ -25,7 +25,7 @@ use std::path::PathBuf;
 
 use crate::connection::SpillError;
 use crate::decode::{DecodeOptions, FormatCandidate, FormatError, LogFormat};
-use crate::detect;
+use crate::detect::{self, Sensitivity};
 use crate::finding::Conclusions;
 use crate::inventory::InventoryError;
 use crate::source::Selection;
@@ -59,6 +59,8 @@ pub struct AnalyzeConfig {
     pub connections_out: Option<PathBuf>,
     /// Tell of every accepted connection without a rule, not only of those that alarm.
     pub list_escapes: bool,
+    /// How little is enough for a detector.
+    pub sensitivity: Sensitivity,
     /// Detectors to run; empty means all.
     pub only: Vec<String>,
     /// Detectors not to run.
@@ -82,6 +84,7 @@ impl Default for AnalyzeConfig {
             spill_directory: std::env::temp_dir(),
             connections_out: None,
             list_escapes: false,
+            sensitivity: Sensitivity::default(),
             only: Vec::new(),
             skip: Vec::new(),
             cancel: Cancel::default(),

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use super::admitted::AdmittedTable;
 use super::bounds::Bounds;
 use super::odd::{EvidenceCounts, OddTable};
 use super::rejects::RejectSums;
 use super::rule_use::RuleTable;
 use super::scene::Scene;
+use super::service_class::is_unasked;
 use super::sets::SetTable;
 use crate::connection::{Connection, Evidence, Strength};
 use crate::flow::Action;
@@ -25,6 +27,7 @@ pub struct Rollup {
     /// Connections whose replies were rejected, by what.
     pub(super) blocked: OddTable<Cause>,
     pub(super) rejects: RejectSums,
+    pub(super) admitted: AdmittedTable,
     /// A handful; the ones that came first, and so are most frequent, are found first.
     verdicts: Vec<(Verdict, u64)>,
     openers: EvidenceCounts,
@@ -47,6 +50,7 @@ impl Rollup {
             odd: OddTable::within(bounds.odd),
             blocked: OddTable::within(bounds.blocked),
             rejects: RejectSums::within(bounds),
+            admitted: AdmittedTable::within(bounds.admitted),
             verdicts: Vec::new(),
             openers: EvidenceCounts::default(),
             connections: 0,
@@ -67,6 +71,11 @@ impl Rollup {
         self.openers.add(connection.evidence, 1);
         for &rule in &judged.possible {
             self.rules.undecided(rule);
+        }
+        self.admitted.see(connection);
+        if judged.verdict == Verdict::Misdropped && is_unasked(connection) {
+            // Nothing went out that a rule could have permitted: groups track no connection that this would belong to.
+            self.rejects.push(connection, Cause::SecurityGroup.as_str());
         }
         let weak_opener = connection.evidence.strength() >= Strength::Weak;
         match judged.verdict {
@@ -111,6 +120,7 @@ impl Rollup {
         self.odd.merge(other.odd);
         self.blocked.merge(other.blocked);
         self.rejects.merge(other.rejects);
+        self.admitted.merge(other.admitted);
         other.verdicts.into_iter().for_each(|(verdict, count)| self.count_verdict(verdict, count));
         self.openers.merge(&other.openers);
         self.connections += other.connections;
@@ -134,6 +144,7 @@ impl Rollup {
             + self.odd.heap_bytes()
             + self.blocked.heap_bytes()
             + self.rejects.heap_bytes()
+            + self.admitted.heap_bytes()
             + self.verdicts.capacity() * size_of::<(Verdict, u64)>()
     }
 }

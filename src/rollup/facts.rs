@@ -6,6 +6,8 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::accumulate::Rollup;
+use super::admitted::Admitted;
+use super::changes::{Change, changes};
 use super::lives::Lives;
 use super::odd::OddCells;
 use super::rejects::RejectTable;
@@ -131,6 +133,10 @@ pub struct Rollups {
     pub blocked: OddCells<Cause>,
     /// Rejected attempts.
     pub rejects: RejectTable,
+    /// Who was accepted where.
+    pub admitted: Admitted,
+    /// What was changed in the configuration, and when, sorted by time.
+    pub changes: Vec<Change>,
     /// Verdict matrix.
     pub verdicts: BTreeMap<Verdict, u64>,
     /// How openers were decided.
@@ -189,6 +195,8 @@ impl Rollups {
             odd,
             blocked,
             rejects: rollup.rejects.finish(),
+            admitted: rollup.admitted.finish(),
+            changes: changes(timeline, &rows),
             verdicts,
             openers,
             connections: rollup.connections,

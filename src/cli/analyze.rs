@@ -101,6 +101,10 @@ pub(super) struct Arguments {
     /// How little is enough for detectors that compare with what is usual
     #[arg(long, value_name = "LEVEL", value_enum, default_value = "normal", help_heading = "Detectors")]
     pub sensitivity: Sensitive,
+    /// Findings to leave out, such as scanners of your own: lines of address or CIDR, port and detector (any of them),
+    /// the last day (YYYY-MM-DD), and the reason
+    #[arg(long, value_name = "FILE", help_heading = "Detectors")]
+    pub ignore: Option<PathBuf>,
     /// Lowest severity that makes the exit code 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high", help_heading = "Detectors")]
     pub fail_on: FailOn,

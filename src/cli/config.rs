@@ -6,6 +6,7 @@ use super::analyze::Arguments;
 use super::failure::{Failure, Problem};
 use super::{Environment, suggest, values};
 use crate::detect::Meta;
+use crate::finding::IgnoreList;
 use crate::pipeline::{AnalyzeConfig, Cancel, Input, MemoryPlan, Remote};
 use crate::report::prepare_dir;
 use crate::source::{S3Options, STDIN, Selection};
@@ -24,6 +25,7 @@ pub(super) fn validate(
     check.inventories(&arguments.inventories);
     let selection = check.selection(arguments);
     check.detectors(arguments, registry);
+    let ignore = check.ignore(arguments.ignore.as_deref(), registry);
     if arguments.threads == Some(0) {
         check.add(Problem::new("--threads 0: nothing would run").help("leave it out to use all processors"));
     }
@@ -83,6 +85,7 @@ pub(super) fn validate(
         connections_out: arguments.connections.clone(),
         list_escapes: arguments.list_escapes,
         sensitivity: arguments.sensitivity.into(),
+        ignore,
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
         cancel: Cancel::default(),
@@ -134,6 +137,34 @@ impl Check {
             }
         }
         parsed
+    }
+
+    fn ignore(&mut self, path: Option<&Path>, registry: &[&'static Meta]) -> IgnoreList {
+        let Some(path) = path else { return IgnoreList::default() };
+        let shown = path.display();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                self.add(Problem::new(format!("--ignore {shown}: {error}")).help("name a text file"));
+                return IgnoreList::default();
+            }
+        };
+        match IgnoreList::parse(&text) {
+            Ok(list) => {
+                for id in list.entries.iter().filter_map(|entry| entry.detector.as_ref()) {
+                    if !registry.iter().any(|meta| meta.id == id) {
+                        let message = format!("--ignore {shown}: there is no detector `{id}`");
+                        self.add(Problem::new(message).help("`flowgate explain` lists them"));
+                    }
+                }
+                list
+            }
+            Err(problems) => {
+                let message = format!("--ignore {shown}: {}", problems.join("\n"));
+                self.add(Problem::new(message).help("lines are like `10.0.0.9 rejected-spike 2030-01-31 our scanner`"));
+                IgnoreList::default()
+            }
+        }
     }
 
     fn inventories(&mut self, paths: &[PathBuf]) {

@@ -39,9 +39,9 @@ pub(super) fn sensitive(port: u16) -> Option<&'static str> {
     SENSITIVE.iter().find(|(p, _)| *p == port).map(|(_, name)| *name)
 }
 
-/// True for services that let in whoever guesses a password.
-pub(super) fn takes_passwords(port: u16) -> bool {
-    matches!(port, 21..=23 | 110 | 143 | 445 | 1433 | 1521 | 3306 | 3389 | 5432 | 5900 | 5985 | 5986 | 6379 | 27017)
+/// True for services at which people log in.
+pub(super) fn takes_logins(port: u16) -> bool {
+    matches!(port, 21..=23 | 445 | 3389 | 5900 | 5985 | 5986)
 }
 
 /// Sensitive services within a range of ports.

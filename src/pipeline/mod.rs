@@ -26,7 +26,7 @@ use std::path::PathBuf;
 use crate::connection::SpillError;
 use crate::decode::{DecodeOptions, FormatCandidate, FormatError, LogFormat};
 use crate::detect::{self, Sensitivity};
-use crate::finding::Conclusions;
+use crate::finding::{Conclusions, IgnoreList};
 use crate::inventory::InventoryError;
 use crate::source::Selection;
 
@@ -61,6 +61,8 @@ pub struct AnalyzeConfig {
     pub list_escapes: bool,
     /// How little is enough for a detector.
     pub sensitivity: Sensitivity,
+    /// Findings to leave out.
+    pub ignore: IgnoreList,
     /// Detectors to run; empty means all.
     pub only: Vec<String>,
     /// Detectors not to run.
@@ -85,6 +87,7 @@ impl Default for AnalyzeConfig {
             connections_out: None,
             list_escapes: false,
             sensitivity: Sensitivity::default(),
+            ignore: IgnoreList::default(),
             only: Vec::new(),
             skip: Vec::new(),
             cancel: Cancel::default(),

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::json::write_pretty;
 use super::{Renderer, numbers::rfc3339};
 use crate::finding::{
-    Conclusions, FormatUse, InterfaceCoverage, Kind, Limitation, OpenerCount, RuleClass, Severity,
+    Conclusions, FormatUse, Ignored, InterfaceCoverage, Kind, Limitation, OpenerCount, RuleClass, Severity,
     VerdictCount, Window,
 };
 use crate::flow::Tally;
@@ -38,6 +38,9 @@ struct SummaryObject<'a> {
     rules: RuleCounts,
     coverage: Vec<CoverageObject<'a>>,
     limitations: Vec<LimitationObject<'a>>,
+    /// Only there with an ignore list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored: Vec<IgnoredObject<'a>>,
     assumptions: &'a [String],
 }
 
@@ -130,6 +133,21 @@ struct LimitationObject<'a> {
     code: &'a str,
     object: Option<&'a str>,
     message: &'a str,
+}
+
+#[derive(Serialize)]
+struct IgnoredObject<'a> {
+    entry: &'a str,
+    until: &'a str,
+    expired: bool,
+    reason: &'a str,
+    findings: u64,
+}
+
+impl<'a> From<&'a Ignored> for IgnoredObject<'a> {
+    fn from(i: &'a Ignored) -> Self {
+        Self { entry: &i.text, until: &i.until, expired: i.expired, reason: &i.reason, findings: i.findings }
+    }
 }
 
 impl<'a> From<&'a FormatUse> for FormatObject<'a> {
@@ -257,6 +275,7 @@ impl Renderer for SummaryJson {
             rules: RuleCounts::of(conclusions),
             coverage: s.coverage.iter().map(CoverageObject::from).collect(),
             limitations: s.limitations.iter().map(LimitationObject::from).collect(),
+            ignored: s.ignored.iter().map(IgnoredObject::from).collect(),
             assumptions: &s.assumptions,
         };
         write_pretty(&object, out)

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::baseline::{Baseline, Season, Watched};
 use super::tail::{discoveries, upper};
 use crate::detect::Sensitivity;
+use crate::flow::Direction;
 use crate::rollup::{BucketCount, Rollups, Series};
 
 /// Quiet watched buckets, three hours of them, after which the first refusal of something inside is news.
@@ -18,7 +19,7 @@ const USUAL_DAYS: u64 = 3;
 /// From when on a count is told.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Thresholds {
-    /// Least attempts in a bucket, of sources outside and inside.
+    /// Least attempts in a bucket, opened outside and inside.
     least: [u64; 2],
     /// Least multiple of what is expected.
     ratio: f64,
@@ -88,7 +89,7 @@ pub(super) fn stretches(rollups: &Rollups, watches: &mut Watches<'_>, limits: Th
     let (mut learned, mut candidates, mut tests): (Vec<Learned>, Vec<Candidate>, u64) = Default::default();
     for (series, counts) in rollups.rejects.series() {
         let watched = watches.of(series.interface, series.inside);
-        let least = limits.least[usize::from(series.inside)];
+        let least = limits.least[usize::from(opened_inside(&series))];
         let busy = |c: &BucketCount| c.attempts >= least;
         if !counts.clone().any(|c| busy(&c)) {
             tests += watched.since(counts.clone().next().map_or(0, |c| c.bucket));
@@ -121,16 +122,21 @@ pub(super) fn stretches(rollups: &Rollups, watches: &mut Watches<'_>, limits: Th
         .collect()
 }
 
+/// Nothing inside has a reason to be refused, whether here or on its way out.
+fn opened_inside(series: &Series) -> bool {
+    series.inside || series.direction == Direction::Outbound
+}
+
 /// Of a series from outside the time before its first attempt does not count, so that what is merely new does not stand
 /// out for long; whether it began with a spike is judged against all that was watched. What is refused inside for the
 /// first time is news.
 fn baseline(series: &Series, counts: &[BucketCount], watched: &Watched) -> Baseline {
     let first = counts.first().map_or(0, |c| c.bucket);
     let (all, since) = (watched.since(0), watched.since(first));
-    if series.inside && all - since.min(all) >= QUIET {
+    if opened_inside(series) && all - since.min(all) >= QUIET {
         return Baseline::nothing(all, watched.seconds());
     }
-    let begin = if !series.inside && since >= QUIET { first } else { watched.first() };
+    let begin = if !opened_inside(series) && since >= QUIET { first } else { watched.first() };
     Baseline::learn(counts, watched, begin)
 }
 

@@ -13,7 +13,7 @@ const SCANNED_PORTS: usize = 15;
 const SWEPT_HOSTS: usize = 3;
 /// Ports that one thing may want.
 const FEW_PORTS: usize = 5;
-/// Attempts of one source inside on one service that takes passwords, which are no program that lost its way.
+/// Attempts of one source inside on a service at which people log in, by one that has no other business there.
 const GUESSES: u64 = 60;
 
 /// The class of an episode. `sources` are those of its attempts, most first; `ports` how many there were.
@@ -63,7 +63,8 @@ pub(super) fn classify(
             let guessing = source.is_some()
                 && total >= GUESSES
                 && context.change.is_none()
-                && own.first().is_some_and(|a| services::takes_passwords(a.port));
+                && !context.is_client
+                && own.first().is_some_and(|a| services::takes_logins(a.port));
             if guessing { "brute-force" } else { "broken-dependency" }
         }
         (true, ..=FEW_PORTS, _) => "brute-force",

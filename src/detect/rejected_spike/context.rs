@@ -1,12 +1,13 @@
 //! What else is known: was the source accepted somewhere, is it new, was something changed just before?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
 use super::episode::Episode;
 use super::picks::was_accepted;
 use crate::detect::services;
+use crate::flow::Direction;
 use crate::rollup::{Admission, Change, Rollups};
 
 /// A change at most this many seconds before an episode may be its cause.
@@ -40,9 +41,11 @@ pub(super) struct Context<'a> {
     pub change: Option<&'a Change>,
     /// At least half of the attempts were on what their source had been granted before.
     pub used_to_be_accepted: bool,
-    /// Where the main source was accepted and answered, at what matters.
+    /// The main source is answered on other ports of the same interface.
+    pub is_client: bool,
+    /// Where the main source was accepted and answered: of sources inside only on ports that were tried.
     pub accepted: Vec<&'a Admission>,
-    /// It was accepted on a port that it was refused on elsewhere, or at a sensitive one.
+    /// It was accepted on a port that it was refused on elsewhere, or from outside at a sensitive one.
     pub got_in: bool,
 }
 
@@ -59,17 +62,22 @@ impl<'a> Context<'a> {
         };
         let before = episode.attempts.iter().filter(|a| was_accepted(rollups, a, start));
         let granted: u64 = before.map(|a| a.weight).sum();
-        let mut accepted: Vec<&Admission> = Vec::new();
-        let mut got_in = false;
-        if let Some(source) = episode.dominant_source().filter(|_| episode.direction() == crate::flow::Direction::Inbound) {
-            accepted = rollups.admitted.of(source).iter().filter(|a| a.answered).collect();
-            let tried = |a: &&&Admission| episode.attempts.iter().any(|t| t.port == a.port && t.protocol == a.protocol);
-            got_in = accepted.iter().any(|a| services::sensitive(a.port).is_some() || tried(&a));
-        }
+        let inbound = episode.direction() == Direction::Inbound;
+        let source = episode.dominant_source().filter(|_| inbound);
+        let tried: BTreeSet<(u8, u16)> = episode.attempts.iter().map(|t| (t.protocol, t.port)).collect();
+        let targets: BTreeSet<u32> = episode.attempts.iter().map(|t| t.interface).collect();
+        let mut accepted: Vec<&Admission> = source.map_or(&[][..], |s| rollups.admitted.of(s)).iter().collect();
+        accepted.retain(|a| a.answered);
+        let is_client = accepted.iter().any(|a| targets.contains(&a.interface));
+        let was_tried = |a: &Admission| tried.contains(&(a.protocol, a.port));
+        // Inside everybody is let in somewhere.
+        accepted.retain(|a| !episode.is_inside() || was_tried(a));
+        let got_in = accepted.iter().any(|a| was_tried(a) || services::sensitive(a.port).is_some());
         Self {
             known_sources: sources.iter().filter(is_known).count() as u64,
             change: change_before(rollups, episode),
             used_to_be_accepted: granted * 2 >= total && total > 0,
+            is_client,
             accepted,
             got_in,
         }

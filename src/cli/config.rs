@@ -161,7 +161,10 @@ impl Check {
             }
             Err(problems) => {
                 let message = format!("--ignore {shown}: {}", problems.join("\n"));
-                self.add(Problem::new(message).help("lines are like `10.0.0.9 rejected-spike 2030-01-31 our scanner`"));
+                self.add(
+                    Problem::new(message)
+                        .help("lines are like `10.0.0.9 rejected-spike 2030-01-31 our scanner`"),
+                );
                 IgnoreList::default()
             }
         }

@@ -148,7 +148,8 @@ impl IgnoreEntry {
 
 /// The finding is about this source: all of the remote addresses, or the one that most comes from.
 fn is_from(finding: &Finding, net: &IpNet) -> bool {
-    let mut remotes = finding.remotes.iter().map(|remote| self::net(remote).is_some_and(|r| net.contains(&r)));
+    let mut remotes =
+        finding.remotes.iter().map(|remote| self::net(remote).is_some_and(|r| net.contains(&r)));
     let Some(first) = remotes.next() else { return false };
     let share = finding.evidence.get("top_source_share").and_then(serde_json::Value::as_f64);
     first && (remotes.all(|is_in| is_in) || share.is_some_and(|share| share >= MAIN))
@@ -201,7 +202,8 @@ mod tests {
 
     #[test]
     fn problems_name_their_lines() {
-        let problems = IgnoreList::parse("10.0.0.9\n10.0.0.9 2030-01-01\n2030-01-01 why\n10.0.0.9/x 2030-01-01 y");
+        let problems =
+            IgnoreList::parse("10.0.0.9\n10.0.0.9 2030-01-01\n2030-01-01 why\n10.0.0.9/x 2030-01-01 y");
         let problems = problems.unwrap_err();
         assert_eq!(problems.len(), 4, "{problems:?}");
         assert!(problems[1].starts_with("line 2: ") && problems[3].contains("10.0.0.9/x"), "{problems:?}");

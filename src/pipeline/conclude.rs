@@ -8,8 +8,8 @@ use super::read::{ObjectProblem, Outcome};
 use crate::connection::Evidence;
 use crate::detect::{Detector, Input, rule_class};
 use crate::finding::{
-    Conclusions, Finding, FormatUse, Ignored, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount,
-    Window,
+    Conclusions, Finding, FormatUse, Ignored, InterfaceCoverage, Limitation, OpenerCount, Summary,
+    VerdictCount, Window,
 };
 use crate::inventory::Timeline;
 use crate::policy::{EscapeReason, NotEvaluable, Verdict};
@@ -297,7 +297,9 @@ fn assumptions(material: &Material<'_>, ignored: &[Ignored]) -> Vec<String> {
     let mut list = Vec::new();
     for Ignored { text, reason, until, findings, .. } in ignored.iter().filter(|entry| entry.findings > 0) {
         let plural = if *findings == 1 { "finding is" } else { "findings are" };
-        list.push(format!("{findings} {plural} left out by `{text}` of the ignore list until {until}: {reason}"));
+        list.push(format!(
+            "{findings} {plural} left out by `{text}` of the ignore list until {until}: {reason}"
+        ));
     }
     if !material.timeline.history().is_empty() {
         list.push(

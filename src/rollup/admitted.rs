@@ -38,7 +38,8 @@ impl Admission {
     }
 
     fn slot(&self) -> u64 {
-        let service = (u64::from(self.interface) << 24) ^ (u64::from(self.port) << 8) ^ u64::from(self.protocol);
+        let service =
+            (u64::from(self.interface) << 24) ^ (u64::from(self.port) << 8) ^ u64::from(self.protocol);
         mix64(hash_address(self.remote()) ^ mix64(service))
     }
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use super::facts::InterfaceRow;
-use crate::inventory::{AclEntry, Anchor, By, History, Inventory, NetworkAcl, Rule, SecurityGroup, Timeline, Trust};
+use crate::inventory::{
+    AclEntry, Anchor, By, History, Inventory, NetworkAcl, Rule, SecurityGroup, Timeline, Trust,
+};
 
 /// A change of what decides about traffic at some interfaces.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,7 +44,9 @@ pub(super) fn changes(timeline: &Timeline, rows: &[InterfaceRow]) -> Vec<Change>
     for id in ids(timeline, |i| i.network_acls.keys(), |h| h.network_acls.keys()) {
         let anchors = timeline.anchors(id, |h| &h.network_acls, |i| &i.network_acls);
         let within = |a: &NetworkAcl, b: &NetworkAcl| {
-            places(rows, |row| row.subnet.as_ref().is_some_and(|s| a.subnets.contains(s) || b.subnets.contains(s)))
+            places(rows, |row| {
+                row.subnet.as_ref().is_some_and(|s| a.subnets.contains(s) || b.subnets.contains(s))
+            })
         };
         push(&mut list, id, &anchors, entries, within);
     }
@@ -114,7 +118,8 @@ fn entries(before: &NetworkAcl, after: &NetworkAcl) -> Option<String> {
 
 /// `removed rule tcp 443 from 10.0.0.0/8; added …`, or nothing if nothing of these changed.
 fn told<T: PartialEq>(noun: &str, before: &[T], after: &[T], text: impl Fn(&T) -> String) -> Option<String> {
-    let missing = |of: &[T], from: &[T]| of.iter().filter(|x| !from.contains(x)).map(&text).collect::<Vec<_>>();
+    let missing =
+        |of: &[T], from: &[T]| of.iter().filter(|x| !from.contains(x)).map(&text).collect::<Vec<_>>();
     let (removed, added) = (missing(before, after), missing(after, before));
     let part = |verb: &str, all: Vec<String>| match all.len() {
         0 => None,

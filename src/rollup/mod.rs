@@ -24,7 +24,7 @@
 //! | who was accepted where ([`Admitted`]) | 131,072 sources and services | a sample of sources, each with all of its own | 12 MB |
 //!
 //! Added up that is at most 144 MB with 100,000 busy rules. Measured (`tests`): 74 MB with 100,004 rules that everybody
-//! uses from everywhere and as many escapes as fit; 53 MB with 12 million scanning sources, all ports, 100,000
+//! uses from everywhere and as many escapes as fit; 64 MB with 12 million scanning sources, all ports, 100,000
 //! interfaces and a year. A few million records take a few MB.
 
 mod accumulate;

@@ -55,8 +55,24 @@ impl ServiceClass {
         match connection.service_port() {
             22 | 23 | 2222 | 2323 | 3389 | 5900..=5910 | 5985 | 5986 => Self::RemoteAccess,
             135..=139 | 445 => Self::Windows,
-            1433 | 1434 | 1521 | 2375..=2380 | 3306 | 5432 | 5672 | 5984 | 6379 | 7000 | 7001 | 8086 | 9042
-            | 9092 | 9200 | 9300 | 11211 | 27017..=27019 => Self::DataStore,
+            1433
+            | 1434
+            | 1521
+            | 2375..=2380
+            | 3306
+            | 5432
+            | 5672
+            | 5984
+            | 6379
+            | 7000
+            | 7001
+            | 8086
+            | 9042
+            | 9092
+            | 9200
+            | 9300
+            | 11211
+            | 27017..=27019 => Self::DataStore,
             80 | 81 | 443 | 3000 | 5000 | 8000 | 8008 | 8080 | 8081 | 8443 | 8888 | 9090 => Self::Web,
             0..=1023 => Self::WellKnown,
             _ => Self::High,
@@ -84,9 +100,7 @@ pub(super) fn is_unasked(connection: &Connection) -> bool {
                 && matches!(connection.remote_port, 22 | 25 | 53 | 80 | 443)
                 && connection.local_port >= EPHEMERAL
         }
-        Protocol::UDP => {
-            UDP_ANSWERS.contains(&connection.remote_port) && connection.local_port >= EPHEMERAL
-        }
+        Protocol::UDP => UDP_ANSWERS.contains(&connection.remote_port) && connection.local_port >= EPHEMERAL,
         _ => false,
     }
 }

@@ -295,9 +295,7 @@ fn inventory(open: bool) -> Vec<(&'static str, Value)> {
             "PrivateIpAddresses": [{"Primary": true, "PrivateIpAddress": ip(at)}],
         })
     };
-    let entry = |number: u32, egress: bool, cidr: &str, action: &str| {
-        json!({"RuleNumber": number, "Egress": egress, "CidrBlock": cidr, "Protocol": "-1", "RuleAction": action})
-    };
+    let entry = |number: u32, egress: bool, cidr: &str, action: &str| json!({"RuleNumber": number, "Egress": egress, "CidrBlock": cidr, "Protocol": "-1", "RuleAction": action});
     let acl = |id: &str, subnet: &str, mut entries: Vec<Value>| {
         entries.extend([false, true].into_iter().flat_map(|egress| {
             [entry(100, egress, "0.0.0.0/0", "allow"), entry(32_767, egress, "0.0.0.0/0", "deny")]
@@ -322,7 +320,10 @@ fn inventory(open: bool) -> Vec<(&'static str, Value)> {
             "describe-network-acls",
             json!({"NetworkAcls": [acl("acl-1", "subnet-1", vec![]), acl("acl-2", "subnet-2", vec![closed_to])]}),
         ),
-        ("describe-subnets", json!({"Subnets": [subnet("subnet-1", "10.1.0.0/17"), subnet("subnet-2", "10.1.128.0/17")]})),
+        (
+            "describe-subnets",
+            json!({"Subnets": [subnet("subnet-1", "10.1.0.0/17"), subnet("subnet-2", "10.1.128.0/17")]}),
+        ),
         (
             "describe-vpcs",
             json!({"Vpcs": [{"VpcId": "vpc-1", "OwnerId": "123456789012", "CidrBlock": "10.1.0.0/16",

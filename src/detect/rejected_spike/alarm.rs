@@ -143,7 +143,8 @@ fn baseline(series: &Series, counts: &[BucketCount], watched: &Watched) -> Basel
 /// Alarms and what lies between and around them become stretches, unless that happens on many days.
 fn join(learned: &Learned, alarms: &[Candidate], watched: &Watched) -> Vec<Stretch> {
     let Learned { series, counts, baseline } = learned;
-    let at = |bucket: u32| counts.binary_search_by_key(&bucket, |c| c.bucket).map_or(0, |at| counts[at].attempts);
+    let at =
+        |bucket: u32| counts.binary_search_by_key(&bucket, |c| c.bucket).map_or(0, |at| counts[at].attempts);
     let still = |bucket: u32| {
         let n = at(bucket);
         n >= STILL && n as f64 >= 2.0 * baseline.expected(bucket, watched)

@@ -83,7 +83,8 @@ impl Watched {
 
     /// Watched buckets from this one on.
     pub fn since(&self, bucket: u32) -> u64 {
-        let after = |&(from, to): &(u32, u32)| (u64::from(to) + 1).saturating_sub(u64::from(from.max(bucket)));
+        let after =
+            |&(from, to): &(u32, u32)| (u64::from(to) + 1).saturating_sub(u64::from(from.max(bucket)));
         self.runs.iter().map(after).sum()
     }
 
@@ -98,7 +99,9 @@ impl Watched {
 
     /// Seconds from this bucket to the end.
     fn span(&self, since: u32) -> u64 {
-        self.runs.last().map_or(0, |run| u64::from((run.1 + 1).saturating_sub(since.max(self.first()))) * self.seconds)
+        self.runs
+            .last()
+            .map_or(0, |run| u64::from((run.1 + 1).saturating_sub(since.max(self.first()))) * self.seconds)
     }
 
     /// How many times the usual may have piled up for this bucket: 1, unless it follows a gap.

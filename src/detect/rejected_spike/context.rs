@@ -66,7 +66,8 @@ impl<'a> Context<'a> {
         let source = episode.dominant_source().filter(|_| inbound);
         let tried: BTreeSet<(u8, u16)> = episode.attempts.iter().map(|t| (t.protocol, t.port)).collect();
         let targets: BTreeSet<u32> = episode.attempts.iter().map(|t| t.interface).collect();
-        let mut accepted: Vec<&Admission> = source.map_or(&[][..], |s| rollups.admitted.of(s)).iter().collect();
+        let mut accepted: Vec<&Admission> =
+            source.map_or(&[][..], |s| rollups.admitted.of(s)).iter().collect();
         accepted.retain(|a| a.answered);
         let is_client = accepted.iter().any(|a| targets.contains(&a.interface));
         let was_tried = |a: &Admission| tried.contains(&(a.protocol, a.port));
@@ -103,7 +104,8 @@ fn change_before<'a>(rollups: &'a Rollups, episode: &Episode) -> Option<&'a Chan
     let start = i64::from(episode.start());
     let soon = |change: &&Change| change.from - SLACK <= start && start <= change.to + SOON;
     let about = |change: &&Change| {
-        interfaces.iter().filter(|i| change.interfaces.binary_search(i).is_ok()).count() * 2 >= interfaces.len()
+        interfaces.iter().filter(|i| change.interfaces.binary_search(i).is_ok()).count() * 2
+            >= interfaces.len()
     };
     rollups.changes.iter().filter(soon).filter(about).max_by_key(|change| change.to)
 }

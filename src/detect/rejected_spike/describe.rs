@@ -86,7 +86,8 @@ pub(super) fn spike(rollups: &Rollups, episode: &Episode, seen: &FirstSeen) -> F
     let about = if sampled { "about " } else { "" };
     let who = who(&tops.sources, total, distinct.sources.count, about);
     let stopped = tops.causes.iter().map(|(c, n)| format!("{c} ({n})")).collect::<Vec<_>>().join(", ");
-    let mut summary = format!("Expected: {expected:.0}. At most {peak} in {minutes} minutes. Stopped by {stopped}.");
+    let mut summary =
+        format!("Expected: {expected:.0}. At most {peak} in {minutes} minutes. Stopped by {stopped}.");
     if let Some(change) = context.change {
         summary.push_str(&format!(" Shortly before, {} changed: {}.", change.resource, change.what));
     }
@@ -116,7 +117,10 @@ pub(super) fn spike(rollups: &Rollups, episode: &Episode, seen: &FirstSeen) -> F
             .evidence("sources_error", distinct.sources.error)
             .evidence("ports_error", distinct.ports.error)
             // Of a share near one half, where it is largest.
-            .evidence("shares_error", (500.0 / (episode.attempts.len().max(1) as f64).sqrt()).round() / 1000.0);
+            .evidence(
+                "shares_error",
+                (500.0 / (episode.attempts.len().max(1) as f64).sqrt()).round() / 1000.0,
+            );
     }
     if bucket_seconds != u64::from(REJECT_BUCKET) {
         builder = builder.evidence("bucket_seconds", bucket_seconds);
@@ -166,8 +170,10 @@ pub(super) fn slow(rollups: &Rollups, slow: &SlowScan, seen: &FirstSeen) -> Find
 /// One finding for all slow scanners from outside beyond those that are told one by one.
 pub(super) fn more_slow(rollups: &Rollups, more: &[SlowScan]) -> FindingBuilder {
     let attempts: u64 = more.iter().map(|s| s.episode.total()).sum();
-    let sources: Vec<u128> = more.iter().filter_map(|s| s.episode.attempts.first()).map(|a| a.remote).collect();
-    let (first, last) = (more.iter().map(|s| s.episode.start()).min(), more.iter().map(|s| s.episode.end()).max());
+    let sources: Vec<u128> =
+        more.iter().filter_map(|s| s.episode.attempts.first()).map(|a| a.remote).collect();
+    let (first, last) =
+        (more.iter().map(|s| s.episode.start()).min(), more.iter().map(|s| s.episode.end()).max());
     FindingBuilder::new(META.id, META.kind, "slow-scan")
         .about("the rest")
         .rated(Severity::Low, Grade::Reliable)
@@ -201,9 +207,7 @@ fn common(
     let protocol = protocol(episode);
     let has_ports = protocol.is_some_and(Protocol::has_ports);
     let interfaces = &tops.interfaces;
-    let of_interface = |(i, n): &(u32, u64)| {
-        json!({"interface": rollups.interfaces[*i as usize].id, "share": share(*n, total)})
-    };
+    let of_interface = |(i, n): &(u32, u64)| json!({"interface": rollups.interfaces[*i as usize].id, "share": share(*n, total)});
     FindingBuilder::new(META.id, META.kind, cause)
         .about(format!("{:?}", episode.scope))
         .service(
@@ -223,7 +227,10 @@ fn common(
         .evidence("stopped_by", json!(tops.causes))
         .evidence("top_source_share", tops.sources.first().map_or(0.0, |(_, n)| share(*n, total)))
         .evidence("top_port_share", tops.ports.first().map_or(0.0, |(_, n)| share(*n, total)))
-        .evidence("top_interfaces", json!(interfaces.iter().take(SHARES).map(of_interface).collect::<Vec<_>>()))
+        .evidence(
+            "top_interfaces",
+            json!(interfaces.iter().take(SHARES).map(of_interface).collect::<Vec<_>>()),
+        )
         .with(|f| {
             f.account.clone_from(&row.account);
             f.region.clone_from(&row.region);

@@ -96,7 +96,12 @@ impl Episode {
         Self::new(stretches, attempts.iter().map(tally).collect(), attempts.clone(), attempts)
     }
 
-    fn new(stretches: Vec<Stretch>, tallies: Vec<Tally>, attempts: Vec<Attempt>, picked: Vec<Attempt>) -> Self {
+    fn new(
+        stretches: Vec<Stretch>,
+        tallies: Vec<Tally>,
+        attempts: Vec<Attempt>,
+        picked: Vec<Attempt>,
+    ) -> Self {
         let series = &stretches[0].series;
         let total: u64 = tallies.iter().map(|t: &Tally| t.attempts).sum();
         let source = dominant(&top(&attempts, |a| a.remote), total);

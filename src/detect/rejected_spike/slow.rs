@@ -77,7 +77,9 @@ pub(super) fn slow_scans(
         let threshold = (DETECTION / FALSE_ALARM * sources.len() as f64).ln();
         let patience = patience(sensitivity, inside);
         for (source, attempts) in sources {
-            if attempts.len() < patience.targets || known.get(&source).is_some_and(|&n| n * 2 >= attempts.len() as u64) {
+            if attempts.len() < patience.targets
+                || known.get(&source).is_some_and(|&n| n * 2 >= attempts.len() as u64)
+            {
                 continue;
             }
             let targets: BTreeSet<_> = attempts.iter().map(|a| (a.interface, a.protocol, a.port)).collect();

@@ -18,7 +18,7 @@ fn evaluate(seeds: std::ops::Range<u64>, days: i64) -> score::Score {
     let mut score = score::Score::default();
     for seed in seeds {
         let directory = tempfile::tempdir().unwrap();
-        let mut world = world::World::new(seed, days);
+        let mut world = world::World::new(seed, days, 1.0);
         plants::plant(&mut world);
         score::score(&world, directory.path(), &mut score);
     }

@@ -22,8 +22,9 @@
 //! Counts are taken for negative binomial: their variance is the mean and a share of its square, which is learned
 //! from the series (Cameron and Trivedi, "Regression Analysis of Count Data", 2013). A bucket alarms if such a count is so
 //! unlikely that of all alarms of the run at most 1 % come about by chance (Benjamini and Yekutieli 2001, which holds for
-//! tests that depend on each other, as neighbouring buckets do), and if it holds at least 20 attempts (10 of sources
-//! inside) and four times the usual number. A stretch like which there was one on three other days, and on one in ten, is usual.
+//! tests that depend on each other, as neighbouring buckets do), and if it holds at least 20 attempts (8 that were
+//! opened inside) and four times the usual number. A stretch half of which there was on three other days, and on one in ten,
+//! is usual; of attempts from outside also if that was at other interfaces.
 //!
 //! Adjacent alarms make an episode, over all series of one source, else of one port, else of one interface, else of a
 //! group or VPC (`scope`). Without any rise these are told: a private source that is refused on one port at five

@@ -25,6 +25,16 @@ fn begin(world: &mut World, length: i64) -> i64 {
     world.random.range(from, to.max(from + 1))
 }
 
+/// A number of attempts.
+fn some(world: &mut World, least: i64, most: i64) -> i64 {
+    (world.random.range(least, most) as f64 * world.strength).ceil() as i64
+}
+
+/// Seconds between attempts.
+fn slower(world: &World, pause: i64) -> i64 {
+    (pause as f64 / world.strength).ceil() as i64
+}
+
 fn public(world: &mut World) -> usize {
     world.random.range(0, PUBLIC as i64 - 2) as usize
 }
@@ -47,6 +57,7 @@ fn brute_force(world: &mut World) {
     let length = world.random.range(10, 60) * 60;
     let (from, target, source) = (begin(world, length), public(world), world.random.outside());
     let (port, pause) = (world.random.pick(&[22, 3389, 3306]), world.random.range(1, 6));
+    let pause = slower(world, pause);
     for n in 0..length / pause {
         world.refused(target, &source, port, from + n * pause);
     }
@@ -54,7 +65,7 @@ fn brute_force(world: &mut World) {
 }
 
 fn port_scan(world: &mut World, from_inside: bool) {
-    let (ports, length) = (world.random.range(100, 1000), world.random.range(2, 20) * 60);
+    let (ports, length) = (some(world, 100, 1000), world.random.range(2, 20) * 60);
     let from = begin(world, length);
     let (source, target) = match from_inside {
         true => (inside(world), private(world)),
@@ -72,7 +83,7 @@ fn host_sweep(world: &mut World, from_inside: bool) {
     let from = begin(world, length);
     let (source, targets, tries): (_, Vec<usize>, _) = match from_inside {
         true => (inside(world), (PUBLIC + 6..PUBLIC + 6 + world.random.range(6, 15) as usize).collect(), 2),
-        false => (world.random.outside(), (0..PUBLIC - 1).collect(), 60),
+        false => (world.random.outside(), (0..PUBLIC - 1).collect(), some(world, 60, 60)),
     };
     let port = world.random.pick(&[445, 3389, 22, 5985]);
     for &target in &targets {
@@ -89,7 +100,7 @@ fn distributed_surge(world: &mut World) {
     let (from, port) = (begin(world, length), world.random.pick(&[23, 5555, 37_215]));
     let count = world.random.range(1, PUBLIC as i64 - 2) as usize;
     let (targets, mut sources): (Vec<usize>, _) = ((0..count).collect(), Vec::new());
-    for _ in 0..world.random.range(200, 600) * count as i64 {
+    for _ in 0..some(world, 200, 600) * count as i64 {
         let (source, target) = (world.random.outside(), world.random.pick(&targets));
         let at = from + world.random.range(0, length);
         world.refused(target, &source, port, at);
@@ -110,6 +121,7 @@ fn broken_dependency(world: &mut World) {
         at += world.random.range(60, 400);
     }
     let (length, pause) = (world.random.range(2, 12) * HOUR, world.random.range(10, 60));
+    let pause = slower(world, pause);
     for n in 0..length / pause {
         world.refused(target, &source, 5432, closed + n * pause);
     }
@@ -120,6 +132,7 @@ fn blocked_egress(world: &mut World) {
     let length = world.random.range(1, 6) * HOUR;
     let (from, at, remote) = (begin(world, length), private(world), world.random.outside());
     let (own, pause) = (ip(at), world.random.range(5, 25));
+    let pause = slower(world, pause);
     for n in 0..length / pause {
         let port = world.random.range(1024, 65_535) as u16;
         let time = from + n * pause;
@@ -134,6 +147,7 @@ fn blocked_reply(world: &mut World) {
     let (from, target) = (begin(world, length), PUBLIC + 1);
     let source = format!("10.77.0.{}", world.random.range(1, 250));
     let pause = world.random.range(5, 20);
+    let pause = slower(world, pause);
     for n in 0..length / pause {
         world.accepted(target, &source, 8000, from + n * pause, false);
     }
@@ -145,7 +159,7 @@ fn backscatter(world: &mut World) {
     let length = world.random.range(20, 60) * 60;
     let (from, victim) = (begin(world, length), world.random.outside());
     let targets: Vec<usize> = (0..PUBLIC - 1).collect();
-    for _ in 0..world.random.range(1500, 4000) {
+    for _ in 0..some(world, 1500, 4000) {
         let target = world.random.pick(&targets);
         let (own, at) = (ip(target), from + world.random.range(0, length));
         let port = world.random.range(1024, 65_535) as u16;
@@ -176,7 +190,7 @@ fn unclassified(world: &mut World) {
     let length = world.random.range(10, 40) * 60;
     let (from, target) = (begin(world, length), public(world));
     let mut sources = Vec::new();
-    for _ in 0..world.random.range(600, 1500) {
+    for _ in 0..some(world, 600, 1500) {
         let (source, at) = (world.random.outside(), from + world.random.range(0, length));
         let port = world.random.range(1025, 65_535) as u16;
         world.refused(target, &source, port, at);

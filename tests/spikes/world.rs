@@ -74,6 +74,8 @@ pub struct Row<'a> {
 pub struct World {
     pub random: Random,
     pub days: i64,
+    /// How much of everything is planted: 1 is plain.
+    pub strength: f64,
     pub log: String,
     pub plants: Vec<Plant>,
     /// When the database was closed.
@@ -98,7 +100,7 @@ fn since(interface: usize, days: i64) -> i64 {
 }
 
 impl World {
-    pub fn new(seed: u64, days: i64) -> Self {
+    pub fn new(seed: u64, days: i64, strength: f64) -> Self {
         let mut random = Random(seed);
         let closed = START + days * DAY * random.range(60, 70) / 100;
         let gap_from = START + days * DAY / 2;
@@ -107,9 +109,12 @@ impl World {
              log-status tcp-flags\n",
         );
         let gap = (PUBLIC + 5, gap_from, gap_from + 2 * HOUR);
-        let mut world = Self { random, days, log, plants: Vec::new(), closed, gap };
+        let mut world = Self { random, days, strength, log, plants: Vec::new(), closed, gap };
         (0..PUBLIC + PRIVATE).for_each(|interface| world.coverage(interface));
-        (0..PUBLIC).for_each(|interface| world.noise(interface));
+        for interface in 0..PUBLIC {
+            world.noise(interface);
+            world.passers_by(interface);
+        }
         world.mistakes();
         world.decoys();
         world
@@ -185,6 +190,19 @@ impl World {
                 let port = if self.random.unit() < 0.3 { any } else { usual };
                 self.refused(interface, &source, port, knock);
                 knock += self.random.wait(40.0);
+            }
+        }
+    }
+
+    /// Every few days somebody tries a few dozen ports: scans, too, but too common to be told one by one.
+    fn passers_by(&mut self, interface: usize) {
+        let mut at = START;
+        while at < self.end() {
+            at += self.random.wait(1.5 * DAY as f64);
+            let source = self.random.outside();
+            for _ in 0..self.random.range(15, 35) {
+                let (port, shift) = (self.random.range(1, 10_000) as u16, self.random.range(0, 200));
+                self.refused(interface, &source, port, at + shift);
             }
         }
     }

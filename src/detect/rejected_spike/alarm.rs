@@ -6,7 +6,7 @@ use super::baseline::{Baseline, Season, Watched};
 use super::tail::{discoveries, upper};
 use crate::detect::Sensitivity;
 use crate::flow::Direction;
-use crate::rollup::{BucketCount, Rollups, Series};
+use crate::rollup::{BucketCount, Rollups, Series, ServiceClass};
 
 /// Quiet watched buckets, three hours of them, after which the first refusal of something inside is news.
 const QUIET: u64 = 36;
@@ -15,6 +15,8 @@ const STILL: u64 = 5;
 const REACH: u32 = 12;
 /// Days with something alike that make a stretch usual: at least so many, and one in ten.
 const USUAL_DAYS: u64 = 3;
+/// So many times the mean of a series make a burst.
+const BURST: f64 = 3.0;
 
 /// From when on a count is told.
 #[derive(Clone, Copy, Debug)]
@@ -30,9 +32,9 @@ pub(super) struct Thresholds {
 impl From<Sensitivity> for Thresholds {
     fn from(sensitivity: Sensitivity) -> Self {
         match sensitivity {
-            Sensitivity::Low => Self { least: [50, 30], ratio: 8.0, rate: 1e-4 },
-            Sensitivity::Normal => Self { least: [20, 10], ratio: 4.0, rate: 1e-2 },
-            Sensitivity::High => Self { least: [10, 5], ratio: 3.0, rate: 5e-2 },
+            Sensitivity::Low => Self { least: [50, 20], ratio: 8.0, rate: 1e-4 },
+            Sensitivity::Normal => Self { least: [20, 8], ratio: 4.0, rate: 1e-2 },
+            Sensitivity::High => Self { least: [10, 4], ratio: 3.0, rate: 5e-2 },
         }
     }
 }
@@ -84,12 +86,62 @@ impl<'a> Watches<'a> {
     }
 }
 
+/// Bursts of one class of attempts from outside, at all interfaces: what passes by everywhere is no news anywhere.
+#[derive(Default)]
+struct Peers {
+    bursts: Vec<Burst>,
+    /// Days that the interfaces with such attempts were watched, added up.
+    days: u64,
+}
+
+/// Neighbouring busy buckets.
+struct Burst {
+    interface: u32,
+    first: u32,
+    last: u32,
+    attempts: u64,
+}
+
+impl Peers {
+    /// Takes in the buckets of a series with at least so many attempts, and many more than it mostly has.
+    fn see(
+        &mut self,
+        interface: u32,
+        counts: impl Iterator<Item = BucketCount> + Clone,
+        watched: &Watched,
+        least: u64,
+    ) {
+        let total: u64 = counts.clone().map(|c| c.attempts).sum();
+        let mean = total as f64 / watched.since(0).max(1) as f64;
+        self.days += watched.days();
+        for count in counts.filter(|c| c.attempts >= least && c.attempts as f64 >= BURST * mean) {
+            match self.bursts.last_mut() {
+                Some(open) if open.interface == interface && count.bucket <= open.last + 2 => {
+                    open.last = count.bucket;
+                    open.attempts += count.attempts;
+                }
+                _ => self.bursts.push(Burst {
+                    interface,
+                    first: count.bucket,
+                    last: count.bucket,
+                    attempts: count.attempts,
+                }),
+            }
+        }
+    }
+}
+
 /// Every stretch that stands out.
 pub(super) fn stretches(rollups: &Rollups, watches: &mut Watches<'_>, limits: Thresholds) -> Vec<Stretch> {
     let (mut learned, mut candidates, mut tests): (Vec<Learned>, Vec<Candidate>, u64) = Default::default();
+    let mut peers: BTreeMap<ServiceClass, Peers> = BTreeMap::new();
     for (series, counts) in rollups.rejects.series() {
         let watched = watches.of(series.interface, series.inside);
         let least = limits.least[usize::from(opened_inside(&series))];
+        if !opened_inside(&series) {
+            let known = peers.entry(series.class).or_default();
+            known.see(series.interface, counts.clone(), watched, least.div_ceil(2));
+        }
         let busy = |c: &BucketCount| c.attempts >= least;
         if !counts.clone().any(|c| busy(&c)) {
             tests += watched.since(counts.clone().next().map_or(0, |c| c.bucket));
@@ -117,7 +169,8 @@ pub(super) fn stretches(rollups: &Rollups, watches: &mut Watches<'_>, limits: Th
     of_series
         .flat_map(|alarms| {
             let one = &learned[alarms[0].series];
-            join(one, alarms, watches.of(one.series.interface, one.series.inside))
+            let peers = peers.get(&one.series.class).filter(|_| !opened_inside(&one.series));
+            join(one, alarms, watches.of(one.series.interface, one.series.inside), peers)
         })
         .collect()
 }
@@ -141,7 +194,7 @@ fn baseline(series: &Series, counts: &[BucketCount], watched: &Watched) -> Basel
 }
 
 /// Alarms and what lies between and around them become stretches, unless that happens on many days.
-fn join(learned: &Learned, alarms: &[Candidate], watched: &Watched) -> Vec<Stretch> {
+fn join(learned: &Learned, alarms: &[Candidate], watched: &Watched, peers: Option<&Peers>) -> Vec<Stretch> {
     let Learned { series, counts, baseline } = learned;
     let at =
         |bucket: u32| counts.binary_search_by_key(&bucket, |c| c.bucket).map_or(0, |at| counts[at].attempts);
@@ -181,7 +234,9 @@ fn join(learned: &Learned, alarms: &[Candidate], watched: &Watched) -> Vec<Stret
             }),
         }
     }
-    found.retain(|stretch| !is_usual(stretch, counts, watched));
+    found.retain(|stretch| {
+        !is_usual(stretch, counts, watched) && !peers.is_some_and(|peers| passes_by(stretch, counts, peers))
+    });
     for stretch in &mut found {
         stretch.expected =
             (stretch.first..=stretch.last).map(|bucket| baseline.expected(bucket, watched)).sum();
@@ -189,10 +244,31 @@ fn join(learned: &Learned, alarms: &[Candidate], watched: &Watched) -> Vec<Stret
     found
 }
 
+/// True if at least half as much came many times at whatever interfaces: more than thrice, and once in ten days of one.
+fn passes_by(stretch: &Stretch, counts: &[BucketCount], peers: &Peers) -> bool {
+    let own = stretch.first..=stretch.last;
+    let attempts: u64 = counts.iter().filter(|c| own.contains(&c.bucket)).map(|c| c.attempts).sum();
+    let near = |burst: &&Burst| burst.last + REACH >= stretch.first && burst.first <= stretch.last + REACH;
+    let alike = peers.bursts.iter().filter(|burst| burst.attempts * 2 >= attempts);
+    let mut alike: Vec<(u32, u32)> = alike.filter(|b| !near(b)).map(|b| (b.first, b.last)).collect();
+    alike.sort_unstable();
+    // What happens at many interfaces at once happened once.
+    let (mut events, mut end) = (0_u64, None);
+    for (first, last) in alike {
+        events += u64::from(end.is_none_or(|end| first > end + REACH));
+        end = end.max(Some(last));
+    }
+    events >= USUAL_DAYS.max(peers.days / 10)
+}
+
+fn peak(stretch: &Stretch, counts: &[BucketCount]) -> u64 {
+    let own = stretch.first..=stretch.last;
+    counts.iter().filter(|c| own.contains(&c.bucket)).map(|c| c.attempts).max().unwrap_or(0)
+}
+
 /// True if at least half as much came on many other days.
 fn is_usual(stretch: &Stretch, counts: &[BucketCount], watched: &Watched) -> bool {
-    let own = stretch.first..=stretch.last;
-    let peak = counts.iter().filter(|c| own.contains(&c.bucket)).map(|c| c.attempts).max().unwrap_or(0);
+    let peak = peak(stretch, counts);
     let day = |bucket: u32| u64::from(bucket) * watched.seconds() / 86_400;
     let own_days = day(stretch.first)..=day(stretch.last);
     let alike = counts.iter().filter(|c| c.attempts * 2 >= peak).map(|c| day(c.bucket));

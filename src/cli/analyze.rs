@@ -9,7 +9,7 @@ use super::aws::AwsArguments;
 use super::failure::{Failure, Problem, written};
 use super::progress::Meter;
 use super::{Environment, Exit, Stdin, config, interrupt};
-use crate::detect::Meta;
+use crate::detect::{Meta, Sensitivity};
 use crate::finding::{Conclusions, Severity};
 use crate::pipeline::{self, ErrorKind};
 use crate::report::{FILES, Look, Page, Span, TerminalOptions, Tone, write_dir, write_terminal};
@@ -109,6 +109,13 @@ pub(super) struct Arguments {
     /// List every accepted connection without a rule, with the reason, not only those that alarm
     #[arg(long, help_heading = "Detectors")]
     pub list_escapes: bool,
+    /// How little is enough for detectors that compare with what is usual
+    #[arg(long, value_name = "LEVEL", value_enum, default_value = "normal", help_heading = "Detectors")]
+    pub sensitivity: Sensitive,
+    /// Findings to leave out, such as scanners of your own: lines of address or CIDR, port and detector (any of them),
+    /// the last day (YYYY-MM-DD), and the reason
+    #[arg(long, value_name = "FILE", help_heading = "Detectors")]
+    pub ignore: Option<PathBuf>,
     /// Lowest severity that makes the exit code 1
     #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high", help_heading = "Detectors")]
     pub fail_on: FailOn,
@@ -141,6 +148,24 @@ pub(super) struct Arguments {
     /// Where records wait that memory has no room for, some 32 bytes each [default: $TMPDIR, else /var/tmp]
     #[arg(long, value_name = "DIR", help_heading = "Resources")]
     pub spill_dir: Option<PathBuf>,
+}
+
+/// How little is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Sensitive {
+    Low,
+    Normal,
+    High,
+}
+
+impl From<Sensitive> for Sensitivity {
+    fn from(level: Sensitive) -> Self {
+        match level {
+            Sensitive::Low => Self::Low,
+            Sensitive::Normal => Self::Normal,
+            Sensitive::High => Self::High,
+        }
+    }
 }
 
 /// From which severity on a run fails.

@@ -6,6 +6,7 @@ use super::analyze::Arguments;
 use super::failure::{Failure, Problem};
 use super::{Environment, expect, suggest, values};
 use crate::detect::Meta;
+use crate::finding::IgnoreList;
 use crate::pipeline::{AnalyzeConfig, Baseline, Cancel, Expect, Input, MemoryPlan, Remote};
 use crate::report::prepare_dir;
 
@@ -33,6 +34,7 @@ pub(super) fn validate(
             None
         }
     });
+    let ignore = check.ignore(arguments.ignore.as_deref(), registry);
     if arguments.threads == Some(0) {
         check.add(Problem::new("--threads 0: nothing would run").help("leave it out to use all processors"));
     }
@@ -93,6 +95,8 @@ pub(super) fn validate(
         expect,
         list_escapes: arguments.list_escapes,
         watchlists: arguments.watchlists.clone(),
+        sensitivity: arguments.sensitivity.into(),
+        ignore,
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
         baseline,
@@ -145,6 +149,37 @@ impl Check {
             }
         }
         parsed
+    }
+
+    fn ignore(&mut self, path: Option<&Path>, registry: &[&'static Meta]) -> IgnoreList {
+        let Some(path) = path else { return IgnoreList::default() };
+        let shown = path.display();
+        let text = match std::fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) => {
+                self.add(Problem::new(format!("--ignore {shown}: {error}")).help("name a text file"));
+                return IgnoreList::default();
+            }
+        };
+        match IgnoreList::parse(&text) {
+            Ok(list) => {
+                for id in list.entries.iter().filter_map(|entry| entry.detector.as_ref()) {
+                    if !registry.iter().any(|meta| meta.id == id) {
+                        let message = format!("--ignore {shown}: there is no detector `{id}`");
+                        self.add(Problem::new(message).help("`flowgate explain` lists them"));
+                    }
+                }
+                list
+            }
+            Err(problems) => {
+                let message = format!("--ignore {shown}: {}", problems.join("\n"));
+                self.add(
+                    Problem::new(message)
+                        .help("lines are like `10.0.0.9 rejected-spike 2030-01-31 our scanner`"),
+                );
+                IgnoreList::default()
+            }
+        }
     }
 
     fn inventories(&mut self, paths: &[PathBuf]) {

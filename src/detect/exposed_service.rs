@@ -45,7 +45,7 @@ use super::{Detector, Input, Meta, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Kind, Severity};
 use crate::flow::{Direction, Protocol};
 use crate::rollup::{
-    Exposure, KnownService, OddCell, OddKey, Outcome, Rollups, RuleFacts, ServiceClass, service,
+    Exposure, KnownService, OddCell, OddKey, Outcome, Rollups, RuleFacts, ServiceKind, service,
 };
 
 /// See the file's manual.
@@ -130,11 +130,11 @@ fn reach(rule: Option<&RuleFacts>) -> Reach {
 
 fn severity(service: &KnownService, reach: Reach, best: Outcome) -> Severity {
     // Without a password, or with one that everybody tries.
-    let grave = matches!(service.class, ServiceClass::Database | ServiceClass::FileSharing)
+    let grave = matches!(service.class, ServiceKind::Database | ServiceKind::FileSharing)
         || matches!(service.port, 23 | 623 | 2375 | 10_250);
     let open = match best {
         Outcome::Data if grave => Severity::Critical,
-        Outcome::Data if service.class == ServiceClass::Mail => Severity::Medium,
+        Outcome::Data if service.class == ServiceKind::Mail => Severity::Medium,
         Outcome::Data => Severity::High,
         Outcome::Answered => Severity::Medium,
         Outcome::Refused | Outcome::Unanswered => Severity::Low,

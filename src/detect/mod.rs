@@ -7,7 +7,6 @@
 mod beacon;
 mod contacts;
 mod ends_disagree;
-mod episode;
 mod expectation;
 mod exposed_service;
 mod first_contact;
@@ -66,6 +65,20 @@ pub struct Input<'a> {
     pub rules: &'a [RuleRow],
     /// Every accepted connection without a rule is told, with the reason, not only those that alarm.
     pub list_escapes: bool,
+    /// How little is enough to be told.
+    pub sensitivity: Sensitivity,
+}
+
+/// How little is enough to be told, by those detectors that have thresholds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Sensitivity {
+    /// Only what stands out very far.
+    Low,
+    /// What their manuals say.
+    #[default]
+    Normal,
+    /// Also what stands out a little.
+    High,
 }
 
 /// A detector. Everything that can fail failed before.

@@ -12,6 +12,11 @@ pub(super) fn sensitive(port: u16) -> Option<&'static str> {
     notable().find(|(p, _)| *p == port).map(|(_, name)| name)
 }
 
+/// True for services at which people log in.
+pub(super) fn takes_logins(port: u16) -> bool {
+    matches!(port, 21..=23 | 445 | 3389 | 5900 | 5985 | 5986)
+}
+
 /// Sensitive services within a range of ports.
 pub(super) fn sensitive_within(low: u16, high: u16) -> Vec<(u16, &'static str)> {
     notable().filter(|(p, _)| (low..=high).contains(p)).collect()

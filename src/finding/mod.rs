@@ -5,11 +5,13 @@
 //! what detectors produce and renderers show.
 
 mod builder;
+mod ignore;
 mod model;
 mod rules;
 mod summary;
 
 pub use builder::{FindingBuilder, IncompleteFinding};
+pub use ignore::{IgnoreEntry, IgnoreList, Ignored};
 pub use model::{Finding, Grade, Kind, Ports, Severity};
 pub use rules::{PortCount, PortRangeCount, RuleClass, RuleRow};
 pub use summary::{

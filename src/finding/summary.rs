@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, RuleRow};
+use super::{Finding, Ignored, RuleRow};
 use crate::flow::Tally;
 
 /// A half-open time window, Unix seconds.
@@ -162,6 +162,8 @@ pub struct Summary {
     pub coverage: Vec<InterfaceCoverage>,
     /// What was skipped or missing and why, sorted.
     pub limitations: Vec<Limitation>,
+    /// What the ignore list left out, by entry.
+    pub ignored: Vec<Ignored>,
     /// Assumptions the user should know of.
     pub assumptions: Vec<String>,
 }

@@ -9,8 +9,8 @@ use super::watch;
 use crate::connection::Evidence;
 use crate::detect::{Detector, Input, rule_class};
 use crate::finding::{
-    Conclusions, EndsCounts, Finding, FormatUse, InterfaceCoverage, Kind, Limitation, OpenerCount, Summary,
-    VerdictCount, Window,
+    Conclusions, EndsCounts, Finding, FormatUse, Ignored, InterfaceCoverage, Kind, Limitation, OpenerCount,
+    Summary, VerdictCount, Window,
 };
 use crate::inventory::Timeline;
 use crate::policy::{EscapeReason, NotEvaluable, Verdict};
@@ -40,8 +40,11 @@ const NAMED: usize = 5;
 pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
     let rollups = &material.rollups;
     let rules = rule_class::classify(rollups);
-    let input = Input { rollups, rules: &rules, list_escapes: material.config.list_escapes };
-    let mut findings: Vec<Finding> = material.detectors.iter().flat_map(|d| d.detect(&input)).collect();
+    let AnalyzeConfig { list_escapes, sensitivity, .. } = *material.config;
+    let input = Input { rollups, rules: &rules, list_escapes, sensitivity };
+    let findings: Vec<Finding> = material.detectors.iter().flat_map(|d| d.detect(&input)).collect();
+    let end = rollups.window.map_or(0, |(_, end)| i64::from(end));
+    let (mut findings, ignored) = material.config.ignore.apply(findings, end);
     let rank = |f: &Finding| crate::finding::Kind::ALL.iter().position(|k| *k == f.kind);
     findings.sort_by(|a, b| {
         b.severity.cmp(&a.severity).then_with(|| rank(a).cmp(&rank(b))).then_with(|| a.id.cmp(&b.id))
@@ -64,8 +67,9 @@ pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
         ends: ends(rollups),
         watchlists: material.watch.map(|list| watch::lists(list, rollups)).unwrap_or_default(),
         coverage: coverage(rollups),
-        limitations: limitations(material),
-        assumptions: assumptions(material),
+        limitations: limitations(material, &ignored),
+        assumptions: assumptions(material, &ignored),
+        ignored,
         tally,
     };
     Conclusions { findings, rules, summary }
@@ -141,7 +145,7 @@ fn note(incomplete: bool, code: &str, object: &str, message: impl Into<String>) 
     Limitation { incomplete, code: code.to_owned(), object: object.to_owned(), message: message.into() }
 }
 
-fn limitations(material: &Material<'_>) -> Vec<Limitation> {
+fn limitations(material: &Material<'_>, ignored: &[Ignored]) -> Vec<Limitation> {
     let mut list: Vec<Limitation> = Vec::new();
     for error in &material.listing.errors {
         list.push(note(true, "not-listed", "", error.to_string()));
@@ -189,6 +193,13 @@ fn limitations(material: &Material<'_>) -> Vec<Limitation> {
     if material.listing.more_skipped > 0 {
         let more = material.listing.more_skipped;
         list.push(note(false, "not-a-log", "", format!("{more} more objects that are no flow logs by name")));
+    }
+    for entry in ignored.iter().filter(|entry| entry.expired) {
+        let message = format!(
+            "it held until {}, and the logs go on ({}); findings after that day are told: give it another date, or take it out",
+            entry.until, entry.reason
+        );
+        list.push(note(false, "ignore-expired", &entry.text, message));
     }
     inventory_limitations(material, &mut list);
     list.extend(unsaid(material));
@@ -368,8 +379,14 @@ fn baseline(material: &Material<'_>) -> Option<String> {
     }
 }
 
-fn assumptions(material: &Material<'_>) -> Vec<String> {
+fn assumptions(material: &Material<'_>, ignored: &[Ignored]) -> Vec<String> {
     let mut list = Vec::new();
+    for Ignored { text, reason, until, findings, .. } in ignored.iter().filter(|entry| entry.findings > 0) {
+        let plural = if *findings == 1 { "finding is" } else { "findings are" };
+        list.push(format!(
+            "{findings} {plural} left out by `{text}` of the ignore list until {until}: {reason}"
+        ));
+    }
     if !material.timeline.history().is_empty() {
         list.push(
             "AWS Config says when things changed; it notices late, so that between 5 minutes before and 1 minute \

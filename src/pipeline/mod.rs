@@ -26,9 +26,9 @@ use std::path::PathBuf;
 
 use crate::connection::SpillError;
 use crate::decode::{DecodeOptions, FormatCandidate, FormatError, LogFormat};
-use crate::detect;
+use crate::detect::{self, Sensitivity};
 use crate::expect::Expectations;
-use crate::finding::Conclusions;
+use crate::finding::{Conclusions, IgnoreList};
 use crate::inventory::InventoryError;
 
 use crate::source::Selection;
@@ -68,6 +68,10 @@ pub struct AnalyzeConfig {
     pub list_escapes: bool,
     /// Lists of addresses to look for.
     pub watchlists: Vec<PathBuf>,
+    /// How little is enough for a detector.
+    pub sensitivity: Sensitivity,
+    /// Findings to leave out.
+    pub ignore: IgnoreList,
     /// Detectors to run; empty means all.
     pub only: Vec<String>,
     /// Detectors not to run.
@@ -104,6 +108,8 @@ impl Default for AnalyzeConfig {
             expect: None,
             list_escapes: false,
             watchlists: Vec::new(),
+            sensitivity: Sensitivity::default(),
+            ignore: IgnoreList::default(),
             only: Vec::new(),
             skip: Vec::new(),
             baseline: None,

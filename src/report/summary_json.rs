@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::json::write_pretty;
 use super::{Renderer, numbers::rfc3339};
 use crate::finding::{
-    Conclusions, EndsCounts, FormatUse, InterfaceCoverage, Kind, Limitation, OpenerCount, RuleClass,
+    Conclusions, EndsCounts, FormatUse, Ignored, InterfaceCoverage, Kind, Limitation, OpenerCount, RuleClass,
     Severity, VerdictCount, WatchedList, Window,
 };
 use crate::flow::Tally;
@@ -40,6 +40,9 @@ struct SummaryObject<'a> {
     rules: RuleCounts,
     coverage: Vec<CoverageObject<'a>>,
     limitations: Vec<LimitationObject<'a>>,
+    /// Only there with an ignore list.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ignored: Vec<IgnoredObject<'a>>,
     assumptions: &'a [String],
 }
 
@@ -153,6 +156,21 @@ struct LimitationObject<'a> {
     code: &'a str,
     object: Option<&'a str>,
     message: &'a str,
+}
+
+#[derive(Serialize)]
+struct IgnoredObject<'a> {
+    entry: &'a str,
+    until: &'a str,
+    expired: bool,
+    reason: &'a str,
+    findings: u64,
+}
+
+impl<'a> From<&'a Ignored> for IgnoredObject<'a> {
+    fn from(i: &'a Ignored) -> Self {
+        Self { entry: &i.text, until: &i.until, expired: i.expired, reason: &i.reason, findings: i.findings }
+    }
 }
 
 impl<'a> From<&'a FormatUse> for FormatObject<'a> {
@@ -303,6 +321,7 @@ impl Renderer for SummaryJson {
             rules: RuleCounts::of(conclusions),
             coverage: s.coverage.iter().map(CoverageObject::from).collect(),
             limitations: s.limitations.iter().map(LimitationObject::from).collect(),
+            ignored: s.ignored.iter().map(IgnoredObject::from).collect(),
             assumptions: &s.assumptions,
         };
         write_pretty(&object, out)

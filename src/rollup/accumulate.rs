@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::admitted::AdmittedTable;
 use super::bounds::Bounds;
 use super::contacts::ContactSums;
 use super::ends::{EndsTable, Views};
@@ -10,6 +11,7 @@ use super::odd::{EvidenceCounts, OddTable};
 use super::rejects::RejectSums;
 use super::rule_use::RuleTable;
 use super::scene::Scene;
+use super::service_class::is_unasked;
 use super::sets::SetTable;
 use super::unmet::UnmetSums;
 use super::watched::WatchTable;
@@ -37,6 +39,7 @@ pub struct Rollup {
     views: Views,
     pub(super) rejects: RejectSums,
     pub(super) contacts: ContactSums,
+    pub(super) admitted: AdmittedTable,
     /// A handful; the ones that came first, and so are most frequent, are found first.
     verdicts: Vec<(Verdict, u64)>,
     openers: EvidenceCounts,
@@ -65,6 +68,7 @@ impl Rollup {
             views: Views::within(bounds.views),
             rejects: RejectSums::within(bounds),
             contacts: ContactSums::within(bounds),
+            admitted: AdmittedTable::within(bounds.admitted),
             verdicts: Vec::new(),
             openers: EvidenceCounts::default(),
             connections: 0,
@@ -93,6 +97,11 @@ impl Rollup {
         }
         for &rule in &judged.possible {
             self.rules.undecided(rule);
+        }
+        self.admitted.see(connection);
+        if judged.verdict == Verdict::Misdropped && is_unasked(connection) {
+            // Nothing went out that a rule could have permitted: groups track no connection that this would belong to.
+            self.rejects.push(connection, Cause::SecurityGroup.as_str());
         }
         let weak_opener = connection.evidence.strength() >= Strength::Weak;
         match judged.verdict {
@@ -156,6 +165,7 @@ impl Rollup {
         self.views.merge(&other.views);
         self.rejects.merge(other.rejects);
         self.contacts.merge(other.contacts);
+        self.admitted.merge(other.admitted);
         other.verdicts.into_iter().for_each(|(verdict, count)| self.count_verdict(verdict, count));
         self.openers.merge(&other.openers);
         self.connections += other.connections;
@@ -185,6 +195,7 @@ impl Rollup {
             + self.views.heap_bytes()
             + self.rejects.heap_bytes()
             + self.contacts.heap_bytes()
+            + self.admitted.heap_bytes()
             + self.verdicts.capacity() * size_of::<(Verdict, u64)>()
     }
 }

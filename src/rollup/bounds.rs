@@ -39,6 +39,8 @@ pub(super) struct Bounds {
     pub outside: Limits,
     /// Rejected attempts of private sources.
     pub inside: Limits,
+    /// Who was accepted where, of each side: entries of 40 bytes, and slots.
+    pub admitted: usize,
 }
 
 /// Budget of rejected attempts.
@@ -77,6 +79,7 @@ impl Default for Bounds {
             agreements: 100_000,
             outside: Limits { attempts: 300_000, cells: 400_000 },
             inside: Limits { attempts: 150_000, cells: 200_000 },
+            admitted: 1 << 16,
         }
     }
 }

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::accumulate::Rollup;
+use super::admitted::Admitted;
 use super::baseline::Baseline;
+use super::changes::{Change, changes};
 use super::contacts::Contacts;
 use super::ends::EndsSums;
 use super::exposed::{Exposure, open_acls};
@@ -155,6 +157,10 @@ pub struct Rollups {
     pub sides: Sides,
     /// What the user takes for normal; see [`Rollups::baseline`].
     pub given_baseline: Option<Baseline>,
+    /// Who was accepted where.
+    pub admitted: Admitted,
+    /// What was changed in the configuration, and when, sorted by time.
+    pub changes: Vec<Change>,
     /// Verdict matrix.
     pub verdicts: BTreeMap<Verdict, u64>,
     /// How openers were decided.
@@ -228,6 +234,8 @@ impl Rollups {
             contacts: rollup.contacts.finish(),
             sides: Sides::default(),
             given_baseline: None,
+            admitted: rollup.admitted.finish(),
+            changes: changes(timeline, &rows),
             verdicts,
             openers,
             connections: rollup.connections,

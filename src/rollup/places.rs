@@ -1,6 +1,7 @@
 //! What is kept of a rejected attempt, and where it belongs.
 
 use super::peers::hash_address;
+use super::service_class::ServiceClass;
 use crate::connection::{Connection, mix64};
 use crate::flow::Direction;
 
@@ -19,10 +20,15 @@ pub(super) const CAUSES: [&str; 8] = [
     "unknown",
 ];
 
+/// Bits of a packed series below the interface.
+pub(super) const DETAIL: u32 = 7;
+/// These bits.
+pub(super) const DETAILS: u64 = (1 << DETAIL) - 1;
+
 /// One rejected attempt as it is kept: 32 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Row {
-    /// Interface (32 bits), direction (1), index of the cause (3).
+    /// Interface (32 bits), service class (3), direction (1), index of the cause (3); see [`DETAIL`].
     pub series: u64,
     pub first: u32,
     pub port: u16,
@@ -37,9 +43,15 @@ const MARKED: u8 = 0x80;
 
 impl Row {
     pub fn new(connection: &Connection, cause: &'static str) -> Self {
-        let direction = connection.opener.unwrap_or(Direction::Inbound);
+        let class = ServiceClass::of(connection);
+        // What answers a question that nobody here asked came in, whatever its flags say of an opener.
+        let (direction, port) = match class {
+            ServiceClass::Unasked => (Direction::Inbound, connection.remote_port),
+            _ => (connection.opener.unwrap_or(Direction::Inbound), connection.service_port()),
+        };
         let cause = CAUSES.iter().position(|c| *c == cause).unwrap_or(CAUSES.len() - 1);
-        let series = (u64::from(connection.interface) << 4) | ((direction as u64) << 3) | cause as u64;
+        let detail = ((class as u64) << 4) | ((direction as u64) << 3) | cause as u64;
+        let series = (u64::from(connection.interface) << DETAIL) | detail;
         let ports = (u64::from(connection.local_port) << 24)
             | (u64::from(connection.remote_port) << 8)
             | u64::from(connection.protocol.0);
@@ -49,7 +61,7 @@ impl Row {
         Self {
             series,
             first: connection.first,
-            port: connection.service_port(),
+            port,
             protocol: connection.protocol.0,
             level: mix64(hash).leading_zeros() as u8,
             remote: [(connection.remote >> 64) as u64, connection.remote as u64],
@@ -167,15 +179,15 @@ impl Width {
 
     /// Merges interfaces; the bucket has the width already.
     fn widen(self, place: Place) -> Place {
-        let by = 4 + self.interfaces();
-        Place { series: (place.series >> by << by) | (place.series & 0xf), ..place }
+        let by = DETAIL + self.interfaces();
+        Place { series: (place.series >> by << by) | (place.series & DETAILS), ..place }
     }
 }
 
 /// A source or a port that was seen in a thinned place: 16 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Mark {
-    /// Series in the upper 36 bits, bucket below; see [`Mark::place`].
+    /// Series in the upper 40 bits, bucket below; see [`Mark::place`].
     place: u64,
     /// Hash of the source or port. The lowest bit tells which.
     pub hash: u64,
@@ -193,7 +205,7 @@ impl Mark {
         Self::hashes(row.address(), row.port).map(|hash| Self { place, hash })
     }
 
-    /// 32 + 4 bits of series, 24 of bucket: Unix time ends before 2^24 buckets of 300 s.
+    /// 32 + 7 bits of series, 24 of bucket: Unix time ends before 2^24 buckets of 300 s.
     fn pack(place: Place) -> u64 {
         (place.series << 24) | u64::from(place.bucket)
     }

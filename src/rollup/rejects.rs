@@ -8,7 +8,8 @@ use polars::prelude::{Column, DataFrame, PolarsResult};
 use super::attempts::{Attempts, Sampled};
 use super::bounds::Bounds;
 use super::peers::standard_error;
-use super::places::{CAUSES, Mark, Place, REJECT_BUCKET, Row};
+use super::places::{CAUSES, Cell, DETAIL, DETAILS, Mark, Place, REJECT_BUCKET, Row};
+use super::service_class::ServiceClass;
 use crate::connection::{Connection, is_private};
 use crate::flow::Direction;
 
@@ -62,9 +63,21 @@ pub struct RejectTable {
     sides: [Sampled; 2],
 }
 
-/// Interface, direction (0 inbound, 1 outbound), cause (see [`crate::policy::Cause`]; `unknown` where that can't be
-/// said), and 1 for private sources.
-pub type Series = (u32, u8, &'static str, u8);
+/// What is counted together: attempts at one interface, one way, on one class of services, stopped by one thing, from
+/// inside or outside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Series {
+    /// Index of the interface.
+    pub interface: u32,
+    /// Direction of the attempts.
+    pub direction: Direction,
+    /// What stopped them, see [`crate::policy::Cause`]; `unknown` where that can't be said.
+    pub cause: &'static str,
+    /// The other side is a private address.
+    pub inside: bool,
+    /// What was tried.
+    pub class: ServiceClass,
+}
 
 /// One rejected attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +88,10 @@ pub struct Attempt {
     pub direction: Direction,
     /// Protocol number.
     pub protocol: u8,
-    /// Service port that was tried.
+    /// Service port that was tried; of an answer that nobody asked for ([`ServiceClass::Unasked`]) the port it is from.
     pub port: u16,
+    /// What was tried.
+    pub class: ServiceClass,
     /// What stopped it, see [`crate::policy::Cause`]; `unknown` where that can't be said.
     pub cause: &'static str,
     /// First packet, Unix seconds.
@@ -150,49 +165,47 @@ impl RejectTable {
         (time / REJECT_BUCKET) >> self.sides[usize::from(inside)].width.buckets()
     }
 
-    /// Attempts per (interface, direction, cause, inside or outside source, bucket): columns `interface`, `direction`
-    /// (0 inbound, 1 outbound), `cause`, `inside` (1 for private addresses), `bucket` (Unix seconds /
-    /// [`RejectTable::bucket_seconds`]) and `attempts`, sorted by the first five.
+    /// Every series with its counts by bucket, sorted by both. Buckets without attempts are left out.
+    pub fn series(&self) -> impl Iterator<Item = (Series, impl Iterator<Item = BucketCount> + Clone)> {
+        self.sides.iter().zip([false, true]).flat_map(|(side, inside)| {
+            side.cells.chunk_by(|a, b| a.place().series == b.place().series).filter_map(move |cells| {
+                let series = unpack(cells.first()?.place().series, inside);
+                Some((series, cells.iter().map(count)))
+            })
+        })
+    }
+
+    /// The same as a table: columns `interface`, `direction` (0 inbound, 1 outbound), `cause`, `inside` (1 for private
+    /// addresses), `class`, `bucket` (Unix seconds / [`RejectTable::bucket_seconds`]) and `attempts`.
     ///
     /// # Errors
     /// Passes on what polars reports.
     pub fn by_bucket(&self) -> PolarsResult<DataFrame> {
-        let cells = || {
-            let sides = self.sides.iter().zip([0_u8, 1]);
-            sides.flat_map(|(side, inside)| side.cells.iter().map(move |cell| (cell, inside)))
-        };
-        let series = || cells().map(|(cell, inside)| unpack(cell.place().series, inside));
-        let frame = DataFrame::new(
-            cells().count(),
-            vec![
-                Column::new("interface".into(), series().map(|s| s.0).collect::<Vec<_>>()),
-                Column::new("direction".into(), series().map(|s| s.1).collect::<Vec<_>>()),
-                Column::new("cause".into(), series().map(|s| s.2).collect::<Vec<_>>()),
-                Column::new("inside".into(), series().map(|s| s.3).collect::<Vec<_>>()),
-                Column::new("bucket".into(), cells().map(|(c, _)| c.bucket).collect::<Vec<_>>()),
-                Column::new("attempts".into(), cells().map(|(c, _)| c.attempts).collect::<Vec<_>>()),
-            ],
-        )?;
-        frame.sort(["interface", "direction", "cause", "inside", "bucket"], Default::default())
+        let rows = || self.series().flat_map(|(series, counts)| counts.map(move |count| (series, count)));
+        let columns = vec![
+            Column::new("interface".into(), rows().map(|r| r.0.interface).collect::<Vec<_>>()),
+            Column::new("direction".into(), rows().map(|r| r.0.direction as u8).collect::<Vec<_>>()),
+            Column::new("cause".into(), rows().map(|r| r.0.cause).collect::<Vec<_>>()),
+            Column::new("inside".into(), rows().map(|r| u8::from(r.0.inside)).collect::<Vec<_>>()),
+            Column::new("class".into(), rows().map(|r| r.0.class as u8).collect::<Vec<_>>()),
+            Column::new("bucket".into(), rows().map(|r| r.1.bucket).collect::<Vec<_>>()),
+            Column::new("attempts".into(), rows().map(|r| r.1.attempts).collect::<Vec<_>>()),
+        ];
+        DataFrame::new(rows().count(), columns)
     }
 
     /// The counts of a series in these buckets, by bucket.
     pub fn counts(&self, series: &Series, buckets: RangeInclusive<u32>) -> impl Iterator<Item = BucketCount> {
-        let cells = &self.sides[usize::from(series.3)].cells;
+        let cells = &self.sides[usize::from(series.inside)].cells;
         let series = pack(series);
         let from = cells.partition_point(|c| c.place() < Place { series, bucket: *buckets.start() });
         let to = cells.partition_point(|c| c.place() <= Place { series, bucket: *buckets.end() });
-        cells[from.min(to)..to].iter().map(|c| BucketCount {
-            bucket: c.bucket,
-            attempts: u64::from(c.attempts),
-            first: c.first,
-            last: c.last,
-        })
+        cells[from.min(to)..to].iter().map(count)
     }
 
     /// The attempts of a series in these buckets.
     pub fn attempts(&self, series: &Series, buckets: RangeInclusive<u32>) -> impl Iterator<Item = Attempt> {
-        let side = &self.sides[usize::from(series.3)];
+        let side = &self.sides[usize::from(series.inside)];
         self.rows(series, buckets).map(move |row| side.attempt(row))
     }
 
@@ -209,13 +222,13 @@ impl RejectTable {
     }
 
     fn rows(&self, series: &Series, buckets: RangeInclusive<u32>) -> impl Iterator<Item = &Row> {
-        let side = &self.sides[usize::from(series.3)];
+        let side = &self.sides[usize::from(series.inside)];
         let (packed, width) = (pack(series), side.width);
-        let end = (((packed >> 4) + (1 << width.interfaces())) << 4) - 1;
-        let from = side.rows.partition_point(|row| row.series < packed >> 4 << 4);
+        let end = (((packed >> DETAIL) + (1 << width.interfaces())) << DETAIL) - 1;
+        let from = side.rows.partition_point(|row| row.series < packed >> DETAIL << DETAIL);
         let to = side.rows.partition_point(|row| row.series <= end);
         side.rows[from..to].iter().filter(move |row| {
-            row.series & 0xf == packed & 0xf && buckets.contains(&width.of(row.place()).bucket)
+            row.series & DETAILS == packed & DETAILS && buckets.contains(&width.of(row.place()).bucket)
         })
     }
 
@@ -226,7 +239,7 @@ impl RejectTable {
         let (mut seen, mut thinned) = (HashSet::new(), false);
         let (mut some_inside, mut some_outside) = (false, false);
         for (series, buckets) in stretches {
-            let side = &self.sides[usize::from(series.3)];
+            let side = &self.sides[usize::from(series.inside)];
             for row in self.rows(series, buckets.clone()) {
                 if side.level(row.place()) == 0 {
                     seen.extend(Mark::hashes(row.address(), row.port));
@@ -238,7 +251,7 @@ impl RejectTable {
                 thinned = true;
                 seen.insert(mark.hash);
             }
-            (some_inside, some_outside) = (some_inside || series.3 == 1, some_outside || series.3 == 0);
+            (some_inside, some_outside) = (some_inside || series.inside, some_outside || !series.inside);
         }
         for attempt in more {
             thinned |= attempt.weight > 1;
@@ -258,10 +271,11 @@ impl RejectTable {
 
 impl Sampled {
     fn attempt(&self, row: &Row) -> Attempt {
-        let (interface, direction, cause, _) = unpack(row.series, 0);
+        let Series { interface, direction, cause, class, .. } = unpack(row.series, false);
         Attempt {
             interface,
-            direction: if direction == 0 { Direction::Inbound } else { Direction::Outbound },
+            direction,
+            class,
             protocol: row.protocol,
             port: row.port,
             cause,
@@ -273,28 +287,38 @@ impl Sampled {
 
     /// The marks of a series in buckets of this width.
     fn marks_of(&self, series: u64, buckets: &RangeInclusive<u32>) -> impl Iterator<Item = &Mark> {
-        let end = (((series >> 4) + (1 << self.width.interfaces())) << 4) - 1;
-        let from = self.marks.partition_point(|mark| mark.place().series < series >> 4 << 4);
+        let end = (((series >> DETAIL) + (1 << self.width.interfaces())) << DETAIL) - 1;
+        let from = self.marks.partition_point(|mark| mark.place().series < series >> DETAIL << DETAIL);
         let to = self.marks.partition_point(|mark| mark.place().series <= end);
         let (width, buckets) = (self.width, buckets.clone());
         self.marks[from..to].iter().filter(move |mark| {
             let place = mark.place();
-            place.series & 0xf == series & 0xf && buckets.contains(&width.of(place).bucket)
+            place.series & DETAILS == series & DETAILS && buckets.contains(&width.of(place).bucket)
         })
     }
 }
 
-/// The word of a cause as it is kept; `unknown` for any other text.
-#[must_use]
-pub fn cause(text: &str) -> &'static str {
-    CAUSES.into_iter().find(|word| *word == text).unwrap_or("unknown")
+fn count(cell: &Cell) -> BucketCount {
+    BucketCount {
+        bucket: cell.bucket,
+        attempts: u64::from(cell.attempts),
+        first: cell.first,
+        last: cell.last,
+    }
 }
 
-fn unpack(series: u64, inside: u8) -> Series {
-    ((series >> 4) as u32, (series >> 3 & 1) as u8, CAUSES[(series & 7) as usize], inside)
+fn unpack(series: u64, inside: bool) -> Series {
+    Series {
+        interface: (series >> DETAIL) as u32,
+        direction: if series >> 3 & 1 == 0 { Direction::Inbound } else { Direction::Outbound },
+        cause: CAUSES[(series & 7) as usize],
+        inside,
+        class: ServiceClass::ALL[(series >> 4 & 7) as usize],
+    }
 }
 
 fn pack(series: &Series) -> u64 {
-    let cause = CAUSES.iter().position(|c| *c == series.2).unwrap_or(CAUSES.len() - 1);
-    (u64::from(series.0) << 4) | (u64::from(series.1) << 3) | cause as u64
+    let cause = CAUSES.iter().position(|c| *c == series.cause).unwrap_or(CAUSES.len() - 1);
+    let detail = ((series.class as u64) << 4) | ((series.direction as u64) << 3) | cause as u64;
+    (u64::from(series.interface) << DETAIL) | detail
 }

@@ -4,7 +4,7 @@ use crate::flow::Protocol;
 
 /// What a service is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ServiceClass {
+pub enum ServiceKind {
     /// Shells, remote desktops, control planes.
     Administration,
     /// Data stores and caches.
@@ -17,7 +17,7 @@ pub enum ServiceClass {
     WebConsole,
 }
 
-impl ServiceClass {
+impl ServiceKind {
     /// Kebab-case word of the outputs.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -47,25 +47,25 @@ pub struct KnownService {
     /// Its name.
     pub name: &'static str,
     /// What it is for.
-    pub class: ServiceClass,
+    pub class: ServiceKind,
     over: Over,
     /// Among those of Security Hub's EC2.19 and EC2.53/54, and the common data stores these do not name.
     pub notable: bool,
 }
 
-const fn notable(port: u16, name: &'static str, class: ServiceClass) -> KnownService {
+const fn notable(port: u16, name: &'static str, class: ServiceKind) -> KnownService {
     KnownService { port, name, class, over: Over::Tcp, notable: true }
 }
 
-const fn notable_both(port: u16, name: &'static str, class: ServiceClass) -> KnownService {
+const fn notable_both(port: u16, name: &'static str, class: ServiceKind) -> KnownService {
     KnownService { port, name, class, over: Over::Both, notable: true }
 }
 
-const fn further(port: u16, name: &'static str, class: ServiceClass, over: Over) -> KnownService {
+const fn further(port: u16, name: &'static str, class: ServiceKind, over: Over) -> KnownService {
     KnownService { port, name, class, over, notable: false }
 }
 
-use ServiceClass::{Administration, Database, FileSharing, Mail, WebConsole};
+use ServiceKind::{Administration, Database, FileSharing, Mail, WebConsole};
 
 /// By port.
 static SERVICES: [KnownService; 43] = [

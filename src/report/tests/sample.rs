@@ -174,6 +174,7 @@ fn summary() -> Summary {
                 "the gzip stream ends early; fetch it again.",
             ),
         ],
+        ignored: Vec::new(),
         assumptions: vec!["The undated inventory is taken as of the end of the logs.".to_owned()],
     }
 }

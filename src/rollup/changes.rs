@@ -39,7 +39,7 @@ pub(super) fn changes(timeline: &Timeline, rows: &[InterfaceRow]) -> Vec<Change>
     };
     for id in ids(timeline, |i| i.security_groups.keys(), |h| h.security_groups.keys()) {
         let anchors = timeline.anchors(id, |h| &h.security_groups, |i| &i.security_groups);
-        push(&mut list, id, &anchors, |a, b| rules(a, b), |_, _| with_group(id));
+        push(&mut list, id, &anchors, rules, |_, _| with_group(id));
     }
     for id in ids(timeline, |i| i.network_acls.keys(), |h| h.network_acls.keys()) {
         let anchors = timeline.anchors(id, |h| &h.network_acls, |i| &i.network_acls);

@@ -1,9 +1,10 @@
 //! Rejected attempts of a run: exact counts by series and bucket, and who tried what.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use hashbrown::HashSet;
-use polars::prelude::{Column, DataFrame, PolarsResult};
+use polars::prelude::{ChunkCompareIneq as _, Column, DataFrame, PolarsResult};
 
 use super::attempts::{Attempts, Sampled};
 use super::bounds::Bounds;
@@ -175,14 +176,26 @@ impl RejectTable {
         })
     }
 
-    /// The same as a table: columns `interface`, `direction` (0 inbound, 1 outbound), `cause`, `inside` (1 for private
+    /// Numbers, in the order of [`RejectTable::series`], of the series with a bucket of at least so many attempts.
+    ///
+    /// # Errors
+    /// Passes on what polars reports.
+    pub fn busy(&self, least: u64) -> PolarsResult<BTreeSet<u32>> {
+        let frame = self.by_bucket()?;
+        let busy = frame.column("attempts")?.u64()?.gt_eq(least);
+        Ok(frame.filter(&busy)?.column("series")?.u32()?.iter().flatten().collect())
+    }
+
+    /// The same as a table: columns `series` (its number), `interface`, `direction` (0 inbound, 1 outbound), `cause`, `inside` (1 for private
     /// addresses), `class`, `bucket` (Unix seconds / [`RejectTable::bucket_seconds`]) and `attempts`.
     ///
     /// # Errors
     /// Passes on what polars reports.
     pub fn by_bucket(&self) -> PolarsResult<DataFrame> {
         let rows = || self.series().flat_map(|(series, counts)| counts.map(move |count| (series, count)));
+        let numbers = self.series().zip(0_u32..).flat_map(|((_, counts), n)| counts.map(move |_| n));
         let columns = vec![
+            Column::new("series".into(), numbers.collect::<Vec<_>>()),
             Column::new("interface".into(), rows().map(|r| r.0.interface).collect::<Vec<_>>()),
             Column::new("direction".into(), rows().map(|r| r.0.direction as u8).collect::<Vec<_>>()),
             Column::new("cause".into(), rows().map(|r| r.0.cause).collect::<Vec<_>>()),

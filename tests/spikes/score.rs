@@ -57,9 +57,9 @@ pub fn score(world: &World, directory: &Path, into: &mut Score) {
         class.right += u32::from(best.is_some_and(|f| f.cause == plant.cause));
         match best {
             Some(found) if found.cause != plant.cause => {
-                into.wrong_name(format!("{} called {}: {}", plant.cause, found.cause, found.title));
+                remark(&format!("{} called {}: {}", plant.cause, found.cause, found.title));
             }
-            None => into.wrong_name(format!("{} not found", plant.cause)),
+            None => remark(&format!("{} not found", plant.cause)),
             Some(_) => {}
         }
     }
@@ -67,6 +67,12 @@ pub fn score(world: &World, directory: &Path, into: &mut Score) {
         if !world.plants.iter().any(|plant| is_about(finding, plant)) {
             into.wrong.push(format!("{}: {} {:?}", finding.cause, finding.title, finding.evidence));
         }
+    }
+}
+
+fn remark(text: &str) {
+    if std::env::var_os("SPIKES_VERBOSE").is_some() {
+        println!("  {text}");
     }
 }
 
@@ -80,12 +86,6 @@ fn is_about(finding: &Finding, plant: &Plant) -> bool {
 }
 
 impl Score {
-    fn wrong_name(&self, text: String) {
-        if std::env::var_os("SPIKES_VERBOSE").is_some() {
-            println!("  {text}");
-        }
-    }
-
     fn sum(&self) -> Found {
         self.classes.values().fold(Found::default(), |a, b| Found {
             planted: a.planted + b.planted,

@@ -135,22 +135,24 @@ impl Peers {
 pub(super) fn stretches(rollups: &Rollups, watches: &mut Watches<'_>, limits: Thresholds) -> Vec<Stretch> {
     let (mut learned, mut candidates, mut tests): (Vec<Learned>, Vec<Candidate>, u64) = Default::default();
     let mut peers: BTreeMap<ServiceClass, Peers> = BTreeMap::new();
-    for (series, counts) in rollups.rejects.series() {
+    // Of many thousands only a few have a bucket worth a baseline. Should the table fail, all are looked at.
+    let busy = limits.least.map(|least| rollups.rejects.busy(least).ok());
+    for (number, (series, counts)) in (0_u32..).zip(rollups.rejects.series()) {
         let watched = watches.of(series.interface, series.inside);
         let least = limits.least[usize::from(opened_inside(&series))];
         if !opened_inside(&series) {
             let known = peers.entry(series.class).or_default();
             known.see(series.interface, counts.clone(), watched, least.div_ceil(2));
         }
-        let busy = |c: &BucketCount| c.attempts >= least;
-        if !counts.clone().any(|c| busy(&c)) {
+        let quiet = |busy: &BTreeSet<u32>| !busy.contains(&number);
+        if busy[usize::from(opened_inside(&series))].as_ref().is_some_and(quiet) {
             tests += watched.since(counts.clone().next().map_or(0, |c| c.bucket));
             continue;
         }
         let counts: Vec<BucketCount> = counts.collect();
         let baseline = baseline(&series, &counts, watched);
         tests += baseline.buckets;
-        for count in counts.iter().filter(|c| busy(c)) {
+        for count in counts.iter().filter(|c| c.attempts >= least) {
             let expected = baseline.expected(count.bucket, watched);
             if count.attempts as f64 >= limits.ratio * expected {
                 let probability = upper(count.attempts, expected, baseline.spread);

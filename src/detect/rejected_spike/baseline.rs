@@ -346,7 +346,7 @@ mod tests {
     #[test]
     fn bursts_widen_the_spread() {
         let steady = Baseline::learn(&counts(|_| 10, 2000), &Watched::new(vec![(0, 1999)], 300), 0);
-        let bursts = |b: u32| if b % 10 == 0 { 100 } else { 0 };
+        let bursts = |b: u32| if b.is_multiple_of(10) { 100 } else { 0 };
         let bursty = Baseline::learn(&counts(bursts, 2000), &Watched::new(vec![(0, 1999)], 300), 0);
         assert!((steady.spread - LEAST_SPREAD).abs() < 1e-9);
         assert!(bursty.spread > 5.0, "{}", bursty.spread);

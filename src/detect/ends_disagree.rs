@@ -43,8 +43,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::json;
 
-use super::sums::{LISTED, place, places, rules};
-use super::{Detector, Input, Meta, counted, finish, services};
+use super::sums::{LISTED, places, rules};
+use super::{Detector, Input, Meta, at_interfaces, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, Severity};
 use crate::flow::{Direction, Protocol};
 use crate::rollup::{EndsCause, EndsCell, EndsKey, InterfaceRow, Rollups};
@@ -303,8 +303,7 @@ fn describe(
         builder =
             builder.evidence("approximate", true).evidence("one_pair_told_of", rollups.ends.cells_scale);
     }
-    builder.next(next(*cause, source, target, &stopped, &to)).with(|finding| {
-        place(finding, &to);
+    at_interfaces(builder.next(next(*cause, source, target, &stopped, &to)), &to).with(|finding| {
         let end = if *cause == EndsCause::NeverLeft { &from } else { &to };
         let acl = stopped.keys().any(|stop| stop.starts_with("network-acl") || *stop == "both");
         finding.network_acl = end.first().and_then(|row| row.network_acl.clone()).filter(|_| acl);
@@ -339,7 +338,7 @@ fn describe_many(rollups: &Rollups, names: &Names, cause: EndsCause, groups: &[T
             json!({"sources": source, "targets": target, "service": service, "connections": self::sum(cells).connections})
         })
         .collect();
-    FindingBuilder::new(META.id, META.kind, cause.as_str())
+    let builder = FindingBuilder::new(META.id, META.kind, cause.as_str())
         .about("many")
         .rated(Severity::Low, Grade::Weak)
         .told(
@@ -361,7 +360,8 @@ fn describe_many(rollups: &Rollups, names: &Names, cause: EndsCause, groups: &[T
         .next("look first whether the logs are whole and of one time: files that were not read, clocks, sampling in between")
         .next("then whether a firewall, proxy or overlay network stands between the interfaces")
         .evidence("sources", json!(from.iter().take(LISTED).map(|row| &row.id).collect::<Vec<_>>()))
-        .with(|finding| place(finding, &to))
+        ;
+    at_interfaces(builder, &to)
 }
 
 fn rating(cause: EndsCause, sum: &EndsCell) -> (Severity, Grade) {

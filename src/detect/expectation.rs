@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::unexpected_accept::{Sum, approximations, is_public, listed, port_name};
+use super::sums::{Sum, approximations, listed};
+use super::unexpected_accept::{is_public, port_name};
 use super::{Meta, at_interfaces, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Severity};
 use crate::flow::{Direction, Protocol};

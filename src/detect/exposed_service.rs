@@ -40,7 +40,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 use serde_json::json;
 
-use super::sums::{Sum, places, ports, rules, tell_merged};
+use super::sums::{Outcomes, Sum, approximations, places, ports, rules};
 use super::{Detector, Input, Meta, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Kind, Severity};
 use crate::flow::{Direction, Protocol};
@@ -156,44 +156,44 @@ fn describe(rollups: &Rollups, cells: &[Cell<'_>]) -> Option<FindingBuilder> {
     let key = cells.first()?.0;
     let (low, high) = rollups.exposed.ports(key);
     let service = (low..=high).find_map(|port| service(key.protocol, port))?;
-    let mut sum = Sum::default();
+    let mut told = Outcomes::default();
     let mut data = Sum::default();
     for &(key, cell) in cells {
-        sum.add(key, cell, key.subject.outcome);
+        told.add(key, cell, key.subject.outcome);
         if key.subject.outcome == Outcome::Data {
-            data.add(key, cell, Outcome::Data);
+            data.add(key, cell);
         }
     }
-    let rows = sum.rows(rollups);
+    let rows = told.sum.rows(rollups);
     // The widest rule gives the finding its name; what is equally wide, the first by id, so that it stays the same.
-    let known: Vec<&RuleFacts> = sum.rules.iter().filter_map(|&number| rollups.rule(number)).collect();
+    let known: Vec<&RuleFacts> = told.sum.rules.iter().filter_map(|&number| rollups.rule(number)).collect();
     let widest = known.iter().copied().min_by_key(|rule| (std::cmp::Reverse(reach(Some(rule))), &rule.id));
-    let gone = sum.rules.iter().find_map(|number| rollups.named_rules.get(number));
-    let reach = if sum.rules.is_empty() { Reach::Everyone } else { reach(widest) };
-    let best = sum.best();
+    let gone = told.sum.rules.iter().find_map(|number| rollups.named_rules.get(number));
+    let reach = if told.sum.rules.is_empty() { Reach::Everyone } else { reach(widest) };
+    let best = told.best();
     let name = format!("{} {} ({})", key.protocol, low, service.name);
-    let through = match (widest.map(|rule| &rule.id).or(gone), sum.rules.len()) {
+    let through = match (widest.map(|rule| &rule.id).or(gone), told.sum.rules.len()) {
         (None, _) => "without any security group".to_owned(),
         (Some(one), 0 | 1) => format!("through {one}"),
         (Some(one), n) => format!("through {one} and {}", counted(n as u64 - 1, "more rule")),
     };
     let happened = match best {
         Outcome::Data => format!("was reached from the internet by {}", data.who()),
-        Outcome::Answered => format!("answers the internet (no data so far): {}", sum.who()),
+        Outcome::Answered => format!("answers the internet (no data so far): {}", told.sum.who()),
         Outcome::Refused | Outcome::Unanswered => {
-            format!("was probed from the internet by {}, and nothing answered", sum.who())
+            format!("was probed from the internet by {}, and nothing answered", told.sum.who())
         }
     };
     let title = format!("{name} at {} {happened}, {through}", places(&rows));
     let summary = format!(
         "{} with {}: {} with data, {} answered, {} refused, {} unanswered; {}.",
-        counted(sum.connections, "connection"),
-        counted(sum.remotes.distinct(), "address"),
-        sum.of(Outcome::Data),
-        sum.of(Outcome::Answered),
-        sum.of(Outcome::Refused),
-        sum.of(Outcome::Unanswered),
-        counted(sum.bytes, "byte"),
+        counted(told.sum.connections, "connection"),
+        counted(told.sum.remotes.distinct(), "address"),
+        told.of(Outcome::Data),
+        told.of(Outcome::Answered),
+        told.of(Outcome::Refused),
+        told.of(Outcome::Unanswered),
+        counted(told.sum.bytes, "byte"),
     );
     let subject = widest.map(|rule| rule.id.clone()).or_else(|| gone.cloned());
     let subject = subject.or_else(|| rows.first().map(|row| row.id.clone())).unwrap_or_default();
@@ -201,14 +201,14 @@ fn describe(rollups: &Rollups, cells: &[Cell<'_>]) -> Option<FindingBuilder> {
         .about(subject)
         .about(key.protocol.to_string())
         .about(low.to_string())
-        .rated(severity(service, reach, best), sum.grade())
+        .rated(severity(service, reach, best), told.sum.grade().0)
         .told(title, summary)
         .service(
             Some(Direction::Inbound),
             Some(key.protocol.to_string()),
             ports(&rollups.exposed, key).into_iter().collect(),
         )
-        .evidence("permitting_rules", json!(rules(rollups, &sum.rules)))
+        .evidence("permitting_rules", json!(rules(rollups, &told.sum.rules)))
         .evidence(
             "open_to",
             match reach {
@@ -220,7 +220,7 @@ fn describe(rollups: &Rollups, cells: &[Cell<'_>]) -> Option<FindingBuilder> {
     if data.connections > 0 {
         builder = builder.count("remotes_with_data", data.remotes.distinct());
     }
-    builder = tell_merged(sum.tell(builder, rollups), &rollups.exposed);
+    builder = approximations(told.tell(builder, rollups), &rollups.exposed, &told.sum);
     let mut controls: BTreeSet<&str> = BTreeSet::new();
     for rule in &known {
         let blocks = rule.blocks.as_deref().unwrap_or_default();

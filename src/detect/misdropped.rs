@@ -31,13 +31,12 @@
 
 use std::collections::BTreeMap;
 
-use super::unexpected_accept::{
-    Sum, approximations, coverage, is_public, listed, ports, rows, service, where_at,
-};
+use super::sums::{Cells, LISTED, Sum, approximations, by_port, listed};
+use super::unexpected_accept::{coverage, is_public, ports, service, where_at};
 use super::{Detector, Input, Meta, at_interfaces, counted, finish};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Severity};
 use crate::flow::Direction;
-use crate::rollup::{Cause, OddCell, OddCells, OddKey, Rollups, Subject, Verdict};
+use crate::rollup::{Cause, OddCells, Rollups, Subject, Verdict};
 
 /// See the file's manual.
 pub(super) struct Misdropped;
@@ -48,12 +47,6 @@ static META: Meta = Meta {
     title: "connections that were rejected although rules permit them",
     manual: include_str!("misdropped.rs"),
 };
-
-/// More ports than this under the same groups make one finding.
-const SEPARATE_PORTS: usize = 10;
-
-/// How many remotes and ports a finding lists.
-const LISTED: usize = 20;
 
 impl Detector for Misdropped {
     fn meta(&self) -> &'static Meta {
@@ -78,8 +71,6 @@ impl Detector for Misdropped {
     }
 }
 
-type Cells<'c, S> = Vec<(&'c OddKey<S>, &'c OddCell)>;
-
 /// Rejected openings by groups, direction and protocol; by port as well, unless there are many.
 fn openings(rollups: &Rollups) -> Vec<(&[String], Cells<'_, Verdict>, bool)> {
     let mut groups: BTreeMap<_, Cells<'_, Verdict>> = BTreeMap::new();
@@ -89,21 +80,16 @@ fn openings(rollups: &Rollups) -> Vec<(&[String], Cells<'_, Verdict>, bool)> {
         let about = (place, key.direction, key.protocol, &row.network_acl);
         groups.entry(about).or_default().push((key, cell));
     }
-    let mut all = Vec::new();
-    for ((place, ..), cells) in groups {
-        let mut by_port: BTreeMap<u16, Cells<'_, Verdict>> = BTreeMap::new();
-        cells.iter().for_each(|cell| by_port.entry(cell.0.port).or_default().push(*cell));
-        if by_port.len() > SEPARATE_PORTS {
-            all.push((place, cells, true));
-        } else {
-            all.extend(by_port.into_values().map(|cells| (place, cells, false)));
-        }
-    }
-    all
+    let each = groups.into_iter();
+    each.flat_map(|((place, ..), cells)| {
+        by_port(cells).into_iter().map(move |(cells, many)| (place, cells, many))
+    })
+    .collect()
 }
 
 fn opening(rollups: &Rollups, place: &[String], cells: &Cells<'_, Verdict>, many: bool) -> FindingBuilder {
-    let (rows, sum) = (rows(rollups, cells), Sum::of(cells.iter().copied()));
+    let sum = Sum::of(cells.iter().copied());
+    let rows = sum.rows(rollups);
     let (grade, mut reasons) = sum.grade();
     reasons.extend(
         rollups
@@ -142,7 +128,8 @@ fn opening(rollups: &Rollups, place: &[String], cells: &Cells<'_, Verdict>, many
 }
 
 fn reply(rollups: &Rollups, cells: &Cells<'_, Cause>) -> FindingBuilder {
-    let (rows, sum) = (rows(rollups, cells), Sum::of(cells.iter().copied()));
+    let sum = Sum::of(cells.iter().copied());
+    let rows = sum.rows(rollups);
     let (grade, reasons) = sum.grade();
     let (direction, where_to, preposition) = words(&rollups.blocked, cells);
     let acl = rows[0].network_acl.clone();
@@ -202,7 +189,7 @@ fn common<S: Subject>(
     cells: &Cells<'_, S>,
     sum: &Sum,
 ) -> FindingBuilder {
-    let (key, rows) = (cells[0].0, rows(rollups, cells));
+    let (key, rows) = (cells[0].0, sum.rows(rollups));
     let ports = ports(odd, cells);
     let builder = builder
         .about(rows[0].network_acl.clone().unwrap_or_default())

@@ -59,15 +59,13 @@
 //! ModifyNetworkInterfaceAttribute). If nobody did, treat the interface as compromised until shown otherwise.
 //! Where an expectation is broken, narrow the rule that let it in, or correct the file.
 
-mod sum;
 mod why;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(super) use sum::Sum;
-
+use super::sums::{Cells, LISTED, Sum, approximations, by_port, listed};
 use super::{Detector, Input, Meta, at_interfaces, counted, expectation, finish, rule_class, services};
-use crate::finding::{Finding, FindingBuilder, Kind, Ports, Severity};
+use crate::finding::{Finding, FindingBuilder, Kind, Severity};
 use crate::flow::{Direction, Protocol};
 use crate::rollup::{EscapeReason, InterfaceRow, OddCell, OddCells, OddKey, Rollups, Subject, Verdict};
 
@@ -81,12 +79,6 @@ static META: Meta = Meta {
     manual: include_str!("unexpected_accept.rs"),
 };
 
-/// More unexplained ports than this under the same groups make one finding.
-const SEPARATE_PORTS: usize = 10;
-
-/// How many remotes and ports a finding lists.
-const LISTED: usize = 20;
-
 impl Detector for UnexpectedAccept {
     fn meta(&self) -> &'static Meta {
         &META
@@ -96,7 +88,7 @@ impl Detector for UnexpectedAccept {
         let alarms = |reason: EscapeReason| {
             matches!(reason, EscapeReason::NoRule | EscapeReason::RuleRemovedNew) || input.list_escapes
         };
-        let mut groups: BTreeMap<_, Vec<Cell<'_>>> = BTreeMap::new();
+        let mut groups: BTreeMap<_, Cells<'_, Verdict>> = BTreeMap::new();
         for (key, cell) in input.rollups.odd.iter() {
             if let Verdict::Escaped(reason) = key.subject
                 && alarms(reason)
@@ -111,31 +103,24 @@ impl Detector for UnexpectedAccept {
         }
         let mut findings = expectation::findings(&META, input.rollups);
         for ((place, _, _, reason, ..), cells) in groups {
-            let mut by_port: BTreeMap<u16, Vec<Cell<'_>>> = BTreeMap::new();
-            cells.iter().for_each(|cell| by_port.entry(cell.0.port).or_default().push(*cell));
-            if by_port.len() > SEPARATE_PORTS {
-                findings.extend(finish(describe(input.rollups, place, reason, &cells, true)));
-            } else {
-                let each = by_port.values().map(|cells| describe(input.rollups, place, reason, cells, false));
-                findings.extend(each.filter_map(finish));
-            }
+            let each = by_port(cells).into_iter();
+            let each = each.map(|(cells, many)| describe(input.rollups, place, reason, &cells, many));
+            findings.extend(each.filter_map(finish));
         }
         findings
     }
 }
 
-type Cell<'c> = (&'c OddKey, &'c OddCell);
-
 fn describe(
     rollups: &Rollups,
     place: &[String],
     reason: EscapeReason,
-    cells: &[Cell<'_>],
+    cells: &Cells<'_, Verdict>,
     many: bool,
 ) -> FindingBuilder {
     let key = cells[0].0;
-    let rows = rows(rollups, cells);
     let sum = Sum::of(cells.iter().copied());
+    let rows = sum.rows(rollups);
     let top = sum.top();
     let public = top.iter().any(|(address, _)| is_public(rollups, *address));
     let ports = ports(&rollups.odd, cells);
@@ -230,15 +215,6 @@ fn describe(
     })
 }
 
-/// The interfaces of some cells, in order.
-pub(super) fn rows<'r, S: Subject>(
-    rollups: &'r Rollups,
-    cells: &[(&OddKey<S>, &OddCell)],
-) -> Vec<&'r InterfaceRow> {
-    let numbers: BTreeSet<u32> = cells.iter().map(|(key, _)| key.interface).collect();
-    numbers.into_iter().map(|number| &rollups.interfaces[number as usize]).collect()
-}
-
 /// `eni-1`, or `12 interfaces of sg-1, sg-2`.
 pub(super) fn where_at(rows: &[&InterfaceRow], place: &[String]) -> String {
     match rows {
@@ -273,30 +249,6 @@ pub(super) fn coverage(rollups: &Rollups, rows: &[&InterfaceRow]) -> u64 {
     let expected = rollups.expected_buckets().max(1);
     let seen = rows.iter().map(|row| row.coverage.buckets.difference(&row.coverage.skipped).count() as u64);
     seen.min().unwrap_or(0) * 100 / expected
-}
-
-/// Says what was merged or estimated.
-pub(super) fn approximations<S: Subject>(
-    mut builder: FindingBuilder,
-    odd: &OddCells<S>,
-    sum: &Sum,
-) -> FindingBuilder {
-    if sum.remotes.is_approximate() {
-        builder = builder
-            .evidence("distinct_remotes_approximate", true)
-            .evidence("distinct_remotes_error", sum.remotes.relative_error());
-    }
-    if odd.ports_merged() > 1 {
-        builder = builder.evidence("ports_approximate", true).evidence("ports_merged", odd.ports_merged());
-    }
-    if odd.interfaces_merged() > 1 {
-        builder = builder.evidence("interfaces_merged", odd.interfaces_merged());
-    }
-    builder
-}
-
-pub(super) fn listed(low: u16, high: u16) -> Ports {
-    if low == high { Ports::One(low) } else { Ports::Range(low, high) }
 }
 
 pub(super) fn port_name((low, high): (u16, u16)) -> String {

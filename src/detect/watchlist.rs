@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::sums::{LISTED, Sum, places, ports, rules, tell_merged};
+use super::sums::{LISTED, Outcomes, approximations, places, ports, rules};
 use super::{Detector, Input, Meta, counted, finish, services};
 use crate::finding::{Finding, FindingBuilder, Grade, Kind, Ports, Severity};
 use crate::flow::{Direction, Protocol};
@@ -90,18 +90,19 @@ fn let_through(
     let sums = &rollups.watched;
     let entry = sums.entries.get(&number)?;
     let list = sums.names.get(entry.list).map_or("", String::as_str);
-    let mut sum = Sum::default();
+    let mut reached = Outcomes::default();
     let mut services: BTreeMap<(Protocol, Option<Ports>), u64> = BTreeMap::new();
     for &(key, cell) in cells {
-        sum.add(key, cell, key.subject.outcome);
+        reached.add(key, cell, key.subject.outcome);
         let port = ports(&sums.accepted, key).filter(|_| key.direction.is_some());
         *services.entry((key.protocol, port)).or_default() += cell.connections;
     }
     let mut services: Vec<_> = services.into_iter().collect();
     services.sort_by_key(|&((protocol, port), connections)| (std::cmp::Reverse(connections), protocol, port));
-    let rows = sum.rows(rollups);
+    let rows = reached.sum.rows(rollups);
     let outbound = direction == Some(Direction::Outbound);
-    let severity = if outbound && sum.best() == Outcome::Data { Severity::High } else { Severity::Medium };
+    let severity =
+        if outbound && reached.best() == Outcome::Data { Severity::High } else { Severity::Medium };
     let label = entry.label.as_deref().unwrap_or("no label");
     let what = match services.as_slice() {
         [((protocol, Some(Ports::One(port))), _)] if *protocol == Protocol::TCP => {
@@ -120,10 +121,10 @@ fn let_through(
     );
     let summary = format!(
         "{} with {} of the entry: {} with data; {}.",
-        counted(sum.connections, "connection"),
-        counted(sum.remotes.distinct(), "address"),
-        sum.of(Outcome::Data),
-        counted(sum.bytes, "byte")
+        counted(reached.sum.connections, "connection"),
+        counted(reached.sum.remotes.distinct(), "address"),
+        reached.of(Outcome::Data),
+        counted(reached.sum.bytes, "byte")
     );
     let protocol = services.first().map(|((protocol, _), _)| *protocol);
     let same = services.iter().all(|((other, _), _)| Some(*other) == protocol);
@@ -137,31 +138,31 @@ fn let_through(
         .about(list)
         .about(entry.text.clone())
         .about(word(direction))
-        .rated(severity, sum.grade())
+        .rated(severity, reached.sum.grade().0)
         .told(title, summary)
         .service(direction, protocol.filter(|_| same).map(|p| p.to_string()), listed)
         .evidence("entry", entry.text.clone())
         .evidence("label", entry.label.clone())
         .evidence("list", list)
         .evidence("services", json!(told))
-        .evidence("rules", json!(rules(rollups, &sum.rules)));
+        .evidence("rules", json!(rules(rollups, &reached.sum.rules)));
     if let Some(knocks) = sums.rejected.get(&(number, direction)) {
         builder = builder.count("rejected", knocks.connections);
     }
-    builder = tell_merged(sum.tell(builder, rollups), &sums.accepted);
+    builder = approximations(reached.tell(builder, rollups), &sums.accepted, &reached.sum);
     let next = if outbound {
-        format!("find out on {} which process connects to {}", places(&rows), sum.who())
+        format!("find out on {} which process connects to {}", places(&rows), reached.sum.who())
     } else {
         format!(
             "look at {} what {} did there, and whether the rules must let it in",
             places(&rows),
-            sum.who()
+            reached.sum.who()
         )
     };
     Some(builder.next(next).with(|finding| {
-        let mut known = sum.rules.iter().filter_map(|number| rollups.named_rules.get(number));
+        let mut known = reached.sum.rules.iter().filter_map(|number| rollups.named_rules.get(number));
         // One rule is named where there is one.
-        finding.rule_id = known.next().filter(|_| sum.rules.len() == 1).cloned();
+        finding.rule_id = known.next().filter(|_| reached.sum.rules.len() == 1).cloned();
     }))
 }
 

@@ -11,7 +11,7 @@ use super::{Clause, Expectations, Pattern};
 use crate::connection::is_private;
 use crate::flow::{Nets, family_of, is_v4};
 use crate::inventory::lane::{Lane, lane};
-use crate::inventory::{Inventory, PrefixList, Timeline, Track, Trust};
+use crate::inventory::{PrefixList, Timeline, Track, Trust};
 
 /// Entries of a prefix list over time, `None` where they are not known.
 type Entries = Lane<Option<Nets>>;
@@ -113,8 +113,8 @@ impl Estate {
             Clause::Except(tiers) => Test::Except(tiers.clone()),
         };
         let tiers = expectations.tiers.iter().map(|t| t.clauses.iter().map(&mut test).collect()).collect();
-        let vpc_ids = ids(timeline, |h| &h.vpcs, |i| &i.vpcs);
-        let interface_ids = ids(timeline, |h| &h.interfaces, |i| &i.interfaces);
+        let vpc_ids = timeline.ids(|h| &h.vpcs, |i| &i.vpcs);
+        let interface_ids = timeline.ids(|h| &h.interfaces, |i| &i.interfaces);
         let interface_vpcs = interface_ids
             .iter()
             .flat_map(|id| timeline.interface_versions(id))
@@ -356,17 +356,6 @@ fn put(list: &mut Vec<u32>, number: u32) {
     }
 }
 
-/// Every id of one kind.
-fn ids<'a, T: 'a>(
-    timeline: &'a Timeline,
-    tracks: impl Fn(&'a crate::inventory::History) -> &'a BTreeMap<String, Track<T>>,
-    objects: impl Fn(&'a Inventory) -> &'a BTreeMap<String, T>,
-) -> BTreeSet<&'a str> {
-    let recorded = tracks(timeline.history()).keys();
-    let observed = timeline.observations().iter().flat_map(|o| objects(o).keys());
-    recorded.chain(observed).map(String::as_str).collect()
-}
-
 /// All blocks a VPC ever had.
 fn blocks(timeline: &Timeline, vpc: &str) -> Nets {
     let observed = timeline.observations().iter().filter_map(|o| o.vpcs.get(vpc));
@@ -383,7 +372,7 @@ fn subnets(timeline: &Timeline) -> Nets {
 
 /// The prefix lists that fit by id or by a name they ever had, over time.
 fn entries(timeline: &Timeline, patterns: &[Pattern]) -> Vec<Entries> {
-    let all = ids(timeline, |h| &h.prefix_lists, |i| &i.prefix_lists);
+    let all = timeline.ids(|h| &h.prefix_lists, |i| &i.prefix_lists);
     let lane_of = |id: &str| {
         let anchors = timeline.anchors(id, |h| &h.prefix_lists, |i| &i.prefix_lists);
         let named = anchors.iter().filter_map(|a| a.state).any(|l| patterns.iter().any(|p| p.fits(&l.name)));

@@ -1,6 +1,6 @@
 //! Observations and history together: what is known of each resource, and between which times.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{FlowLog, History, Inventory, NetworkInterface, State, Track};
 
@@ -145,6 +145,17 @@ impl Timeline {
         latest
             .or_else(|| self.history.flow_logs.get(id).and_then(|t| t.configurations().next_back()))
             .or_else(|| self.observations.iter().rev().find_map(|o| o.flow_logs.get(id)))
+    }
+
+    /// Every id of one kind, in order: whatever an observation or AWS Config ever told of.
+    pub(crate) fn ids<'a, T: 'a>(
+        &'a self,
+        tracks: impl Fn(&'a History) -> &'a BTreeMap<String, Track<T>>,
+        objects: impl Fn(&'a Inventory) -> &'a BTreeMap<String, T>,
+    ) -> BTreeSet<&'a str> {
+        let recorded = tracks(&self.history).keys();
+        let observed = self.observations.iter().flat_map(|o| objects(o).keys());
+        recorded.chain(observed).map(String::as_str).collect()
     }
 
     /// What is known of a resource, in the order of time, one anchor for each change. `tracks` and `objects` pick its kind.

@@ -25,7 +25,7 @@ use super::compile::RuleBook;
 use super::lane::{Candidate, Lane, lane};
 use super::strangers::Inside;
 use crate::flow::{Nets, address_bits};
-use crate::inventory::{Inventory, NetworkAcl, NetworkInterface, Timeline, Track, Trust};
+use crate::inventory::{NetworkAcl, NetworkInterface, Timeline, Track, Trust};
 use groups::{Compiler, GroupHistory};
 use members::Members;
 use reach::Reach;
@@ -81,7 +81,7 @@ impl Recorded {
         number_rules(timeline, book);
         let group_numbers = numbers(group_ids(timeline));
         let subnet_numbers = numbers(subnet_ids(timeline));
-        let interface_ids = ids(timeline, |h| &h.interfaces, |i| &i.interfaces);
+        let interface_ids = timeline.ids(|h| &h.interfaces, |i| &i.interfaces);
         let interface_numbers = numbers(interface_ids.iter().copied().collect());
 
         let interfaces: Vec<Lane<Option<Arc<Attached>>>> = interface_ids
@@ -121,17 +121,6 @@ impl Recorded {
     }
 }
 
-/// Every id of one kind.
-fn ids<'a, T: 'a>(
-    timeline: &'a Timeline,
-    tracks: impl Fn(&'a crate::inventory::History) -> &'a BTreeMap<String, Track<T>>,
-    objects: impl Fn(&'a Inventory) -> &'a BTreeMap<String, T>,
-) -> BTreeSet<&'a str> {
-    let recorded = tracks(timeline.history()).keys();
-    let observed = timeline.observations().iter().flat_map(|o| objects(o).keys());
-    recorded.chain(observed).map(String::as_str).collect()
-}
-
 /// Blocks of VPCs and subnets, whenever they had them.
 fn inside(timeline: &Timeline) -> Inside {
     let history = timeline.history();
@@ -154,13 +143,13 @@ fn interface_states(timeline: &Timeline) -> impl Iterator<Item = &NetworkInterfa
 
 /// Groups that are known to exist: they were described, or an interface was ever in them.
 fn group_ids(timeline: &Timeline) -> BTreeSet<&str> {
-    let mut all = ids(timeline, |h| &h.security_groups, |i| &i.security_groups);
+    let mut all = timeline.ids(|h| &h.security_groups, |i| &i.security_groups);
     all.extend(interface_states(timeline).flat_map(|i| &i.groups).map(String::as_str));
     all
 }
 
 fn subnet_ids(timeline: &Timeline) -> BTreeSet<&str> {
-    let mut all = ids(timeline, |h| &h.subnets, |i| &i.subnets);
+    let mut all = timeline.ids(|h| &h.subnets, |i| &i.subnets);
     all.extend(interface_states(timeline).filter_map(|i| i.subnet.as_deref()));
     all
 }
@@ -191,7 +180,7 @@ fn subnets(timeline: &Timeline, numbers: &HashMap<&str, u32>) -> Vec<SubnetHisto
     // Network ACLs in descending order of their ids: should two claim a subnet, the last one counts.
     let mut claims: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     let mut acls: Vec<Lane<Option<Arc<AclState>>>> = Vec::new();
-    for id in ids(timeline, |h| &h.network_acls, |i| &i.network_acls).into_iter().rev() {
+    for id in timeline.ids(|h| &h.network_acls, |i| &i.network_acls).into_iter().rev() {
         let anchors = timeline.anchors(id, |h| &h.network_acls, |i| &i.network_acls);
         for subnet in anchors.iter().filter_map(|a| a.state).flat_map(|acl| &acl.subnets) {
             let claims = claims.entry(subnet).or_default();

@@ -176,35 +176,31 @@ impl RejectTable {
         })
     }
 
-    /// Numbers, in the order of [`RejectTable::series`], of the series with a bucket of at least so many attempts.
+    /// Numbers, in the order of [`RejectTable::series`], of the series with a bucket of at least so many attempts, for each
+    /// of these limits.
     ///
     /// # Errors
     /// Passes on what polars reports.
-    pub fn busy(&self, least: u64) -> PolarsResult<BTreeSet<u32>> {
+    pub fn busy(&self, least: [u64; 2]) -> PolarsResult<[BTreeSet<u32>; 2]> {
         let frame = self.by_bucket()?;
-        let busy = frame.column("attempts")?.u64()?.gt_eq(least);
-        Ok(frame.filter(&busy)?.column("series")?.u32()?.iter().flatten().collect())
+        let attempts = frame.column("attempts")?.u64()?;
+        let busy = |least: u64| -> PolarsResult<BTreeSet<u32>> {
+            let frame = frame.filter(&attempts.gt_eq(least))?;
+            Ok(frame.column("series")?.u32()?.iter().flatten().collect())
+        };
+        Ok([busy(least[0])?, busy(least[1])?])
     }
 
-    /// The same as a table: columns `series` (its number), `interface`, `direction` (0 inbound, 1 outbound), `cause`, `inside` (1 for private
-    /// addresses), `class`, `bucket` (Unix seconds / [`RejectTable::bucket_seconds`]) and `attempts`.
+    /// The same as a table: columns `series` (its number) and `attempts`, a row for each bucket.
     ///
     /// # Errors
     /// Passes on what polars reports.
     pub fn by_bucket(&self) -> PolarsResult<DataFrame> {
-        let rows = || self.series().flat_map(|(series, counts)| counts.map(move |count| (series, count)));
-        let numbers = self.series().zip(0_u32..).flat_map(|((_, counts), n)| counts.map(move |_| n));
-        let columns = vec![
-            Column::new("series".into(), numbers.collect::<Vec<_>>()),
-            Column::new("interface".into(), rows().map(|r| r.0.interface).collect::<Vec<_>>()),
-            Column::new("direction".into(), rows().map(|r| r.0.direction as u8).collect::<Vec<_>>()),
-            Column::new("cause".into(), rows().map(|r| r.0.cause).collect::<Vec<_>>()),
-            Column::new("inside".into(), rows().map(|r| u8::from(r.0.inside)).collect::<Vec<_>>()),
-            Column::new("class".into(), rows().map(|r| r.0.class as u8).collect::<Vec<_>>()),
-            Column::new("bucket".into(), rows().map(|r| r.1.bucket).collect::<Vec<_>>()),
-            Column::new("attempts".into(), rows().map(|r| r.1.attempts).collect::<Vec<_>>()),
-        ];
-        DataFrame::new(rows().count(), columns)
+        let rows =
+            self.series().zip(0_u32..).flat_map(|((_, counts), n)| counts.map(move |c| (n, c.attempts)));
+        let (series, attempts): (Vec<u32>, Vec<u64>) = rows.unzip();
+        let columns = vec![Column::new("series".into(), &series), Column::new("attempts".into(), &attempts)];
+        DataFrame::new(series.len(), columns)
     }
 
     /// The counts of a series in these buckets, by bucket.

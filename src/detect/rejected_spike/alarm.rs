@@ -136,7 +136,7 @@ pub(super) fn stretches(rollups: &Rollups, watches: &mut Watches<'_>, limits: Th
     let (mut learned, mut candidates, mut tests): (Vec<Learned>, Vec<Candidate>, u64) = Default::default();
     let mut peers: BTreeMap<ServiceClass, Peers> = BTreeMap::new();
     // Of many thousands only a few have a bucket worth a baseline. Should the table fail, all are looked at.
-    let busy = limits.least.map(|least| rollups.rejects.busy(least).ok());
+    let busy = rollups.rejects.busy(limits.least).ok();
     for (number, (series, counts)) in (0_u32..).zip(rollups.rejects.series()) {
         let watched = watches.of(series.interface, series.inside);
         let least = limits.least[usize::from(opened_inside(&series))];
@@ -144,8 +144,8 @@ pub(super) fn stretches(rollups: &Rollups, watches: &mut Watches<'_>, limits: Th
             let known = peers.entry(series.class).or_default();
             known.see(series.interface, counts.clone(), watched, least.div_ceil(2));
         }
-        let quiet = |busy: &BTreeSet<u32>| !busy.contains(&number);
-        if busy[usize::from(opened_inside(&series))].as_ref().is_some_and(quiet) {
+        let side = usize::from(opened_inside(&series));
+        if busy.as_ref().is_some_and(|busy| !busy[side].contains(&number)) {
             tests += watched.since(counts.clone().next().map_or(0, |c| c.bucket));
             continue;
         }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::Sum;
 use crate::detect::rule_class;
+use crate::detect::sums::Sum;
 use crate::flow::Protocol;
 use crate::rollup::{EscapeReason, InterfaceRow, Rollups, Tracking};
 

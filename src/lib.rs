@@ -44,6 +44,7 @@
 //! - [`rollup`]: *What happened, per key and window?* Sums over judged connections, which merge in any grouping.
 //! - [`detect`]: *Is it odd?* Pure functions from sums to findings, one file each, which is also its manual.
 //! - [`finding`]: *What did we conclude, and how sure?* A finding can't be made without evidence.
+//! - [`tighten`]: *What should change?* Rules that could go or be narrower, as a plan that a replay proves.
 //! - [`report`]: *How is it shown?* The report for people, and the three files of the output contract.
 //! - [`pipeline`]: *In which order?* The only place that knows.
 //! - [`cli`]: *What did the user ask for?* The only room that prints, reads the environment or exits. Nobody knows it.
@@ -101,6 +102,7 @@ pub mod policy;
 pub mod report;
 pub mod rollup;
 pub mod source;
+pub mod tighten;
 pub mod watchlist;
 
 pub use finding::Conclusions;

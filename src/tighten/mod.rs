@@ -1,0 +1,9 @@
+//! What should change?
+//!
+//! Observed use of rules becomes a [`Plan`]: which rules could go and which could be narrower. Nothing is applied. A plan
+//! is a set of [`Change`]s, each of which can be applied, or not, on its own; a replay over the same traffic says what
+//! each would have blocked.
+
+mod plan;
+
+pub use plan::{Action, Change, CurvePoint, Plan, Replayed, Safety};

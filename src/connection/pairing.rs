@@ -74,6 +74,15 @@ impl Connection {
         }
     }
 
+    /// Traffic against an opening in `direction`, whoever opened it: accepted, rejected.
+    #[must_use]
+    pub fn backward_of(&self, direction: Direction) -> &[Part; 2] {
+        match direction {
+            Direction::Outbound => &self.inward,
+            Direction::Inbound => &self.outward,
+        }
+    }
+
     /// What happened to the opening: accepted if any packet was, whichever way. What is rejected is not answered, so
     /// an accepted answer tells of an accepted opening, captured or not.
     #[must_use]

@@ -14,6 +14,7 @@ mod error;
 mod files;
 mod groups;
 mod history;
+mod hold;
 mod kind;
 pub(crate) mod lane;
 pub mod live;

@@ -148,7 +148,7 @@ impl<'p> Judge<'p> {
 }
 
 /// The verdict on a connection for which the configuration need not be asked.
-fn at_sight(connection: &Connection) -> Option<Verdict> {
+pub(super) fn at_sight(connection: &Connection) -> Option<Verdict> {
     if connection.local == connection.remote {
         return Some(Verdict::NotEvaluable(NotEvaluable::SelfTraffic));
     }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 
 use super::analyze::Arguments;
 use super::failure::{Failure, Problem};
+use super::reading::{ReadingArguments, ResourceArguments};
 use super::{Environment, expect, suggest, values};
 use crate::detect::Meta;
 use crate::finding::IgnoreList;
-use crate::pipeline::{AnalyzeConfig, Baseline, Cancel, Expect, Input, MemoryPlan, Remote};
+use crate::pipeline::{AnalyzeConfig, Baseline, Expect, Input, MemoryPlan, Remote};
 use crate::report::prepare_dir;
 
 use crate::source::{S3Options, STDIN, Selection};
@@ -22,10 +23,8 @@ pub(super) fn validate(
     environment: &Environment,
 ) -> Result<AnalyzeConfig, Failure> {
     let mut check = Check(Vec::new());
-    let inputs = check.inputs(&arguments.inputs);
-    check.inventories(&arguments.inventories);
-    let selection = check.selection(arguments);
-    let baseline = check.baseline(arguments.baseline.as_deref(), &selection);
+    let reading = check.reading("analyze", &arguments.reading, &arguments.resources, environment);
+    let baseline = check.baseline(arguments.baseline.as_deref(), &reading.selection);
     check.detectors(arguments, registry);
     let expect = arguments.expect.as_deref().and_then(|path| match expect::read(path) {
         Ok(expectations) => Some(Expect { file: path.display().to_string(), expectations }),
@@ -35,33 +34,6 @@ pub(super) fn validate(
         }
     });
     let ignore = check.ignore(arguments.ignore.as_deref(), registry);
-    if arguments.threads == Some(0) {
-        check.add(Problem::new("--threads 0: nothing would run").help("leave it out to use all processors"));
-    }
-    if let Some(threads) = arguments.threads.filter(|threads| *threads > 1024) {
-        check.add(
-            Problem::new(format!("--threads {threads}: too many")).help("leave it out to use all processors"),
-        );
-    }
-    let max_object_bytes = check.size("--max-object-bytes", &arguments.max_object_bytes);
-    let max_inflight_bytes = check.size("--max-inflight-bytes", &arguments.max_inflight_bytes);
-    let memory = arguments.memory.as_deref().map(|text| check.size("--memory", text));
-    if let (Some(text), Some(1..MemoryPlan::LEAST)) = (&arguments.memory, memory) {
-        let least = MemoryPlan::LEAST >> 20;
-        check
-            .add(Problem::new(format!("--memory {text}: too little")).help(format!("{least}M is the least")));
-    }
-    if let Some(directory) = arguments.spill_dir.as_ref().filter(|directory| !directory.is_dir()) {
-        let message = format!("--spill-dir {}: there is no such directory", directory.display());
-        check.add(Problem::new(message).help("create it, or name another"));
-    }
-    if arguments.max_requests == 0 {
-        check.add(Problem::new("--max-requests 0: nothing would be fetched").help("32 is usual"));
-    }
-    if arguments.max_requests_per_second.is_some_and(|rate| !rate.is_finite() || rate < 0.1) {
-        check.add(Problem::new("--max-requests-per-second: not a rate").help("write a number from 0.1 on"));
-    }
-    check.0.extend(arguments.aws.problems());
     if let Some(path) = &arguments.connections {
         check.parent("--connections", path);
     }
@@ -75,22 +47,6 @@ pub(super) fn validate(
         return Err(Failure::usage(check.0));
     }
     Ok(AnalyzeConfig {
-        inputs,
-        remote: Remote {
-            connect: arguments.aws.connect(environment),
-            s3: S3Options { requester_pays: arguments.requester_pays, path_style: arguments.path_style },
-            requests_per_second: arguments.max_requests_per_second,
-            now: environment.now,
-            max_requests: arguments.max_requests,
-            max_inflight_bytes,
-        },
-        inventories: arguments.inventories.clone(),
-        selection,
-        log_format: arguments.log_format.clone(),
-        threads: arguments.threads.unwrap_or(environment.threads).max(1),
-        max_object_bytes,
-        memory: MemoryPlan::new(memory.unwrap_or(environment.memory / 4)),
-        spill_directory: arguments.spill_dir.clone().unwrap_or_else(|| environment.spill_directory.clone()),
         connections_out: arguments.connections.clone(),
         expect,
         list_escapes: arguments.list_escapes,
@@ -100,24 +56,94 @@ pub(super) fn validate(
         only: arguments.only.clone(),
         skip: arguments.skip.clone(),
         baseline,
-        cancel: Cancel::default(),
+        ..reading
     })
 }
 
 /// The problems so far.
-struct Check(Vec<Problem>);
+pub(super) struct Check(pub Vec<Problem>);
 
 impl Check {
-    fn add(&mut self, problem: Problem) {
+    pub fn add(&mut self, problem: Problem) {
         self.0.push(problem);
     }
 
-    fn inputs(&mut self, inputs: &[PathBuf]) -> Vec<Input> {
+    /// What every command that reads logs is told; `command` is its name.
+    pub fn reading(
+        &mut self,
+        command: &str,
+        arguments: &ReadingArguments,
+        resources: &ResourceArguments,
+        environment: &Environment,
+    ) -> AnalyzeConfig {
+        let inputs = self.inputs(command, &arguments.inputs);
+        self.inventories(&arguments.inventories);
+        let selection = self.selection(arguments);
+        let max_object_bytes = self.size("--max-object-bytes", &arguments.max_object_bytes);
+        let max_inflight_bytes = self.size("--max-inflight-bytes", &arguments.max_inflight_bytes);
+        if arguments.max_requests == 0 {
+            self.add(Problem::new("--max-requests 0: nothing would be fetched").help("32 is usual"));
+        }
+        if arguments.max_requests_per_second.is_some_and(|rate| !rate.is_finite() || rate < 0.1) {
+            self.add(
+                Problem::new("--max-requests-per-second: not a rate").help("write a number from 0.1 on"),
+            );
+        }
+        self.0.extend(arguments.aws.problems());
+        let memory = self.resources(resources);
+        AnalyzeConfig {
+            inputs,
+            remote: Remote {
+                connect: arguments.aws.connect(environment),
+                s3: S3Options { requester_pays: arguments.requester_pays, path_style: arguments.path_style },
+                requests_per_second: arguments.max_requests_per_second,
+                now: environment.now,
+                max_requests: arguments.max_requests,
+                max_inflight_bytes,
+            },
+            inventories: arguments.inventories.clone(),
+            selection,
+            log_format: arguments.log_format.clone(),
+            threads: resources.threads.unwrap_or(environment.threads).max(1),
+            max_object_bytes,
+            memory: MemoryPlan::new(memory.unwrap_or(environment.memory / 4)),
+            spill_directory: resources
+                .spill_dir
+                .clone()
+                .unwrap_or_else(|| environment.spill_directory.clone()),
+            ..AnalyzeConfig::default()
+        }
+    }
+
+    /// Memory in bytes, if told.
+    fn resources(&mut self, resources: &ResourceArguments) -> Option<u64> {
+        let help = "leave it out to use all processors";
+        if resources.threads == Some(0) {
+            self.add(Problem::new("--threads 0: nothing would run").help(help));
+        }
+        if let Some(threads) = resources.threads.filter(|threads| *threads > 1024) {
+            self.add(Problem::new(format!("--threads {threads}: too many")).help(help));
+        }
+        let memory = resources.memory.as_deref().map(|text| self.size("--memory", text));
+        if let (Some(text), Some(1..MemoryPlan::LEAST)) = (&resources.memory, memory) {
+            let least = MemoryPlan::LEAST >> 20;
+            self.add(
+                Problem::new(format!("--memory {text}: too little")).help(format!("{least}M is the least")),
+            );
+        }
+        if let Some(directory) = resources.spill_dir.as_ref().filter(|directory| !directory.is_dir()) {
+            let message = format!("--spill-dir {}: there is no such directory", directory.display());
+            self.add(Problem::new(message).help("create it, or name another"));
+        }
+        memory
+    }
+
+    fn inputs(&mut self, command: &str, inputs: &[PathBuf]) -> Vec<Input> {
         if inputs.is_empty() {
-            self.add(Problem::new("nothing to analyze").help(
+            self.add(Problem::new(format!("nothing to {command}")).help(format!(
                 "name files, directories or patterns with flow logs, `s3://bucket/prefix`, `cloudwatch:log-group`, \
-                 or `-` for standard input: `flowgate analyze logs/ --inventory inventory/`",
-            ));
+                 or `-` for standard input: `flowgate {command} logs/ --inventory inventory/`",
+            )));
         }
         if inputs.iter().filter(|input| input.as_os_str() == STDIN).count() > 1 {
             self.add(Problem::new("standard input (`-`) is named twice").help("it can be read only once"));
@@ -193,7 +219,7 @@ impl Check {
         self.add(Problem::new(message).help("check the spelling and the current directory"));
     }
 
-    fn selection(&mut self, arguments: &Arguments) -> Selection {
+    fn selection(&mut self, arguments: &ReadingArguments) -> Selection {
         let from = self.time("--from", arguments.from.as_deref());
         let to = self.time("--to", arguments.to.as_deref());
         if let (Some(from), Some(to)) = (from, to)

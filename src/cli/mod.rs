@@ -15,6 +15,7 @@ mod failure;
 mod interrupt;
 mod inventory;
 mod progress;
+mod reading;
 mod suggest;
 #[cfg(test)]
 mod tests;

@@ -24,12 +24,12 @@ pub(super) struct Material<'a> {
     pub listing: &'a Listing,
     pub timeline: &'a Timeline,
     pub inventory: &'a InventoryOutcome,
-    pub reading: Outcome,
+    pub reading: &'a Outcome,
     pub duplicates: u64,
     pub overlapped: usize,
     /// Endpoints met by fewer tuples than this count as met by one.
     pub coarse_fan_in: Option<u64>,
-    pub rollups: Rollups,
+    pub rollups: &'a Rollups,
     pub watch: Option<&'a WatchList>,
     pub detectors: &'a [&'static dyn Detector],
 }
@@ -38,7 +38,7 @@ pub(super) struct Material<'a> {
 const NAMED: usize = 5;
 
 pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
-    let rollups = &material.rollups;
+    let rollups = material.rollups;
     let rules = rule_class::classify(rollups);
     let AnalyzeConfig { list_escapes, sensitivity, .. } = *material.config;
     let input = Input { rollups, rules: &rules, list_escapes, sensitivity };
@@ -56,7 +56,7 @@ pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
     let summary = Summary {
         inputs: material.config.inputs.iter().map(ToString::to_string).collect(),
         inventories: material.inventory.paths.clone(),
-        formats: formats(&material.reading),
+        formats: formats(material.reading),
         objects: material.reading.objects,
         bytes: material.reading.bytes,
         window: rollups.window.map(|(start, end)| Window { start: i64::from(start), end: i64::from(end) }),

@@ -15,7 +15,7 @@ use crate::connection::{
 use crate::expect::{Examiner, Expected};
 use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
-use crate::policy::{Judge, Policy};
+use crate::policy::{Judge, Judged, Policy};
 use crate::rollup::{Directory, ExpectationFacts, Rollup, Rollups, Scene};
 use crate::watchlist::WatchList;
 
@@ -30,13 +30,26 @@ pub(super) struct Outcome {
     pub coarse_fan_in: Option<u64>,
 }
 
-pub(super) fn judge(
+/// What else is done with every judged connection, beside summing it up: `begin` makes a state for each thread, which
+/// `see` is shown the thread's connections with.
+pub(super) struct Beside<B, S> {
+    pub begin: B,
+    pub see: S,
+}
+
+/// Nothing else.
+pub(super) const NOTHING: Beside<fn(), fn(&mut (), &Connection, &Judged, &Policy)> =
+    Beside { begin: || (), see: |(), _, _, _| () };
+
+/// Judges everything. Also returns the states of `beside`: which connections each has seen depends on threads.
+pub(super) fn judge<T: Send>(
     collected: Collected,
     timeline: &Timeline,
     streams: &[String],
     config: &AnalyzeConfig,
     watch: Option<Arc<WatchList>>,
-) -> Result<Outcome, AnalyzeError> {
+    beside: &Beside<impl Fn() -> T + Sync, impl Fn(&mut T, &Connection, &Judged, &Policy) + Sync>,
+) -> Result<(Outcome, Vec<T>), AnalyzeError> {
     let Collected { interfaces, stream_facts, partitions, store } = collected;
     let ids: Vec<String> = interfaces.iter().map(|i| i.id.clone()).collect();
     let policy = Policy::new(timeline, &ids);
@@ -80,9 +93,10 @@ pub(super) fn judge(
         judge: RefCell::new(Judge::new(&policy)),
         rollup: Rollup::default(),
         examiner: expected.as_ref().map(Examiner::new),
+        beside: (beside.begin)(),
     };
-    let work = |worker: &mut Worker<'_>, at: usize, over: &Over<'_>| {
-        let Worker { sorted, judge, rollup, examiner } = worker;
+    let work = |worker: &mut Worker<'_, T>, at: usize, over: &Over<'_>| {
+        let Worker { sorted, judge, rollup, examiner, beside: seen } = worker;
         if let Some(rows) = &in_order {
             rows.wait_for(at, config.threads, over);
         }
@@ -97,6 +111,7 @@ pub(super) fn judge(
             let mut judge = judge.borrow_mut();
             let judged = judge.judge(connection, coverage);
             rollup.add(connection, judged, &scene);
+            (beside.see)(seen, connection, judged, &policy);
             for short in examiner.iter_mut().flat_map(|examiner| examiner.examine(connection)) {
                 if short.broken {
                     rollup.unmet(connection, judged, (short.expectation, short.tier, short.weak));
@@ -130,7 +145,11 @@ pub(super) fn judge(
     }
     // Sums depend on the connections alone, not on who added them when.
     let mut total = Rollup::default();
-    judged.into_iter().for_each(|worker| total.merge(worker.rollup));
+    let mut states = Vec::with_capacity(judged.len());
+    for worker in judged {
+        total.merge(worker.rollup);
+        states.push(worker.beside);
+    }
     let mut rollups = Rollups::new(total, interfaces, timeline, &policy);
     if let Some(expect) = &config.expect {
         name_expectations(&mut rollups.expectations, expect);
@@ -139,12 +158,13 @@ pub(super) fn judge(
     rollups = rollups.told_by(&scene);
     rollups.sides = scene.into_sides();
     rollups.given_baseline = config.baseline;
-    Ok(Outcome {
+    let outcome = Outcome {
         rollups,
         duplicates: duplicates.into_inner(),
         overlapped: election.overlapped(),
         coarse_fan_in: fan.coarser_than(),
-    })
+    };
+    Ok((outcome, states))
 }
 
 /// Gives the numbers their names.
@@ -162,11 +182,12 @@ fn name_expectations(into: &mut crate::rollup::Expectations, expect: &Expect) {
 }
 
 /// What a thread needs to judge one partition after the other.
-struct Worker<'p> {
+struct Worker<'p, T> {
     sorted: Sorted,
     judge: RefCell<Judge<'p>>,
     rollup: Rollup,
     examiner: Option<Examiner<'p>>,
+    beside: T,
 }
 
 /// Writes the connections of partitions in their order, whichever is done first, so that the file does not depend on

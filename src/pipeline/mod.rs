@@ -19,13 +19,14 @@ mod judge;
 mod memory;
 mod prefetch;
 mod read;
+mod run;
 mod watch;
 
 use std::io::Read;
 use std::path::PathBuf;
 
 use crate::connection::SpillError;
-use crate::decode::{DecodeOptions, FormatCandidate, FormatError, LogFormat};
+use crate::decode::{DecodeOptions, FormatError};
 use crate::detect::{self, Sensitivity};
 use crate::expect::Expectations;
 use crate::finding::{Conclusions, IgnoreList};
@@ -333,52 +334,6 @@ pub fn analyze(
     stdin: Option<Box<dyn Read + Send>>,
     progress: &dyn Progress,
 ) -> Result<Conclusions, AnalyzeError> {
-    let detectors =
-        detect::select(&config.only, &config.skip).map_err(|name| AnalyzeError::UnknownDetector { name })?;
-    let log_format = config.log_format.as_deref().map(LogFormat::parse).transpose()?;
-    let log_formats = log_format.into_iter().map(FormatCandidate::user).collect();
-    let options = DecodeOptions {
-        log_formats,
-        max_object_bytes: config.max_object_bytes,
-        whole_bytes: config.memory.whole_object(config.threads),
-        ..DecodeOptions::default()
-    };
-    let watch = watch::load(&config.watchlists)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        // One moves bytes faster than all cores together inflate them.
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|e| AnalyzeError::Internal(e.to_string()))?;
-    progress.event(&Event::Phase("listing"));
-    let mut local = inputs::local(config, stdin, &runtime);
-    let (timeline, inventory) = inputs::load_inventory(config, &mut local.listing)?;
-    progress.event(&Event::Phase("reading"));
-    let read = read::read(read::Reading {
-        feeds: inputs::feeds(config, local),
-        runtime: &runtime,
-        formats: &formats::Formats::new(&options, &timeline),
-        config,
-        progress,
-    });
-    // A blocked read of standard input cannot be cancelled; it must not hold the run up.
-    runtime.shutdown_background();
-    let read = read?;
-    progress.event(&Event::Phase("judging"));
-    let judged = judge::judge(read.collected, &timeline, &read.streams, config, watch.clone())?;
-    progress.event(&Event::Phase("detecting"));
-    let concluded = conclude::conclude(&conclude::Material {
-        config,
-        listing: &read.listing,
-        timeline: &timeline,
-        inventory: &inventory,
-        reading: read.outcome,
-        duplicates: judged.duplicates,
-        overlapped: judged.overlapped,
-        coarse_fan_in: judged.coarse_fan_in,
-        rollups: judged.rollups,
-        watch: watch.as_deref(),
-        detectors: &detectors,
-    });
-    Ok(concluded)
+    let (run, _) = run::run(config, stdin, progress, |_| judge::NOTHING)?;
+    Ok(conclude::conclude(&run.material(config)))
 }

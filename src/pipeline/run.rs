@@ -1,0 +1,119 @@
+//! The order that every command shares: read, judge, sum up.
+
+use std::io::Read;
+use std::sync::Arc;
+
+use super::conclude::Material;
+use super::inputs::{self, InventoryOutcome};
+use super::judge::{self, Beside};
+use super::{AnalyzeConfig, AnalyzeError, Event, Progress, formats, read, watch};
+use crate::connection::{Collected, Connection};
+use crate::decode::{DecodeOptions, FormatCandidate, LogFormat};
+use crate::detect::{self, Detector};
+use crate::inventory::Timeline;
+use crate::policy::{Judged, Policy};
+use crate::source::Listing;
+use crate::watchlist::WatchList;
+
+/// Everything that was read, before it is judged.
+pub(super) struct Gathered {
+    pub collected: Collected,
+    pub timeline: Timeline,
+    pub inventory: InventoryOutcome,
+    /// Without the objects.
+    pub listing: Listing,
+    /// What reading came to, beside the records.
+    pub reading: read::Outcome,
+    /// Flow log ids by their number - 1.
+    pub streams: Vec<String>,
+}
+
+/// Everything that was read and judged.
+pub(super) struct Run {
+    pub timeline: Timeline,
+    pub inventory: InventoryOutcome,
+    pub listing: Listing,
+    pub reading: read::Outcome,
+    pub judged: judge::Outcome,
+    pub watch: Option<Arc<WatchList>>,
+    pub detectors: Vec<&'static dyn Detector>,
+}
+
+/// Lists, loads the inventory, reads and decodes.
+pub(super) fn gather(
+    config: &AnalyzeConfig,
+    stdin: Option<Box<dyn Read + Send>>,
+    progress: &dyn Progress,
+) -> Result<Gathered, AnalyzeError> {
+    let log_format = config.log_format.as_deref().map(LogFormat::parse).transpose()?;
+    let log_formats = log_format.into_iter().map(FormatCandidate::user).collect();
+    let options = DecodeOptions {
+        log_formats,
+        max_object_bytes: config.max_object_bytes,
+        whole_bytes: config.memory.whole_object(config.threads),
+        ..DecodeOptions::default()
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        // One moves bytes faster than all cores together inflate them.
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| AnalyzeError::Internal(e.to_string()))?;
+    progress.event(&Event::Phase("listing"));
+    let mut local = inputs::local(config, stdin, &runtime);
+    let (timeline, inventory) = inputs::load_inventory(config, &mut local.listing)?;
+    progress.event(&Event::Phase("reading"));
+    let read = read::read(read::Reading {
+        feeds: inputs::feeds(config, local),
+        runtime: &runtime,
+        formats: &formats::Formats::new(&options, &timeline),
+        config,
+        progress,
+    });
+    // A blocked read of standard input cannot be cancelled; it must not hold the run up.
+    runtime.shutdown_background();
+    let read::Records { collected, outcome, listing, streams } = read?;
+    Ok(Gathered { collected, timeline, inventory, listing, reading: outcome, streams })
+}
+
+/// Reads and judges. `beside` is made when everything is read, and says what else is done with each connection.
+pub(super) fn run<T: Send, B, S>(
+    config: &AnalyzeConfig,
+    stdin: Option<Box<dyn Read + Send>>,
+    progress: &dyn Progress,
+    beside: impl FnOnce(&Gathered) -> Beside<B, S>,
+) -> Result<(Run, Vec<T>), AnalyzeError>
+where
+    B: Fn() -> T + Sync,
+    S: Fn(&mut T, &Connection, &Judged, &Policy) + Sync,
+{
+    let detectors =
+        detect::select(&config.only, &config.skip).map_err(|name| AnalyzeError::UnknownDetector { name })?;
+    let watch = watch::load(&config.watchlists)?;
+    let gathered = gather(config, stdin, progress)?;
+    let beside = beside(&gathered);
+    let Gathered { collected, timeline, inventory, listing, reading, streams } = gathered;
+    progress.event(&Event::Phase("judging"));
+    let (judged, states) = judge::judge(collected, &timeline, &streams, config, watch.clone(), &beside)?;
+    progress.event(&Event::Phase("detecting"));
+    Ok((Run { timeline, inventory, listing, reading, judged, watch, detectors }, states))
+}
+
+impl Run {
+    /// What conclusions rest on.
+    pub fn material<'a>(&'a self, config: &'a AnalyzeConfig) -> Material<'a> {
+        Material {
+            config,
+            listing: &self.listing,
+            timeline: &self.timeline,
+            inventory: &self.inventory,
+            reading: &self.reading,
+            duplicates: self.judged.duplicates,
+            overlapped: self.judged.overlapped,
+            coarse_fan_in: self.judged.coarse_fan_in,
+            rollups: &self.judged.rollups,
+            watch: self.watch.as_deref(),
+            detectors: &self.detectors,
+        }
+    }
+}

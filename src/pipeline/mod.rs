@@ -19,6 +19,7 @@ mod judge;
 mod memory;
 mod prefetch;
 mod read;
+mod replay;
 mod run;
 mod watch;
 
@@ -39,6 +40,7 @@ pub use crate::rollup::Baseline;
 pub use cancel::Cancel;
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
 pub use memory::MemoryPlan;
+pub use replay::{ReplayOutcome, replay};
 
 /// What to analyse and how. No field left to interpret.
 #[derive(Clone, Debug)]

@@ -278,7 +278,8 @@ impl<'p> Weigher<'p> {
         let Self { standing, memos, now, then } = self;
         if trial.acls_changed {
             // Replies are asked about, which nobody remembers.
-            let said = standing.as_ref().map(|(policy, _)| Said::of(&policy.decide(connection, direction), now));
+            let said =
+                standing.as_ref().map(|(policy, _)| Said::of(&policy.decide(connection, direction), now));
             return (said, Said::of(&trial.policy.decide(connection, direction), then));
         }
         let opening = Opening::of(connection, direction);

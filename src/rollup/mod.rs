@@ -76,12 +76,12 @@ pub use contacts::{CallRow, Calls, Contact, Contacts, Hours, Service, ServiceKey
 pub use ends::{Directory, EndsCause, EndsCell, EndsKey, EndsPair, EndsSums, EndsTotals, Uncompared};
 pub use exposed::Exposure;
 pub use facts::{InterfaceRow, Rollups, RuleFacts, Since, is_private};
+pub use folding::{CellKey, Cells, FoldedCell};
 pub use odd::{EvidenceCounts, OddCell, OddCells, OddKey, Subject};
 pub use outcome::Outcome;
 pub use peers::Peers;
 pub use ports::PortUse;
 pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series};
-pub use folding::{CellKey, Cells, FoldedCell};
 pub use replay::{Lot, ReplayCount, ReplayScope, ReplaySums, Replayed, RuleOutcome};
 pub use rule_use::RuleUse;
 pub use scene::Scene;

@@ -4,6 +4,16 @@
 //! is a set of [`Change`]s, each of which can be applied, or not, on its own; a replay over the same traffic says what
 //! each would have blocked.
 
+mod apply;
+mod openness;
 mod plan;
+mod replay;
 
+pub use apply::{Edit, Edits, apply};
+pub use openness::{Openness, Resolver};
 pub use plan::{Action, Change, CurvePoint, Plan, Replayed, Safety};
+pub use replay::{
+    AclDifference, Against, Candidate, GroupDifference, Names, Replay, ReplayRow, ReplayRows, RuleName,
+};
+
+pub use crate::rollup::{Lot, ReplayCount, RuleOutcome};

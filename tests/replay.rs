@@ -1,0 +1,48 @@
+//! Replays of simulated worlds, whose truth says what a change would do.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "test code fails by panicking and talks to whoever runs it"
+)]
+
+#[path = "replay/removed.rs"]
+mod removed;
+#[path = "replay/unchanged.rs"]
+mod unchanged;
+#[path = "world/mod.rs"]
+mod world;
+
+use std::path::Path;
+
+use flowgate::inventory::{Inventory, Timeline};
+use flowgate::pipeline::{AnalyzeConfig, Input, ReplayOutcome, Silent, replay};
+use flowgate::tighten::{Against, Candidate};
+
+/// A world of three hours.
+fn world(directory: &Path, seed: u64, set: impl FnOnce(&mut world::Options)) {
+    let mut options = world::Options::new(directory.to_owned(), seed);
+    options.hours = 3.0;
+    set(&mut options);
+    world::generate(&options).unwrap();
+}
+
+fn replayed(
+    directory: &Path,
+    against: Against,
+    propose: impl FnOnce(&Timeline) -> Vec<Candidate>,
+) -> ReplayOutcome {
+    let config = AnalyzeConfig {
+        inputs: vec![Input::Local(directory.join("AWSLogs"))],
+        inventories: vec![directory.join("inventory")],
+        threads: 2,
+        ..AnalyzeConfig::default()
+    };
+    replay(&config, against, propose, None, &Silent).unwrap()
+}
+
+fn candidate(inventory: Inventory) -> Candidate {
+    Candidate { inventory, ..Candidate::default() }
+}

@@ -1,4 +1,4 @@
-//! Replays of simulated worlds, whose truth says what a change would do.
+//! What a change would do: replays of simulated worlds, whose truth says it; and how a plan is written down.
 
 #![allow(
     clippy::disallowed_methods,
@@ -10,6 +10,8 @@
 
 #[path = "replay/removed.rs"]
 mod removed;
+#[path = "replay/render.rs"]
+mod render;
 #[path = "replay/unchanged.rs"]
 mod unchanged;
 #[path = "world/mod.rs"]

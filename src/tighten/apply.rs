@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plan::{Change, Plan};
-use crate::flow::Direction;
+use crate::flow::{Direction, Protocol};
 use crate::inventory::{Inventory, Rule};
 
 /// What is to be done to the rules of one group and direction, all chosen changes together.
@@ -51,13 +51,13 @@ impl Edits {
                         .push(format!("{}: a rule of another group or direction is left out", rule.id));
                     continue;
                 }
-                add.entry(rule.synthetic_id()).or_insert_with(|| rule.clone());
+                add.entry(key(rule)).or_insert_with(|| rule.clone());
             }
             let mut remove: BTreeMap<&str, Rule> = BTreeMap::new();
             for wanted in changes.iter().flat_map(|change| &change.remove) {
                 match there.iter().find(|rule| rule.id == wanted.id) {
                     // Changed since the plan was made: what is there now was not judged.
-                    Some(rule) if rule.synthetic_id() != wanted.synthetic_id() => all.problems.push(format!(
+                    Some(rule) if key(rule) != key(wanted) => all.problems.push(format!(
                         "{} is no longer what the plan was made from: it is left as it is",
                         wanted.id
                     )),
@@ -69,10 +69,10 @@ impl Edits {
             let wanted: BTreeSet<String> = add.keys().cloned().collect();
             let mut kept: BTreeSet<String> = BTreeSet::new();
             for rule in there.iter().filter(|rule| !remove.contains_key(rule.id.as_str())) {
-                kept.insert(rule.synthetic_id());
+                kept.insert(key(rule));
             }
             remove.retain(|_, rule| {
-                let key = rule.synthetic_id();
+                let key = key(rule);
                 let stays = wanted.contains(&key) && kept.insert(key);
                 !stays
             });
@@ -109,6 +109,18 @@ impl Edits {
         }
         after
     }
+}
+
+/// Equal for rules of one group that AWS holds to be the same: all ports of TCP are all ports, however they are written.
+pub(super) fn key(rule: &Rule) -> String {
+    let protocol = rule.protocol;
+    let has_ports = protocol.is_some_and(Protocol::has_ports);
+    let normal = Rule {
+        ports: rule.ports.filter(|ports| has_ports && *ports != (0, u16::MAX)),
+        icmp: rule.icmp.filter(|(kind, _)| *kind >= 0 && protocol.is_some_and(Protocol::is_icmp)),
+        ..rule.clone()
+    };
+    normal.synthetic_id()
 }
 
 /// The inventory with the chosen changes of a plan made, and what of them could not be.

@@ -7,6 +7,7 @@
 mod apply;
 mod openness;
 mod plan;
+pub mod render;
 mod replay;
 
 pub use apply::{Edit, Edits, apply};

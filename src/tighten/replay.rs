@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
+use super::apply::key;
 use super::openness::{Openness, Resolver};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{AclEntry, Inventory, Rule, SecurityGroup};
@@ -255,8 +256,7 @@ fn group_differences(now: &Inventory, then: &Inventory) -> Vec<GroupDifference> 
                 rules.filter(|rule| rule.direction == direction).cloned().collect()
             };
             let (old, new) = (of(now), of(then));
-            let keys =
-                |rules: &[Rule]| -> BTreeSet<String> { rules.iter().map(Rule::synthetic_id).collect() };
+            let keys = |rules: &[Rule]| -> BTreeSet<String> { rules.iter().map(key).collect() };
             let (old_keys, new_keys) = (keys(&old), keys(&new));
             let lists = |rule: &Rule| match &rule.peer {
                 crate::inventory::RulePeer::PrefixList(id) => {
@@ -269,7 +269,7 @@ fn group_differences(now: &Inventory, then: &Inventory) -> Vec<GroupDifference> 
             }
             let standing: Vec<&Rule> = old.iter().collect();
             let only = |rules: &[Rule], other: &BTreeSet<String>, inventory: &Inventory| -> Vec<RuleName> {
-                let only = rules.iter().filter(|rule| !other.contains(&rule.synthetic_id()));
+                let only = rules.iter().filter(|rule| !other.contains(&key(rule)));
                 only.map(|rule| RuleName::of(rule, inventory)).collect()
             };
             let wider = new.iter().filter(|rule| !after.covers(&standing, rule, &before));

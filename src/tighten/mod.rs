@@ -4,6 +4,9 @@
 //! is a set of [`Change`]s, each of which can be applied, or not, on its own; a replay over the same traffic says what
 //! each would have blocked.
 
+mod block;
+mod cover;
 mod plan;
 
+pub use cover::{Cover, MOST_BLOCKS};
 pub use plan::{Action, Change, CurvePoint, Plan, Replayed, Safety};

@@ -20,6 +20,7 @@ mod memory;
 mod prefetch;
 mod read;
 mod run;
+mod tighten;
 mod watch;
 
 use std::io::Read;
@@ -39,6 +40,7 @@ pub use crate::rollup::Baseline;
 pub use cancel::Cancel;
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
 pub use memory::MemoryPlan;
+pub use tighten::{Tightened, tighten};
 
 /// What to analyse and how. No field left to interpret.
 #[derive(Clone, Debug)]

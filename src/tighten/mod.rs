@@ -6,7 +6,15 @@
 
 mod block;
 mod cover;
+mod estate;
+mod openness;
+mod options;
 mod plan;
+mod propose;
 
 pub use cover::{Cover, MOST_BLOCKS};
+pub use options::{Headroom, Options};
 pub use plan::{Action, Change, CurvePoint, Plan, Replayed, Safety};
+pub use propose::{Material, Part, held_out_from, propose};
+
+pub use crate::inventory::{Rule, RulePeer};

@@ -1,7 +1,7 @@
 //! Reads and judges like an analysis, then proposes what should change.
 
 use super::judge::Beside;
-use super::{AnalyzeConfig, AnalyzeError, Event, Progress, conclude, run};
+use super::{AnalyzeConfig, AnalyzeError, Event, Progress, conclude, replay, run};
 use crate::connection::Connection;
 use crate::detect::rule_class;
 use crate::finding::Conclusions;
@@ -9,7 +9,10 @@ use crate::flow::Direction;
 use crate::inventory::Inventory;
 use crate::policy::{Judged, Policy};
 use crate::rollup::{Observed, ObservedTable};
-use crate::tighten::{Material, Options, Part, Plan, Safety, held_out_from, propose};
+use crate::tighten::{
+    Against, Candidate, Change, Material, Options, Part, Plan, Replayed, Safety, apply, held_out_from,
+    propose,
+};
 
 /// What tightening comes to.
 #[derive(Debug)]
@@ -45,10 +48,10 @@ pub fn tighten(
     let inventory = run.timeline.latest().cloned().unwrap_or_default();
     drop(run);
 
-    // The replay belongs here: `plan` over all of the traffic, `early` over what came from `plan.held_out` on. It fills
-    // `Change::replayed` of each change of `plan`; what belongs to a change in `early` is what removes the same rules.
-
-    plan.changes.iter_mut().for_each(|change| change.rate());
+    if !plan.changes.is_empty() {
+        prove(&mut plan, &early, &inventory, config, progress)?;
+    }
+    plan.changes.iter_mut().for_each(Change::rate);
     if options.safe_only {
         for change in plan.changes.extract_if(.., |change| change.safety != Safety::Safe) {
             let why = "its change is to be reviewed, and only safe ones are asked for";
@@ -56,6 +59,43 @@ pub fn tighten(
         }
     }
     Ok(Tightened { plan, early, conclusions, inventory })
+}
+
+/// Replays the plan over all of the traffic, and what would have been proposed earlier over what came after it.
+///
+/// What belongs to a change is what the rules that it takes out permit now, whichever early change took these out.
+fn prove(
+    plan: &mut Plan,
+    early: &Plan,
+    inventory: &Inventory,
+    config: &AnalyzeConfig,
+    progress: &dyn Progress,
+) -> Result<(), AnalyzeError> {
+    let changes: Vec<Vec<String>> = plan
+        .changes
+        .iter()
+        .map(|change| change.remove.iter().map(|rule| rule.id.clone()).collect())
+        .collect();
+    let candidate = |name: &str, plan: &Plan, from: Option<i64>| {
+        let (inventory, gaps) = apply(plan, inventory, |_| true);
+        Candidate { name: name.to_owned(), inventory, from, to: None, changes: changes.clone(), gaps }
+    };
+    let candidates = vec![candidate("plan", plan, None), candidate("early", early, plan.held_out)];
+    let outcome = replay(config, Against::Standing, |_| candidates, None, progress)?;
+    let [all, held_out] = outcome.replays.as_slice() else {
+        return Err(AnalyzeError::Internal("two plans were not replayed".to_owned()));
+    };
+    for (at, change) in plan.changes.iter_mut().enumerate() {
+        let (all, held_out) = (all.changes[at], held_out.changes[at]);
+        change.replayed = Some(Replayed {
+            permitted: all.permitted,
+            blocked: all.blocked,
+            held_out_permitted: held_out.permitted,
+            held_out_blocked: held_out.blocked,
+            undecided: all.undecided,
+        });
+    }
+    Ok(())
 }
 
 fn see(table: &mut ObservedTable, connection: &Connection, judged: &Judged, policy: &Policy) {

@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::estate::Estate;
 use super::breadth::sum;
+use super::estate::Estate;
 use super::options::Options;
 use super::plan::{Action, Change, CurvePoint, Plan, Safety};
 use crate::finding::{Grade, RuleClass, RuleRow};

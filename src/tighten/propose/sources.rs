@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 
 use super::super::block::Block;
+use super::super::breadth::{address_bits, sum};
 use super::super::cover::{Cover, MOST_BLOCKS};
 use super::super::estate::Estate;
-use super::super::breadth::{address_bits, sum};
 use super::super::options::{Headroom, Options};
 use super::super::plan::CurvePoint;
 use super::usage::Usage;

@@ -9,11 +9,9 @@
 
 mod aws_cli;
 mod cloudformation;
-mod json;
 mod steps;
 mod terraform;
 
 pub use aws_cli::{aws_cli, aws_cli_rollback};
 pub use cloudformation::{Template, cloudformation};
-pub use json::{PLAN_SCHEMA, json};
 pub use terraform::{Stage, terraform};

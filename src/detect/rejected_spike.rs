@@ -60,13 +60,13 @@
 //! For sources outside: see whether the same source was accepted anywhere.
 
 mod alarm;
-mod baseline;
 mod classify;
 mod context;
 mod describe;
 mod episode;
 mod picks;
-mod slow;
+mod scanners;
+mod scans;
 mod tail;
 
 use super::{Detector, Input, Meta, finish};
@@ -85,8 +85,8 @@ static META: Meta = Meta {
     manual: include_str!("rejected_spike.rs"),
 };
 
-/// Slow scanners from outside that are told one by one; the internet is full of them.
-const SLOW_LISTED: usize = 5;
+/// Scanners from outside that are told one by one; the internet is full of them.
+const SCANNERS_LISTED: usize = 5;
 
 impl Detector for RejectedSpike {
     fn meta(&self) -> &'static Meta {
@@ -105,16 +105,14 @@ impl Detector for RejectedSpike {
         let picked = picks::picks(rollups, &episodes, &mut watches);
         episodes.extend(picked);
         let episodes = episode::merge(rollups, episodes);
-        let slow = slow::slow_scans(rollups, &episodes, &mut watches, input.sensitivity);
+        let scanners =
+            scanners::scanners(rollups, &episodes, &mut watches, input.sensitivity, SCANNERS_LISTED);
         let seen = FirstSeen::new(rollups);
         let mut findings: Vec<Finding> =
             episodes.iter().filter_map(|e| finish(describe::spike(rollups, e, &seen))).collect();
-        let (inside, outside): (Vec<_>, Vec<_>) = slow.into_iter().partition(|s| s.episode.is_inside());
-        let (listed, more) = outside.split_at(outside.len().min(SLOW_LISTED));
-        findings.extend(
-            inside.iter().chain(listed).filter_map(|slow| finish(describe::slow(rollups, slow, &seen))),
-        );
-        findings.extend((!more.is_empty()).then(|| finish(describe::more_slow(rollups, more))).flatten());
+        let told = scanners.told.iter();
+        findings.extend(told.filter_map(|(scanner, e)| finish(scans::one(rollups, scanner, e, &seen))));
+        findings.extend(scans::noise(rollups, &scanners.noise).into_iter().filter_map(finish));
         findings
     }
 }

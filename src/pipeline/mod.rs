@@ -20,6 +20,8 @@ mod memory;
 mod prefetch;
 mod read;
 mod watch;
+#[cfg(test)]
+mod year_tests;
 
 use std::io::Read;
 use std::path::PathBuf;

@@ -49,9 +49,11 @@ mod facts;
 mod lives;
 mod odd;
 mod outcome;
+mod overflow;
 mod peers;
 mod places;
 mod ports;
+mod reduce;
 mod rejects;
 mod rule_use;
 mod scene;
@@ -60,6 +62,7 @@ mod services;
 mod sets;
 mod sides;
 mod unmet;
+mod usual;
 mod watched;
 
 #[cfg(test)]
@@ -78,6 +81,7 @@ pub use odd::{EvidenceCounts, OddCell, OddCells, OddKey, Subject};
 pub use outcome::Outcome;
 pub use peers::Peers;
 pub use ports::PortUse;
+pub use reduce::SeriesSum;
 pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series};
 pub use rule_use::RuleUse;
 pub use scene::Scene;
@@ -86,6 +90,7 @@ pub use services::{KnownService, ServiceKind, service, services};
 pub use sets::RuleSets;
 pub use sides::{Group, Role, Side, SideKind, Sides};
 pub use unmet::{ExpectationFacts, Expectations, Unmet};
+pub use usual::{Season, Usual, Watched as WatchedTime};
 pub use watched::{Knocks, ListTotal, WatchSums, Watched};
 
 pub use crate::policy::{Cause, EscapeReason, Tracking, Verdict};

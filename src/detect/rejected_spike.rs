@@ -29,10 +29,16 @@
 //! Adjacent alarms make an episode, over all series of one source, else of one port, else of one interface, else of a
 //! group or VPC (`scope`). Without any rise these are told: a private source that is refused on one port at five
 //! interfaces within an hour; a private client that is refused five times within an hour what it was granted before; and
-//! by `slow-scan` a source that was refused at so many different targets, and answered at so few, that it is a scanner
-//! by sequential hypothesis testing (threshold random walk; Jung, Paxson, Berger, Balakrishnan 2004, with their
-//! probabilities of 0.8 and 0.2) over the whole log; its final likelihood ratio is told, which does not depend on the
-//! order of steps. Slow sources must knock in half of all hours, for 24 hours at 60 targets (inside 6 hours, 20 targets).
+//! scanners. A scanner was refused at so many different targets, and answered at so few, that it is one by sequential
+//! hypothesis testing (threshold random walk; Jung, Paxson, Berger, Balakrishnan 2004, with their probabilities of 0.8 and
+//! 0.2) over the whole log; its final likelihood ratio is told, which does not depend on the order of steps, and of those
+//! called so at most 1 % are so by chance. It must have tried ten ports of one interface, or ten interfaces, in however long
+//! a time. One that knocked in half of all hours, for 24 hours at 60 targets (inside 6 hours, 20 targets), is a `slow-scan`.
+//!
+//! Told on their own are slow scans and those who tried 60 ports of one interface (20 if inside, and that interface serves
+//! them nothing); of those outside the five with most evidence. What the internet does to everybody is summed up: one
+//! informational finding lists all others that scan ports (`scanners` in its evidence, with ports, interfaces and times),
+//! and one those that sweep over interfaces. It is of low severity if one of them was answered on a sensitive port.
 //!
 //! `cause` says what it looks like: `port-scan`, `host-sweep`, `brute-force`, `distributed-surge`, `slow-scan`,
 //! `broken-dependency` (a client inside, mostly one that used to be accepted), `blocked-egress`, `blocked-reply` (by a
@@ -40,11 +46,16 @@
 //! Scanners inside matter more than those outside; being answered on a port that was tried, or on a sensitive one, raises
 //! the severity, and `accepted_at` says where. `change` is what was changed at these interfaces in the hour before.
 //!
-//! Counts of attempts are always exact. Who tried what is known of every attempt up to 300,000 from outside and 150,000
-//! from inside, and 16,384 of a series in 5 minutes; beyond, it is told from a sample. Such findings have `approximate`
-//! in their evidence, the number of attempts sampled, and the standard errors of the numbers of sources and ports and of
-//! the shares, each as a share of one. With more than 400,000 counts of outside series (inside 200,000) buckets become
-//! wider than 5 minutes (`bucket_seconds`).
+//! Every attempt is counted in its 5 minutes, however many there are: beyond 300,000 from outside and 150,000 from inside
+//! they wait on disk, 16 bytes each. Then of every series what is usual is learned from all of its buckets; kept are those
+//! that stand out, beginning with 5 attempts and 1.5 times the usual number; if those are too many, only those that stand
+//! out further. Who tried what is known of up to 16,384 attempts of such a bucket (fewer, if that makes more than 300,000), and
+//! of all else from a sample; without disk, of 16,384 in 5 minutes. Findings that rest on a part have `approximate` in their
+//! evidence, the number of attempts sampled, and the standard errors of the numbers of sources and ports and of the shares,
+//! each as a share of one. With a sample, scanners and sweeps inside with few attempts may be missed: they make no bucket
+//! stand out.
+//!
+//! How well all this works, and at what cost, is measured: docs/rejected-spikes.md.
 //!
 //! ## When it is wrong
 //! A window shorter than three hours has hardly a baseline; such findings are graded `weak`. A daily job that is

@@ -20,9 +20,9 @@ use crate::connection::{SpillError, mix64};
 const COUNTED: usize = 900_000;
 /// What a series that stays takes beside its buckets, in cells.
 const OF_SERIES: usize = 30;
-/// Attempts of a bucket that stay, unless all together are too many: then fewer, down to this divided by 16.
-const KNOWN: u32 = 1024;
-const HALVINGS: u8 = 4;
+/// Attempts of a bucket that stay, unless all together are too many: then fewer, down to 64.
+const KNOWN: u32 = 16_384;
+const HALVINGS: u8 = 8;
 
 /// Least attempts, and least multiple of what is expected, of buckets with a score of 1, 2, 3 …; what is opened inside
 /// needs two fifths of the attempts. With the first ones even `--sensitivity high` sees all that it would see.

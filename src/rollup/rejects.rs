@@ -85,7 +85,7 @@ impl RejectSums {
 /// Rejected attempts of a run.
 ///
 /// Counts by series and bucket are exact. Where attempts had to go to disk, only those of buckets that stand out are told,
-/// with what the series usually has ([`RejectTable::sum`]); of these buckets 1,024 attempts each are known, or fewer where
+/// with what the series usually has ([`RejectTable::sum`]); of these buckets 16,384 attempts each are known, or fewer where
 /// they would be more than 300,000 together (150,000 inside), those that stand out least being told from the sample.
 ///
 /// Elsewhere each attempt is there as long as they are at most 300,000 from outside and

@@ -398,6 +398,16 @@ mod tests {
     }
 
     #[test]
+    fn what_capture_lost_was_not_watched() {
+        // Ten minutes each: 0 to 9 and 20 to 29, of which 3 and 4 were lost in part.
+        let coverage = Coverage::of_buckets(&[0..=9, 20..=29], &[3..=4]);
+        let watched = Watched::of(&coverage, 0);
+        assert_eq!((watched.since(0), watched.since(10), watched.first()), (36, 30, 0));
+        // In 20 minutes a bucket that is lost in part counts where the rest of it was watched.
+        assert_eq!(Watched::of(&coverage, 2).since(0), 10);
+    }
+
+    #[test]
     fn bursts_widen_the_spread() {
         let steady = Usual::learn(&counts(|_| 10, 2000), &runs(vec![(0, 1999)]), 0);
         let bursts = |b: u32| if b.is_multiple_of(10) { 100 } else { 0 };

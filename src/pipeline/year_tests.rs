@@ -35,7 +35,7 @@ impl Random {
     }
 
     fn below(&mut self, end: u32) -> u32 {
-        ((self.next() >> 32) * u64::from(end) >> 32) as u32
+        (((self.next() >> 32) * u64::from(end)) >> 32) as u32
     }
 
     fn unit(&mut self) -> f64 {
@@ -240,7 +240,8 @@ fn more_attempts_than_memory_hides_no_spike_whoever_counts() {
 }
 
 #[test]
-#[ignore = "takes minutes and some GB of disk; for the figures in the manual"]
+#[ignore = "takes minutes and some GB of disk; for the figures in docs/rejected-spikes.md"]
+#[expect(clippy::disallowed_methods, reason = "a test that is run by hand is told its size")]
 fn year_of_many() {
     let size = std::env::var("FLOWGATE_YEAR").unwrap_or_else(|_| "10000,365".to_owned());
     let mut size = size.split(',').map(|n| n.parse::<u32>().unwrap());

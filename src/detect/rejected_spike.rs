@@ -64,7 +64,8 @@
 //!
 //! ## Tuning
 //! Feed a longer window of logs. `--sensitivity low` asks for more of everything above, `high` for less. `--ignore FILE`
-//! leaves out scanners of one's own, until a date and with a reason. `--skip rejected-spike` turns it off.
+//! leaves out scanners of one's own, until a date and with a reason, but not from the lists of scanners.
+//! `--skip rejected-spike` turns it off.
 //!
 //! ## What to do
 //! For sources inside: find the process behind the source address, and see whether the change that is named was meant.

@@ -93,7 +93,7 @@ fn of_group(rollups: &Rollups, cause: &'static str, verb: &str, scanners: &[&Sca
             let others = if more > 0 { format!(" and {more} more") } else { String::new() };
             format!("look at what {}{others} did where answered", address(scanner.source))
         }
-        None => "nothing: they were refused; an ignore list drops those that you know".to_owned(),
+        None => "nothing: they were refused (--connections FILE lists every connection)".to_owned(),
     };
     FindingBuilder::new(META.id, META.kind, cause)
         .about("the noise of the internet")

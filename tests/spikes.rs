@@ -33,6 +33,8 @@ fn two_weeks() {
     let (recall, right) = score.recall_and_right();
     assert!(recall >= 0.95 && right >= 0.9, "{score}");
     assert!(score.wrong_per_thousand() <= 1.0, "{score}\n{}", score.wrong.join("\n"));
+    let [lists, named, right] = score.lists;
+    assert!(lists > 0 && named == right, "who is called a scanner is one: {score}");
     assert!(score.ignored > 0, "the scanner of the house was ignored, and that was counted");
 }
 

@@ -38,4 +38,4 @@ pub(crate) use overlap::{Election, StreamInfo};
 pub(crate) use pairing::{Pairing, gather_meetings};
 pub(crate) use partition::{Collected, Loading, Partition, Sorted};
 pub(crate) use shelf::Room;
-pub(crate) use spill::SpillError;
+pub(crate) use spill::{Chunk, SpillError, SpillFile, Words};

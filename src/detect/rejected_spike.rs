@@ -29,10 +29,16 @@
 //! Adjacent alarms make an episode, over all series of one source, else of one port, else of one interface, else of a
 //! group or VPC (`scope`). Without any rise these are told: a private source that is refused on one port at five
 //! interfaces within an hour; a private client that is refused five times within an hour what it was granted before; and
-//! by `slow-scan` a source that was refused at so many different targets, and answered at so few, that it is a scanner
-//! by sequential hypothesis testing (threshold random walk; Jung, Paxson, Berger, Balakrishnan 2004, with their
-//! probabilities of 0.8 and 0.2) over the whole log; its final likelihood ratio is told, which does not depend on the
-//! order of steps. Slow sources must knock in half of all hours, for 24 hours at 60 targets (inside 6 hours, 20 targets).
+//! scanners. A scanner was refused at so many different targets, and answered at so few, that it is one by sequential
+//! hypothesis testing (threshold random walk; Jung, Paxson, Berger, Balakrishnan 2004, with their probabilities of 0.8 and
+//! 0.2) over the whole log; its final likelihood ratio is told, which does not depend on the order of steps, and of those
+//! called so at most 1 % are so by chance. It must have tried ten ports of one interface, or ten interfaces, in however long
+//! a time. One that knocked in half of all hours, for 24 hours at 60 targets (inside 6 hours, 20 targets), is a `slow-scan`.
+//!
+//! Told on their own are slow scans and those who tried 60 ports of one interface (20 if inside, and that interface serves
+//! them nothing); of those outside the five with most evidence. What the internet does to everybody is summed up: one
+//! informational finding lists all others that scan ports (`scanners` in its evidence, with ports, interfaces and times),
+//! and one those that sweep over interfaces. It is of low severity if one of them was answered on a sensitive port.
 //!
 //! `cause` says what it looks like: `port-scan`, `host-sweep`, `brute-force`, `distributed-surge`, `slow-scan`,
 //! `broken-dependency` (a client inside, mostly one that used to be accepted), `blocked-egress`, `blocked-reply` (by a
@@ -40,11 +46,16 @@
 //! Scanners inside matter more than those outside; being answered on a port that was tried, or on a sensitive one, raises
 //! the severity, and `accepted_at` says where. `change` is what was changed at these interfaces in the hour before.
 //!
-//! Counts of attempts are always exact. Who tried what is known of every attempt up to 300,000 from outside and 150,000
-//! from inside, and 16,384 of a series in 5 minutes; beyond, it is told from a sample. Such findings have `approximate`
-//! in their evidence, the number of attempts sampled, and the standard errors of the numbers of sources and ports and of
-//! the shares, each as a share of one. With more than 400,000 counts of outside series (inside 200,000) buckets become
-//! wider than 5 minutes (`bucket_seconds`).
+//! Every attempt is counted in its 5 minutes, however many there are: beyond 300,000 from outside and 150,000 from inside
+//! they wait on disk, 16 bytes each. Then of every series what is usual is learned from all of its buckets; kept are those
+//! that stand out, beginning with 5 attempts and 1.5 times the usual number; if those are too many, only those that stand
+//! out further. Who tried what is known of up to 16,384 attempts of such a bucket (fewer, if that makes more than 300,000), and
+//! of all else from a sample; without disk, of 16,384 in 5 minutes. Findings that rest on a part have `approximate` in their
+//! evidence, the number of attempts sampled, and the standard errors of the numbers of sources and ports and of the shares,
+//! each as a share of one. With a sample, scanners and sweeps inside with few attempts may be missed: they make no bucket
+//! stand out.
+//!
+//! How well all this works, and at what cost, is measured: docs/rejected-spikes.md.
 //!
 //! ## When it is wrong
 //! A window shorter than three hours has hardly a baseline; such findings are graded `weak`. A daily job that is
@@ -53,20 +64,21 @@
 //!
 //! ## Tuning
 //! Feed a longer window of logs. `--sensitivity low` asks for more of everything above, `high` for less. `--ignore FILE`
-//! leaves out scanners of one's own, until a date and with a reason. `--skip rejected-spike` turns it off.
+//! leaves out scanners of one's own, until a date and with a reason, but not from the lists of scanners.
+//! `--skip rejected-spike` turns it off.
 //!
 //! ## What to do
 //! For sources inside: find the process behind the source address, and see whether the change that is named was meant.
 //! For sources outside: see whether the same source was accepted anywhere.
 
 mod alarm;
-mod baseline;
 mod classify;
 mod context;
 mod describe;
 mod episode;
 mod picks;
-mod slow;
+mod scanners;
+mod scans;
 mod tail;
 
 use super::{Detector, Input, Meta, finish};
@@ -85,8 +97,8 @@ static META: Meta = Meta {
     manual: include_str!("rejected_spike.rs"),
 };
 
-/// Slow scanners from outside that are told one by one; the internet is full of them.
-const SLOW_LISTED: usize = 5;
+/// Scanners from outside that are told one by one; the internet is full of them.
+const SCANNERS_LISTED: usize = 5;
 
 impl Detector for RejectedSpike {
     fn meta(&self) -> &'static Meta {
@@ -105,16 +117,14 @@ impl Detector for RejectedSpike {
         let picked = picks::picks(rollups, &episodes, &mut watches);
         episodes.extend(picked);
         let episodes = episode::merge(rollups, episodes);
-        let slow = slow::slow_scans(rollups, &episodes, &mut watches, input.sensitivity);
+        let scanners =
+            scanners::scanners(rollups, &episodes, &mut watches, input.sensitivity, SCANNERS_LISTED);
         let seen = FirstSeen::new(rollups);
         let mut findings: Vec<Finding> =
             episodes.iter().filter_map(|e| finish(describe::spike(rollups, e, &seen))).collect();
-        let (inside, outside): (Vec<_>, Vec<_>) = slow.into_iter().partition(|s| s.episode.is_inside());
-        let (listed, more) = outside.split_at(outside.len().min(SLOW_LISTED));
-        findings.extend(
-            inside.iter().chain(listed).filter_map(|slow| finish(describe::slow(rollups, slow, &seen))),
-        );
-        findings.extend((!more.is_empty()).then(|| finish(describe::more_slow(rollups, more))).flatten());
+        let told = scanners.told.iter();
+        findings.extend(told.filter_map(|(scanner, e)| finish(scans::one(rollups, scanner, e, &seen))));
+        findings.extend(scans::noise(rollups, &scanners.noise).into_iter().filter_map(finish));
         findings
     }
 }

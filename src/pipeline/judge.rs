@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -88,10 +89,11 @@ pub(super) fn judge<T: Send>(
     let scene =
         Scene::new(timeline, &interfaces).watching(watch).between(Directory::new(&interfaces, timeline));
     let expected = config.expect.as_ref().map(|e| Expected::new(&e.expectations, timeline, &ids));
+    let spill: Arc<Path> = Arc::from(config.spill_directory.as_path());
     let begin = || Worker {
         sorted: Sorted::default(),
         judge: RefCell::new(Judge::new(&policy)),
-        rollup: Rollup::default(),
+        rollup: Rollup::spilling_into(&spill),
         examiner: expected.as_ref().map(Examiner::new),
         beside: (beside.begin)(),
     };
@@ -137,19 +139,21 @@ pub(super) fn judge<T: Send>(
         if let (Some(in_order), Some(rows)) = (&in_order, rows) {
             in_order.hand_in(at, rows.finish());
         }
-        Ok(done?)
+        done?;
+        Ok(rollup.check()?)
     };
     let judged = each(partitions.len(), config, begin, work, |worker| worker.rollup.settle())?;
     if let Some(in_order) = in_order {
         in_order.finish()?;
     }
     // Sums depend on the connections alone, not on who added them when.
-    let mut total = Rollup::default();
+    let mut total = Rollup::spilling_into(&spill);
     let mut states = Vec::with_capacity(judged.len());
     for worker in judged {
         total.merge(worker.rollup);
         states.push(worker.beside);
     }
+    total.read_back(&interfaces)?;
     let mut rollups = Rollups::new(total, interfaces, timeline, &policy);
     if let Some(expect) = &config.expect {
         name_expectations(&mut rollups.expectations, expect);

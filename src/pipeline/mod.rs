@@ -23,6 +23,8 @@ mod replay;
 mod run;
 mod tighten;
 mod watch;
+#[cfg(test)]
+mod year_tests;
 
 use std::io::Read;
 use std::path::PathBuf;

@@ -1,6 +1,8 @@
 //! Judged connections go in, mergeable sums come out.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
 
 use super::admitted::AdmittedTable;
 use super::bounds::Bounds;
@@ -15,7 +17,7 @@ use super::service_class::is_unasked;
 use super::sets::SetTable;
 use super::unmet::UnmetSums;
 use super::watched::WatchTable;
-use crate::connection::{Connection, Evidence, Strength};
+use crate::connection::{Connection, Evidence, InterfaceFacts, SpillError, Strength};
 use crate::flow::Action;
 use crate::policy::{Cause, Judged, Verdict};
 
@@ -55,6 +57,29 @@ impl Default for Rollup {
 }
 
 impl Rollup {
+    /// One whose rejected attempts go to this directory where they are too many for memory.
+    pub(crate) fn spilling_into(directory: &Arc<Path>) -> Self {
+        let bounds = Bounds::default();
+        let rejects = RejectSums::spilling_into(directory, &bounds);
+        Self { rejects, ..Self::within(&bounds) }
+    }
+
+    /// Whether everything that went to disk arrived there.
+    ///
+    /// # Errors
+    /// It did not.
+    pub(crate) fn check(&self) -> Result<(), SpillError> {
+        self.rejects.check()
+    }
+
+    /// Looks at what went to disk. To be done once all is merged, before it becomes [`Rollups`](super::Rollups).
+    ///
+    /// # Errors
+    /// It can't be read back.
+    pub(crate) fn read_back(&mut self, interfaces: &[InterfaceFacts]) -> Result<(), SpillError> {
+        self.rejects.read_back(&Bounds::default(), interfaces)
+    }
+
     pub(super) fn within(bounds: &Bounds) -> Self {
         Self {
             rules: RuleTable::within(bounds),

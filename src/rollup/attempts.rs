@@ -16,14 +16,19 @@
 //!   **marks**: hashes of their sources and ports by place. If there are more of them than [`Limits::attempts`], only those
 //!   stay that begin with enough zero bits (adaptive sampling, as in [`super::Peers`]), the same number everywhere.
 //!
-//! Attempts that are left out are counted by series and bucket in [`Cell`]s. If there are too many of those, buckets
-//! are widened to 10, 20, 40 … minutes, and if that does not suffice, interfaces that are neighbours by name are merged.
+//! Attempts that are left out go to disk, if there is a place for them ([`Overflow`]), and in the end all are looked at
+//! once more (`reduce.rs`). Elsewhere they are counted by series and bucket in [`Cell`]s. If there are too many of those,
+//! buckets are widened to 10, 20, 40 … minutes, and if that does not suffice, interfaces that are neighbours by name are
+//! merged.
 
 use hashbrown::HashTable;
 
 use super::bounds::Limits;
+use super::overflow::Overflow;
 use super::places::{Cell, Mark, Place, Row, Width};
-use crate::connection::Connection;
+use super::reduce::{Everything, Reduced, SeriesSum};
+use super::usual::Watched;
+use crate::connection::{Connection, SpillError};
 
 /// How much of each stratum stays.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +63,7 @@ impl Plan {
 const STRATA: usize = 1 << 16;
 
 /// Attempts of sources inside, or of those outside: a flood from outside must not thin what is known of the inside.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(super) struct Attempts {
     limits: Limits,
     plan: Plan,
@@ -70,12 +75,13 @@ pub(super) struct Attempts {
     marks: HashTable<Mark>,
     /// Leading zero bits that a mark must have.
     mark_level: u8,
-    /// Attempts that are not among the rows.
+    /// Attempts that are not among the rows are there, or counted here.
+    overflow: Option<Overflow>,
     left_out: HashTable<Cell>,
 }
 
 impl Attempts {
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, overflow: Option<Overflow>) -> Self {
         Self {
             limits,
             plan: Plan::default(),
@@ -85,6 +91,7 @@ impl Attempts {
             strata: None,
             marks: HashTable::new(),
             mark_level: 0,
+            overflow,
             left_out: HashTable::new(),
         }
     }
@@ -110,6 +117,8 @@ impl Attempts {
             // The marks of what is kept are made when it is left out, and at the end.
             self.reserve(1);
             self.rows.push(row);
+        } else if let Some(overflow) = &mut self.overflow {
+            overflow.push(row);
         } else {
             self.mark_both(&row);
             self.leave_out(Cell::one(&row, self.width));
@@ -215,12 +224,18 @@ impl Attempts {
         let mut rows = std::mem::take(&mut self.rows);
         rows.retain_mut(|row| {
             let level = level_at(row.place());
-            if level > 0 && row.set_marked() {
-                self.mark_both(row);
-            }
             let stays = row.level() >= level;
-            if !stays {
-                self.leave_out(Cell::one(row, self.width));
+            match &mut self.overflow {
+                Some(overflow) if !stays => overflow.push(*row),
+                Some(_) => {}
+                None => {
+                    if level > 0 && row.set_marked() {
+                        self.mark_both(row);
+                    }
+                    if !stays {
+                        self.leave_out(Cell::one(row, self.width));
+                    }
+                }
             }
             stays
         });
@@ -251,6 +266,9 @@ impl Attempts {
             self.thin();
             other.thin();
         }
+        if let (Some(into), Some(from)) = (&mut self.overflow, other.overflow.take()) {
+            into.merge(from);
+        }
         self.raise_marks(other.mark_level);
         std::mem::take(&mut other.marks).into_iter().for_each(|mark| self.mark(mark));
         self.widen(other.width);
@@ -264,6 +282,39 @@ impl Attempts {
             + self.strata.as_ref().map_or(0, |strata| strata.len() * 4)
             + self.marks.allocation_size()
             + self.left_out.allocation_size()
+            + self.overflow.as_ref().map_or(0, Overflow::heap_bytes)
+    }
+
+    /// Whether everything that went to disk arrived there.
+    pub fn check(&self) -> Result<(), SpillError> {
+        self.overflow.as_ref().map_or(Ok(()), Overflow::check)
+    }
+
+    /// The same as [`Attempts::finish`], with what is on disk.
+    pub fn read_back(
+        mut self,
+        inside: bool,
+        watched: &dyn Fn(u32) -> Watched,
+    ) -> Result<Sampled, SpillError> {
+        self.thin();
+        self.check()?;
+        let Some(overflow) = self.overflow.take().filter(|o| !o.is_empty()) else { return Ok(self.finish()) };
+        let mut rows = std::mem::take(&mut self.rows);
+        let (limits, overflow) = (self.limits, &overflow);
+        let everything = Everything { rows: &rows, overflow, limits, inside, watched };
+        let Reduced { rows: known, cells, levels, sums } = everything.reduce(|row| self.mark_both(row))?;
+        // The sample, and what is known better.
+        rows.retain(|row| {
+            let at = cells.binary_search_by(|cell| cell.place().cmp(&row.place()));
+            at.map_or(true, |at| levels[at].is_none())
+        });
+        rows.extend(known);
+        rows.sort_unstable();
+        let mut marks: Vec<Mark> = self.marks.into_iter().collect();
+        marks.sort_unstable();
+        let (width, mark_level) = (self.width, self.mark_level);
+        let (total, plan, strata) = (self.total, self.plan, self.strata);
+        Ok(Sampled { total, rows, cells, levels, sums, marks, mark_level, width, plan, strata })
     }
 
     /// What is to be looked at: rows and the cells that they and those left out make, sorted, and how thin each row's
@@ -295,7 +346,8 @@ impl Attempts {
             width = next;
             join_cells(&mut cells);
         }
-        Sampled { total: self.total, rows, cells, marks, mark_level, width, plan, strata }
+        let (levels, sums) = (Vec::new(), Vec::new());
+        Sampled { total: self.total, rows, cells, levels, sums, marks, mark_level, width, plan, strata }
     }
 }
 
@@ -311,13 +363,17 @@ fn join_cells(cells: &mut Vec<Cell>) {
 }
 
 /// Attempts that are all in.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Sampled {
     pub total: u64,
     /// Sorted by series and time.
     pub rows: Vec<Row>,
     /// Sorted by series and bucket.
     pub cells: Vec<Cell>,
+    /// Of cells that are not all there are: of their attempts those of this level and more are among the rows.
+    levels: Vec<Option<u8>>,
+    /// Every series, sorted, if cells are not all there are.
+    pub sums: Vec<SeriesSum>,
     /// Sorted by series and bucket.
     pub marks: Vec<Mark>,
     /// One in `2^mark_level` sources and ports has marks.
@@ -339,6 +395,21 @@ impl Sampled {
 
     /// One in `2^level` attempts of this place is kept.
     pub fn level(&self, place: Place) -> u8 {
+        let own = if self.sums.is_empty() { None } else { self.cell(place).and_then(|at| self.levels[at]) };
+        own.unwrap_or_else(|| self.sample_level(place))
+    }
+
+    /// The number of the cell of a place that is a bucket of its own.
+    fn cell(&self, place: Place) -> Option<usize> {
+        self.cells.binary_search_by(|cell| cell.place().cmp(&place)).ok()
+    }
+
+    /// It is told how many attempts there were in this place.
+    pub fn is_counted(&self, place: Place) -> bool {
+        self.sums.is_empty() || self.cell(place).is_some()
+    }
+
+    fn sample_level(&self, place: Place) -> u8 {
         self.strata.as_ref().map_or(0, |strata| self.plan.level_of(strata[place.stratum()]))
     }
 }

@@ -24,15 +24,18 @@
 //! | watched addresses ([`WatchSums`]) | about 10,000 cells; rejected: 65,536 entries | as above, then a sample; a sample | 12 MB |
 //! | both ends ([`EndsSums`]) | 20,000 contradicting, 100,000 agreeing pairs of ends and service | a sample of pairs; totals stay exact | 13 MB |
 //! | views of both ends, while a partition is judged | 32,768 a thread | a sample of tuples, the rest counted | 6 MB a thread |
-//! | rejected attempts by series and bucket | 600,000 series and buckets | wider buckets | 16 MB |
-//! | who was rejected ([`RejectTable`]) | 450,000 attempts | sample and estimate | 34 MB |
+//! | rejected attempts by series and bucket | 450,000 attempts | those on disk: what is usual, and buckets that stand out; without disk wider buckets | 22 MB |
+//! | who was rejected ([`RejectTable`]) | 450,000 attempts | those on disk: 16,384 or fewer of each such bucket; of all a sample and an estimate | 48 MB |
+//! | attempts on their way to disk | | | 16 MB a thread |
+//! | attempts that come back from disk | 900,000 series and buckets at a time | read more than once | 52 MB |
 //! | who talks to whom ([`Services`]) | 1,024 peers of a service, 7 MB | fewer peers, a sample; ranges of ports | 15 MB |
 //! | who calls whom and when ([`Calls`]) | 256 connections with an address; 12 MB | fewer of them; a sample of addresses | 25 MB |
 //! | bytes that leave ([`Hours`]) | 400,000 interfaces and hours | wider buckets | 14 MB |
 //! | who was accepted where ([`Admitted`]) | 131,072 sources and services | a sample of sources, each with all of its own | 12 MB |
 //! | what rules were used for ([`ObservedTable`], for proposals only) | 262,144 services and 524,288 peers of services, all rules together | ranges of ports; blocks of addresses that hold every peer | 52 MB |
 //!
-//! Added up that is at most 239 MB with 100,000 busy rules (291 MB for proposals), and 6 MB a thread. Measured (`tests`): 74 MB with 100,004
+//! Added up that is at most 311 MB with 100,000 busy rules (363 MB for proposals), and 22 MB a thread; what comes back
+//! from disk does so when no records are held any more. Measured (`tests`): 74 MB with 100,004
 //! rules that everybody uses from everywhere and as many escapes as fit; 64 MB with 12 million scanning sources, all ports, 100,000
 //! interfaces and a year. A few million records take a few MB.
 
@@ -52,9 +55,11 @@ mod lives;
 mod observed;
 mod odd;
 mod outcome;
+mod overflow;
 mod peers;
 mod places;
 mod ports;
+mod reduce;
 mod rejects;
 mod replay;
 mod rule_use;
@@ -64,6 +69,7 @@ mod services;
 mod sets;
 mod sides;
 mod unmet;
+mod usual;
 mod watched;
 
 #[cfg(test)]
@@ -84,6 +90,7 @@ pub use odd::{EvidenceCounts, OddCell, OddCells, OddKey, Subject};
 pub use outcome::Outcome;
 pub use peers::Peers;
 pub use ports::PortUse;
+pub use reduce::SeriesSum;
 pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series};
 pub use replay::{Lot, ReplayCount, ReplayScope, ReplaySums, Replayed, RuleOutcome};
 pub use rule_use::RuleUse;
@@ -93,6 +100,7 @@ pub use services::{KnownService, ServiceKind, service, services};
 pub use sets::RuleSets;
 pub use sides::{Group, Role, Side, SideKind, Sides};
 pub use unmet::{ExpectationFacts, Expectations, Unmet};
+pub use usual::{Season, Usual, Watched as WatchedTime};
 pub use watched::{Knocks, ListTotal, WatchSums, Watched};
 
 pub use crate::policy::{Cause, EscapeReason, Tracking, Verdict};

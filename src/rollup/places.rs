@@ -68,6 +68,11 @@ impl Row {
         }
     }
 
+    /// One that was made before.
+    pub fn known(series: u64, first: u32, protocol: u8, port: u16, level: u8, remote: [u64; 2]) -> Self {
+        Self { series, first, port, protocol, level, remote }
+    }
+
     pub fn address(&self) -> u128 {
         (u128::from(self.remote[0]) << 64) | u128::from(self.remote[1])
     }
@@ -96,7 +101,7 @@ impl Row {
 }
 
 /// A series and a bucket of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Place {
     pub series: u64,
     pub bucket: u32,

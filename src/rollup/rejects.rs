@@ -2,29 +2,60 @@
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
+use std::path::Path;
+use std::sync::Arc;
 
 use hashbrown::HashSet;
 use polars::prelude::{ChunkCompareIneq as _, Column, DataFrame, PolarsResult};
 
 use super::attempts::{Attempts, Sampled};
 use super::bounds::Bounds;
+use super::overflow::Overflow;
 use super::peers::standard_error;
 use super::places::{CAUSES, Cell, DETAIL, DETAILS, Mark, Place, REJECT_BUCKET, Row};
+use super::reduce::SeriesSum;
 use super::service_class::ServiceClass;
-use crate::connection::{Connection, is_private};
+use super::usual::Watched;
+use crate::connection::{Connection, InterfaceFacts, SpillError, is_private};
 use crate::flow::Direction;
 
 /// Rejected attempts as they come. Late packets are no attempts and are not in here; a blocked reply is one, under the
 /// network ACL that blocked it. Retransmitted SYNs are one attempt.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct RejectSums {
     /// Of sources outside, and inside.
     sides: [Attempts; 2],
+    /// All of them, once they were read back.
+    whole: Option<RejectTable>,
 }
 
 impl RejectSums {
     pub fn within(bounds: &Bounds) -> Self {
-        Self { sides: [bounds.outside, bounds.inside].map(Attempts::new) }
+        Self { sides: [bounds.outside, bounds.inside].map(|limits| Attempts::new(limits, None)), whole: None }
+    }
+
+    /// The same, for as many attempts as a disk can hold.
+    pub fn spilling_into(directory: &Arc<Path>, bounds: &Bounds) -> Self {
+        let overflow = || Some(Overflow::into_directory(Arc::clone(directory)));
+        let sides = [bounds.outside, bounds.inside].map(|limits| Attempts::new(limits, overflow()));
+        Self { sides, whole: None }
+    }
+
+    /// Whether everything that went to disk arrived there.
+    pub fn check(&self) -> Result<(), SpillError> {
+        self.sides.iter().try_for_each(Attempts::check)
+    }
+
+    /// Looks at what is on disk; to be done once, when all attempts are in.
+    pub fn read_back(&mut self, bounds: &Bounds, interfaces: &[InterfaceFacts]) -> Result<(), SpillError> {
+        let [outside, inside] = std::mem::replace(self, Self::within(bounds)).sides;
+        let watched = |interface: u32| {
+            let facts = interfaces.get(interface as usize);
+            facts.map_or_else(Watched::default, |facts| Watched::of(&facts.coverage, 0))
+        };
+        let sides = [outside.read_back(false, &watched)?, inside.read_back(true, &watched)?];
+        self.whole = Some(RejectTable { sides });
+        Ok(())
     }
 
     pub fn push(&mut self, connection: &Connection, cause: &'static str) {
@@ -47,19 +78,23 @@ impl RejectSums {
     }
 
     pub fn finish(self) -> RejectTable {
-        RejectTable { sides: self.sides.map(Attempts::finish) }
+        self.whole.unwrap_or_else(|| RejectTable { sides: self.sides.map(Attempts::finish) })
     }
 }
 
 /// Rejected attempts of a run.
 ///
-/// Counts by series and bucket are exact. Each attempt is there as long as they are at most 300,000 from outside and
+/// Counts by series and bucket are exact. Where attempts had to go to disk, only those of buckets that stand out are told,
+/// with what the series usually has ([`RejectTable::sum`]); of these buckets 16,384 attempts each are known, or fewer where
+/// they would be more than 300,000 together (150,000 inside), those that stand out least being told from the sample.
+///
+/// Elsewhere each attempt is there as long as they are at most 300,000 from outside and
 /// 150,000 from private addresses, and no more than 16,384 in one 5-minute bucket of a series (and those few that share
 /// its stratum). Beyond that it is a sample of attempts that stand for [`Attempt::weight`] each; floods are thinned
 /// first, and of every place with 64 attempts or more about as many are left unless all together are too many even
 /// so. A share of `n` sampled attempts has a standard error of at most `0.5 / sqrt(n)`. See [`Distinct`] for numbers of
 /// sources and ports.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct RejectTable {
     sides: [Sampled; 2],
 }
@@ -78,6 +113,14 @@ pub struct Series {
     pub inside: bool,
     /// What was tried.
     pub class: ServiceClass,
+}
+
+impl Series {
+    /// Nothing inside has a reason to be refused, whether here or on its way out.
+    #[must_use]
+    pub fn is_opened_inside(&self) -> bool {
+        self.inside || self.direction == Direction::Outbound
+    }
 }
 
 /// One rejected attempt.
@@ -147,6 +190,12 @@ impl RejectTable {
         self.len() == 0
     }
 
+    /// How often buckets of 300 seconds were doubled.
+    #[must_use]
+    pub fn doublings(&self, inside: bool) -> u32 {
+        self.sides[usize::from(inside)].width.buckets()
+    }
+
     /// Seconds per bucket: 300, or a power of two times as many where there were too many series and buckets.
     #[must_use]
     pub fn bucket_seconds(&self, inside: bool) -> u64 {
@@ -166,14 +215,21 @@ impl RejectTable {
         (time / REJECT_BUCKET) >> self.sides[usize::from(inside)].width.buckets()
     }
 
-    /// Every series with its counts by bucket, sorted by both. Buckets without attempts are left out.
+    /// Every series with its counts by bucket, sorted by both. Buckets without attempts are left out, and those that do
+    /// not stand out, where there is a [`RejectTable::sum`].
     pub fn series(&self) -> impl Iterator<Item = (Series, impl Iterator<Item = BucketCount> + Clone)> {
         self.sides.iter().zip([false, true]).flat_map(|(side, inside)| {
-            side.cells.chunk_by(|a, b| a.place().series == b.place().series).filter_map(move |cells| {
-                let series = unpack(cells.first()?.place().series, inside);
-                Some((series, cells.iter().map(count)))
-            })
+            let slices = side.slices().into_iter();
+            slices.map(move |(series, cells)| (unpack(series, inside), cells.iter().map(count)))
         })
+    }
+
+    /// What is known of a whole series, if not all of its buckets are.
+    #[must_use]
+    pub fn sum(&self, series: &Series) -> Option<&SeriesSum> {
+        let sums = &self.sides[usize::from(series.inside)].sums;
+        let at = sums.binary_search_by_key(&pack(series), |sum| sum.series).ok()?;
+        sums.get(at)
     }
 
     /// Numbers, in the order of [`RejectTable::series`], of the series with a bucket of at least so many attempts, for each
@@ -237,7 +293,9 @@ impl RejectTable {
         let from = side.rows.partition_point(|row| row.series < packed >> DETAIL << DETAIL);
         let to = side.rows.partition_point(|row| row.series <= end);
         side.rows[from..to].iter().filter(move |row| {
-            row.series & DETAILS == packed & DETAILS && buckets.contains(&width.of(row.place()).bucket)
+            row.series & DETAILS == packed & DETAILS
+                && buckets.contains(&width.of(row.place()).bucket)
+                && side.is_counted(row.place())
         })
     }
 
@@ -279,6 +337,21 @@ impl RejectTable {
 }
 
 impl Sampled {
+    /// Every series and its cells.
+    fn slices(&self) -> Vec<(u64, &[Cell])> {
+        let of_series = self.cells.chunk_by(|a, b| a.place().series == b.place().series);
+        let mut counted =
+            of_series.filter_map(|cells| Some((cells.first()?.place().series, cells))).peekable();
+        if self.sums.is_empty() {
+            return counted.collect();
+        }
+        let one = |sum: &SeriesSum| {
+            let cells = counted.next_if(|(series, _)| *series == sum.series);
+            cells.unwrap_or((sum.series, &[]))
+        };
+        self.sums.iter().map(one).collect()
+    }
+
     fn attempt(&self, row: &Row) -> Attempt {
         let Series { interface, direction, cause, class, .. } = unpack(row.series, false);
         Attempt {
@@ -307,7 +380,7 @@ impl Sampled {
     }
 }
 
-fn count(cell: &Cell) -> BucketCount {
+pub(super) fn count(cell: &Cell) -> BucketCount {
     BucketCount {
         bucket: cell.bucket,
         attempts: u64::from(cell.attempts),
@@ -316,7 +389,7 @@ fn count(cell: &Cell) -> BucketCount {
     }
 }
 
-fn unpack(series: u64, inside: bool) -> Series {
+pub(super) fn unpack(series: u64, inside: bool) -> Series {
     Series {
         interface: (series >> DETAIL) as u32,
         direction: if series >> 3 & 1 == 0 { Direction::Inbound } else { Direction::Outbound },

@@ -27,6 +27,9 @@ pub struct Score {
     pub ignored: u64,
     /// Findings about nothing that was planted.
     pub wrong: Vec<String>,
+    /// Lists of those who make the noise of the internet, how many they name, and how many of these tried at least ten
+    /// ports of an interface, or ten interfaces.
+    pub lists: [u64; 3],
     pub interface_days: f64,
     pub records: u64,
 }
@@ -47,9 +50,17 @@ pub fn score(world: &World, directory: &Path, into: &mut Score) {
     into.records += conclusions.summary.tally.records;
     into.ignored += conclusions.summary.ignored.iter().map(|i| i.findings).sum::<u64>();
     into.interface_days += world.interface_days();
-    into.episodes += conclusions.findings.len();
+    let (lists, findings): (Vec<&Finding>, Vec<&Finding>) =
+        conclusions.findings.iter().partition(|f| f.evidence.contains_key("scanners"));
+    into.episodes += findings.len();
+    for list in lists {
+        let named = list.remotes.iter().filter(|source| is_scanner(world, source)).count();
+        for (sum, n) in into.lists.iter_mut().zip([1, list.remotes.len(), named]) {
+            *sum += n as u64;
+        }
+    }
     for plant in &world.plants {
-        let about = conclusions.findings.iter().filter(|f| is_about(f, plant));
+        let about = findings.iter().filter(|f| is_about(f, plant));
         let best = about.max_by_key(|f| f.counts["attempts"]);
         let class = into.classes.entry(plant.cause).or_default();
         class.planted += 1;
@@ -63,11 +74,18 @@ pub fn score(world: &World, directory: &Path, into: &mut Score) {
             Some(_) => {}
         }
     }
-    for finding in &conclusions.findings {
+    for finding in findings {
         if !world.plants.iter().any(|plant| is_about(finding, plant)) {
             into.wrong.push(format!("{}: {} {:?}", finding.cause, finding.title, finding.evidence));
         }
     }
+}
+
+fn is_scanner(world: &World, source: &str) -> bool {
+    let Some(targets) = world.refused_at.get(source) else { return false };
+    let mut ports: BTreeMap<usize, usize> = BTreeMap::new();
+    targets.iter().for_each(|(interface, _)| *ports.entry(*interface).or_default() += 1);
+    ports.len() >= 10 || ports.values().any(|n| *n >= 10)
 }
 
 fn remark(text: &str) {
@@ -113,6 +131,11 @@ impl fmt::Display for Score {
         }
         let (recall, right) = self.recall_and_right();
         writeln!(f, "recall {recall:.3}, right cause {right:.3}")?;
+        writeln!(
+            f,
+            "{} lists of {} scanners, of which {} did scan",
+            self.lists[0], self.lists[1], self.lists[2]
+        )?;
         writeln!(
             f,
             "{} episodes, {} ignored, {} of nothing planted in {:.0} interface-days: {:.2} per 1,000 ({} records)",

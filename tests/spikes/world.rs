@@ -1,5 +1,6 @@
 //! An account with what is always there: noise from the internet, clients inside, and things that only look bad.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -78,6 +79,8 @@ pub struct World {
     pub strength: f64,
     pub log: String,
     pub plants: Vec<Plant>,
+    /// What sources of the internet were refused at: interfaces and ports.
+    pub refused_at: BTreeMap<String, BTreeSet<(usize, u16)>>,
     /// When the database was closed.
     pub closed: i64,
     /// Not watched: interface, from, to.
@@ -109,7 +112,8 @@ impl World {
              log-status tcp-flags\n",
         );
         let gap = (PUBLIC + 5, gap_from, gap_from + 2 * HOUR);
-        let mut world = Self { random, days, strength, log, plants: Vec::new(), closed, gap };
+        let (plants, refused_at) = (Vec::new(), BTreeMap::new());
+        let mut world = Self { random, days, strength, log, plants, refused_at, closed, gap };
         (0..PUBLIC + PRIVATE).for_each(|interface| world.coverage(interface));
         for interface in 0..PUBLIC {
             world.noise(interface);
@@ -135,6 +139,12 @@ impl World {
             return;
         }
         let Row { at, from, to, accepted, flags } = row;
+        if !accepted && !from.0.starts_with("10.") {
+            match self.refused_at.get_mut(from.0) {
+                Some(targets) => targets.insert((interface, to.1)),
+                None => self.refused_at.insert(from.0.to_owned(), [(interface, to.1)].into()).is_none(),
+            };
+        }
         let action = if accepted { "ACCEPT" } else { "REJECT" };
         let (id, end) = (id(interface), at + 1);
         let line = writeln!(

@@ -2,14 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::baseline::{Baseline, Season, Watched};
 use super::tail::{discoveries, upper};
 use crate::detect::Sensitivity;
-use crate::flow::Direction;
-use crate::rollup::{BucketCount, Rollups, Series, ServiceClass};
+use crate::rollup::{BucketCount, Rollups, Season, Series, ServiceClass, Usual, WatchedTime};
 
-/// Quiet watched buckets, three hours of them, after which the first refusal of something inside is news.
-const QUIET: u64 = 36;
 /// An alarm reaches on over neighbours of at least so many attempts that are twice as many as expected.
 const STILL: u64 = 5;
 const REACH: u32 = 12;
@@ -64,13 +60,13 @@ struct Candidate {
 struct Learned {
     series: Series,
     counts: Vec<BucketCount>,
-    baseline: Baseline,
+    usual: Usual,
 }
 
 /// When each interface was watched, for sources of both sides.
 pub(super) struct Watches<'a> {
     rollups: &'a Rollups,
-    known: BTreeMap<(u32, bool), Watched>,
+    known: BTreeMap<(u32, bool), WatchedTime>,
 }
 
 impl<'a> Watches<'a> {
@@ -78,10 +74,10 @@ impl<'a> Watches<'a> {
         Self { rollups, known: BTreeMap::new() }
     }
 
-    pub fn of(&mut self, interface: u32, inside: bool) -> &Watched {
+    pub fn of(&mut self, interface: u32, inside: bool) -> &WatchedTime {
         self.known.entry((interface, inside)).or_insert_with(|| {
             let row = &self.rollups.interfaces[interface as usize];
-            Watched::of(row, &self.rollups.rejects, inside)
+            WatchedTime::of(&row.coverage, self.rollups.rejects.doublings(inside))
         })
     }
 }
@@ -107,11 +103,11 @@ impl Peers {
     fn see(
         &mut self,
         interface: u32,
-        counts: impl Iterator<Item = BucketCount> + Clone,
-        watched: &Watched,
+        counts: impl Iterator<Item = BucketCount>,
+        total: u64,
+        watched: &WatchedTime,
         least: u64,
     ) {
-        let total: u64 = counts.clone().map(|c| c.attempts).sum();
         let mean = total as f64 / watched.since(0).max(1) as f64;
         self.days += watched.days();
         for count in counts.filter(|c| c.attempts >= least && c.attempts as f64 >= BURST * mean) {
@@ -139,27 +135,31 @@ pub(super) fn stretches(rollups: &Rollups, watches: &mut Watches<'_>, limits: Th
     let busy = rollups.rejects.busy(limits.least).ok();
     for (number, (series, counts)) in (0_u32..).zip(rollups.rejects.series()) {
         let watched = watches.of(series.interface, series.inside);
-        let least = limits.least[usize::from(opened_inside(&series))];
-        if !opened_inside(&series) {
+        let side = usize::from(series.is_opened_inside());
+        let least = limits.least[side];
+        let sum = rollups.rejects.sum(&series);
+        if side == 0 {
+            let total = sum.map_or_else(|| counts.clone().map(|c| c.attempts).sum(), |s| s.attempts);
             let known = peers.entry(series.class).or_default();
-            known.see(series.interface, counts.clone(), watched, least.div_ceil(2));
+            known.see(series.interface, counts.clone(), total, watched, least.div_ceil(2));
         }
-        let side = usize::from(opened_inside(&series));
         if busy.as_ref().is_some_and(|busy| !busy[side].contains(&number)) {
-            tests += watched.since(counts.clone().next().map_or(0, |c| c.bucket));
+            let first = sum.map_or_else(|| counts.clone().next().map_or(0, |c| c.bucket), |s| s.first);
+            tests += watched.since(first);
             continue;
         }
         let counts: Vec<BucketCount> = counts.collect();
-        let baseline = baseline(&series, &counts, watched);
-        tests += baseline.buckets;
+        let known = sum.and_then(|sum| sum.usual.clone());
+        let usual = known.unwrap_or_else(|| Usual::of(&series, &counts, watched));
+        tests += usual.buckets;
         for count in counts.iter().filter(|c| c.attempts >= least) {
-            let expected = baseline.expected(count.bucket, watched);
+            let expected = usual.expected(count.bucket, watched);
             if count.attempts as f64 >= limits.ratio * expected {
-                let probability = upper(count.attempts, expected, baseline.spread);
+                let probability = upper(count.attempts, expected, usual.spread);
                 candidates.push(Candidate { series: learned.len(), bucket: count.bucket, probability });
             }
         }
-        learned.push(Learned { series, counts, baseline });
+        learned.push(Learned { series, counts, usual });
     }
     candidates.sort_by(|a, b| {
         a.probability.total_cmp(&b.probability).then((a.series, a.bucket).cmp(&(b.series, b.bucket)))
@@ -171,38 +171,25 @@ pub(super) fn stretches(rollups: &Rollups, watches: &mut Watches<'_>, limits: Th
     of_series
         .flat_map(|alarms| {
             let one = &learned[alarms[0].series];
-            let peers = peers.get(&one.series.class).filter(|_| !opened_inside(&one.series));
+            let peers = peers.get(&one.series.class).filter(|_| !one.series.is_opened_inside());
             join(one, alarms, watches.of(one.series.interface, one.series.inside), peers)
         })
         .collect()
 }
 
-/// Nothing inside has a reason to be refused, whether here or on its way out.
-fn opened_inside(series: &Series) -> bool {
-    series.inside || series.direction == Direction::Outbound
-}
-
-/// Of a series from outside the time before its first attempt does not count, so that what is merely new does not stand
-/// out for long; whether it began with a spike is judged against all that was watched. What is refused inside for the
-/// first time is news.
-fn baseline(series: &Series, counts: &[BucketCount], watched: &Watched) -> Baseline {
-    let first = counts.first().map_or(0, |c| c.bucket);
-    let (all, since) = (watched.since(0), watched.since(first));
-    if opened_inside(series) && all - since.min(all) >= QUIET {
-        return Baseline::nothing(all, watched.seconds());
-    }
-    let begin = if !opened_inside(series) && since >= QUIET { first } else { watched.first() };
-    Baseline::learn(counts, watched, begin)
-}
-
 /// Alarms and what lies between and around them become stretches, unless that happens on many days.
-fn join(learned: &Learned, alarms: &[Candidate], watched: &Watched, peers: Option<&Peers>) -> Vec<Stretch> {
-    let Learned { series, counts, baseline } = learned;
+fn join(
+    learned: &Learned,
+    alarms: &[Candidate],
+    watched: &WatchedTime,
+    peers: Option<&Peers>,
+) -> Vec<Stretch> {
+    let Learned { series, counts, usual } = learned;
     let at =
         |bucket: u32| counts.binary_search_by_key(&bucket, |c| c.bucket).map_or(0, |at| counts[at].attempts);
     let still = |bucket: u32| {
         let n = at(bucket);
-        n >= STILL && n as f64 >= 2.0 * baseline.expected(bucket, watched)
+        n >= STILL && n as f64 >= 2.0 * usual.expected(bucket, watched)
     };
     let mut found: Vec<Stretch> = Vec::new();
     for alarm in alarms {
@@ -229,8 +216,8 @@ fn join(learned: &Learned, alarms: &[Candidate], watched: &Watched, peers: Optio
                 first,
                 last,
                 expected: 0.0,
-                baseline_buckets: baseline.buckets,
-                season: baseline.season,
+                baseline_buckets: usual.buckets,
+                season: usual.season,
                 probability: alarm.probability,
                 picked: false,
             }),
@@ -240,8 +227,7 @@ fn join(learned: &Learned, alarms: &[Candidate], watched: &Watched, peers: Optio
         !is_usual(stretch, counts, watched) && !peers.is_some_and(|peers| passes_by(stretch, counts, peers))
     });
     for stretch in &mut found {
-        stretch.expected =
-            (stretch.first..=stretch.last).map(|bucket| baseline.expected(bucket, watched)).sum();
+        stretch.expected = (stretch.first..=stretch.last).map(|bucket| usual.expected(bucket, watched)).sum();
     }
     found
 }
@@ -269,7 +255,7 @@ fn peak(stretch: &Stretch, counts: &[BucketCount]) -> u64 {
 }
 
 /// True if at least half as much came on many other days.
-fn is_usual(stretch: &Stretch, counts: &[BucketCount], watched: &Watched) -> bool {
+fn is_usual(stretch: &Stretch, counts: &[BucketCount], watched: &WatchedTime) -> bool {
     let peak = peak(stretch, counts);
     let day = |bucket: u32| u64::from(bucket) * watched.seconds() / 86_400;
     let own_days = day(stretch.first)..=day(stretch.last);

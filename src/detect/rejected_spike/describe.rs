@@ -8,12 +8,11 @@ use super::META;
 use super::classify::{classify, severity};
 use super::context::{Context, FirstSeen};
 use super::episode::{Episode, address, dominant, top};
-use super::slow::SlowScan;
 use crate::detect::unexpected_accept::is_public;
 use crate::detect::{counted, services};
-use crate::finding::{FindingBuilder, Grade, Ports, Severity};
+use crate::finding::{FindingBuilder, Grade, Ports};
 use crate::flow::{Direction, Protocol};
-use crate::rollup::{Distinct, Estimate, InterfaceRow, REJECT_BUCKET, Rollups};
+use crate::rollup::{Distinct, Estimate, InterfaceRow, REJECT_BUCKET, Rollups, Season};
 
 /// Buckets a baseline needs to be called one: three hours.
 const BASELINE_BUCKETS: u64 = 36;
@@ -22,7 +21,12 @@ const LISTED: usize = 20;
 const SHARES: usize = 3;
 
 /// How many sources and ports, and how well that is known.
-fn distinct(rollups: &Rollups, episode: &Episode, sources: usize, ports: usize) -> (Distinct, bool) {
+pub(super) fn distinct(
+    rollups: &Rollups,
+    episode: &Episode,
+    sources: usize,
+    ports: usize,
+) -> (Distinct, bool) {
     if episode.attempts.len() as u64 == episode.total() {
         let exactly = |n: usize| Estimate { count: n as u64, error: 0.0 };
         return (Distinct { sources: exactly(sources), ports: exactly(ports) }, false);
@@ -34,15 +38,15 @@ fn distinct(rollups: &Rollups, episode: &Episode, sources: usize, ports: usize) 
 }
 
 /// What an episode's attempts had, most first.
-struct Tops {
-    sources: Vec<(u128, u64)>,
+pub(super) struct Tops {
+    pub sources: Vec<(u128, u64)>,
     ports: Vec<(u16, u64)>,
     interfaces: Vec<(u32, u64)>,
-    causes: BTreeMap<&'static str, u64>,
+    pub causes: BTreeMap<&'static str, u64>,
 }
 
 impl Tops {
-    fn of(episode: &Episode) -> Self {
+    pub fn of(episode: &Episode) -> Self {
         Self {
             sources: top(&episode.attempts, |a| a.remote),
             ports: top(&episode.attempts, |a| a.port),
@@ -51,18 +55,18 @@ impl Tops {
         }
     }
 
-    fn row<'a>(&self, rollups: &'a Rollups) -> &'a InterfaceRow {
+    pub fn row<'a>(&self, rollups: &'a Rollups) -> &'a InterfaceRow {
         &rollups.interfaces[self.interfaces.first().map_or(0, |(i, _)| *i) as usize]
     }
 
-    fn is_inside(&self, rollups: &Rollups, episode: &Episode) -> bool {
+    pub fn is_inside(&self, rollups: &Rollups, episode: &Episode) -> bool {
         match self.sources.first() {
             Some((source, _)) => !is_public(rollups, address(*source)),
             None => episode.is_inside(),
         }
     }
 
-    fn is_sensitive(&self) -> bool {
+    pub fn is_sensitive(&self) -> bool {
         self.ports.iter().take(5).any(|(p, _)| services::sensitive(*p).is_some())
     }
 }
@@ -106,7 +110,7 @@ pub(super) fn spike(rollups: &Rollups, episode: &Episode, seen: &FirstSeen) -> F
     if let Some(least) = least_likely(episode) {
         let season = episode.stretches.iter().map(|s| s.season).max();
         builder = builder
-            .evidence("season", season.map_or("level", super::baseline::Season::as_str))
+            .evidence("season", season.map_or("level", Season::as_str))
             .evidence("log10_probability", least);
     }
     builder = with_context(builder, rollups, &context, inside, &who, episode.direction(), tops.row(rollups));
@@ -138,64 +142,8 @@ fn least_likely(episode: &Episode) -> Option<f64> {
     known.reduce(f64::min).map(|p| p.max(1e-300).log10().round())
 }
 
-/// The finding of a slow scanner.
-pub(super) fn slow(rollups: &Rollups, slow: &SlowScan, seen: &FirstSeen) -> FindingBuilder {
-    let episode = &slow.episode;
-    let tops = Tops::of(episode);
-    let context = Context::of(rollups, episode, seen);
-    let inside = tops.is_inside(rollups, episode);
-    let total = episode.total();
-    let (distinct, sampled) = distinct(rollups, episode, tops.sources.len(), tops.ports.len());
-    let about = if sampled { "about " } else { "" };
-    let who = who(&tops.sources, total, distinct.sources.count, about);
-    let severity = severity("slow-scan", inside, tops.is_sensitive(), context.got_in);
-    let summary = format!(
-        "Refused at {} different targets in {} different hours, answered at {}. Stopped by {}.",
-        slow.refused,
-        slow.hours,
-        slow.accepted,
-        tops.causes.keys().copied().collect::<Vec<_>>().join(", ")
-    );
-    let builder = common(rollups, episode, &tops, "slow-scan", &distinct);
-    let builder = builder
-        .rated(severity, Grade::Reliable)
-        .told(title(rollups, episode, &tops, &who, &distinct, about), summary)
-        .count("targets_refused", slow.refused as u64)
-        .count("targets_accepted", slow.accepted as u64)
-        .count("hours", slow.hours as u64)
-        .evidence("log_likelihood_ratio", (slow.evidence * 10.0).round() / 10.0);
-    with_context(builder, rollups, &context, inside, &who, episode.direction(), tops.row(rollups))
-}
-
-/// One finding for all slow scanners from outside beyond those that are told one by one.
-pub(super) fn more_slow(rollups: &Rollups, more: &[SlowScan]) -> FindingBuilder {
-    let attempts: u64 = more.iter().map(|s| s.episode.total()).sum();
-    let sources: Vec<u128> =
-        more.iter().filter_map(|s| s.episode.attempts.first()).map(|a| a.remote).collect();
-    let (first, last) =
-        (more.iter().map(|s| s.episode.start()).min(), more.iter().map(|s| s.episode.end()).max());
-    FindingBuilder::new(META.id, META.kind, "slow-scan")
-        .about("the rest")
-        .rated(Severity::Low, Grade::Reliable)
-        .told(
-            format!("{} more scan slowly from outside", counted(more.len() as u64, "address")),
-            format!("{} were rejected. The busiest are told one by one.", counted(attempts, "attempt")),
-        )
-        .service(Some(Direction::Inbound), None, Vec::new())
-        .during(first.map(i64::from), last.map(i64::from))
-        .count("attempts", attempts)
-        .count("sources", more.len() as u64)
-        .evidence("log_likelihood_ratio", more.last().map_or(0.0, |s| (s.evidence * 10.0).round() / 10.0))
-        .next("nothing, if they were accepted nowhere; --connections FILE lists every connection")
-        .with(|f| {
-            f.remotes = sources.iter().take(LISTED).map(|s| address(*s).to_string()).collect();
-            let vpcs = rollups.interfaces.iter().map(|row| &row.vpc);
-            f.vpc = vpcs.reduce(|a, b| if a == b { a } else { &None }).cloned().flatten();
-        })
-}
-
 /// What findings of all kinds of episodes say.
-fn common(
+pub(super) fn common(
     rollups: &Rollups,
     episode: &Episode,
     tops: &Tops,
@@ -256,7 +204,7 @@ fn protocol(episode: &Episode) -> Option<Protocol> {
     top(&episode.attempts, |a| a.protocol).first().map(|(p, _)| Protocol(*p))
 }
 
-fn who(sources: &[(u128, u64)], total: u64, count: u64, about: &str) -> String {
+pub(super) fn who(sources: &[(u128, u64)], total: u64, count: u64, about: &str) -> String {
     match (count, dominant(sources, total).or(sources.first().map(|(s, _)| *s))) {
         (1, Some(source)) => address(source).to_string(),
         (n, Some(source)) if dominant(sources, total).is_some() => {
@@ -266,7 +214,7 @@ fn who(sources: &[(u128, u64)], total: u64, count: u64, about: &str) -> String {
     }
 }
 
-fn title(
+pub(super) fn title(
     rollups: &Rollups,
     episode: &Episode,
     tops: &Tops,
@@ -293,7 +241,7 @@ fn title(
     format!("{} {verb} {who} on {what} {side} {place}", counted(episode.total(), "rejected attempt"))
 }
 
-fn with_context(
+pub(super) fn with_context(
     mut builder: FindingBuilder,
     rollups: &Rollups,
     context: &Context<'_>,
@@ -338,7 +286,7 @@ fn with_context(
 }
 
 /// Unix seconds as the outputs show them: digits where there is no date.
-fn rfc3339(seconds: i64) -> String {
+pub(super) fn rfc3339(seconds: i64) -> String {
     let time = chrono::DateTime::from_timestamp(seconds, 0);
     time.map_or_else(|| seconds.to_string(), |t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
 }

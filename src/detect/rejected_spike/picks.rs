@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::alarm::{Stretch, Watches};
-use super::baseline::Season;
 use super::episode::Episode;
 use crate::flow::Direction;
-use crate::rollup::{Attempt, RejectTable, Rollups, Series};
+use crate::rollup::{Attempt, RejectTable, Rollups, Season, Series};
 
 /// Interfaces at which a private source must have been refused on one port to be called sweeping.
 const SWEEP_TARGETS: usize = 5;

@@ -1,6 +1,8 @@
 //! What is usual: the expected count of a bucket, and how far counts stray from it.
 
-use crate::rollup::{BucketCount, InterfaceRow, REJECT_BUCKET, RejectTable};
+use super::places::REJECT_BUCKET;
+use super::rejects::{BucketCount, Series};
+use crate::connection::Coverage;
 
 const HOUR: u64 = 3600;
 const DAY: u64 = 24 * HOUR;
@@ -17,29 +19,31 @@ const PATIENCE: u64 = 36;
 const BACKLOG: u32 = 2;
 const LONGEST_BACKLOG: u32 = 12;
 
+/// Quiet watched buckets, three hours of them, after which the first refusal of something inside is news.
+const QUIET: u64 = 36;
+
 /// When an interface was watched and capture lost nothing, in buckets of attempts.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Watched {
+pub struct Watched {
     /// First and last bucket of each stretch, ascending.
     runs: Vec<(u32, u32)>,
     seconds: u64,
-    /// Watched buckets of each hour from the first on. Empty where buckets do not make up hours.
-    hours: Vec<u16>,
-    first_hour: u32,
 }
 
 impl Watched {
-    pub fn of(row: &InterfaceRow, rejects: &RejectTable, inside: bool) -> Self {
-        let coverage = &row.coverage;
+    /// Of what is known of an interface, in buckets of 5 minutes times `2^doublings`.
+    #[must_use]
+    pub fn of(coverage: &Coverage, doublings: u32) -> Self {
+        let bucket = |time: u32| (time / REJECT_BUCKET) >> doublings;
         let (Some(first), Some(last)) = (coverage.first, coverage.last) else { return Self::default() };
-        let end = rejects.bucket(inside, last);
-        let mut next = rejects.bucket(inside, first);
+        let end = bucket(last);
+        let mut next = bucket(first);
         let mut runs: Vec<(u32, u32)> = Vec::new();
         // Coverage is told in 10 minutes, two of the 5 that attempts are counted in at first.
         let mut add = |from: u32, to: u32| {
-            let from = rejects.bucket(inside, from * 2 * REJECT_BUCKET).max(next);
+            let from = bucket(from * 2 * REJECT_BUCKET).max(next);
             let last_second = (u64::from(to) * 2 + 2) * u64::from(REJECT_BUCKET) - 1;
-            let to = rejects.bucket(inside, u32::try_from(last_second).unwrap_or(u32::MAX)).min(end);
+            let to = bucket(u32::try_from(last_second).unwrap_or(u32::MAX)).min(end);
             if from <= to {
                 match runs.last_mut() {
                     Some(run) if run.1 + 1 >= from => run.1 = to,
@@ -53,35 +57,34 @@ impl Watched {
         } else {
             coverage.buckets.difference(&coverage.skipped).for_each(|bucket| add(bucket, bucket));
         }
-        Self::new(runs, rejects.bucket_seconds(inside))
-    }
-
-    pub fn new(runs: Vec<(u32, u32)>, seconds: u64) -> Self {
-        let mut watched = Self { runs, seconds, hours: Vec::new(), first_hour: 0 };
-        let (Some(&(first, _)), Some(&(_, last))) = (watched.runs.first(), watched.runs.last()) else {
-            return watched;
-        };
-        if HOUR.is_multiple_of(seconds) {
-            watched.first_hour = watched.hour(first);
-            watched.hours = vec![0; (watched.hour(last) - watched.first_hour) as usize + 1];
-            let per_hour = (HOUR / seconds) as u32;
-            for &(from, to) in &watched.runs {
-                let mut at = from;
-                while at <= to {
-                    let until = (at / per_hour * per_hour + per_hour - 1).min(to);
-                    watched.hours[(at / per_hour - watched.first_hour) as usize] += (until - at + 1) as u16;
-                    at = until + 1;
-                }
-            }
-        }
-        watched
+        Self { runs, seconds: u64::from(REJECT_BUCKET) << doublings }
     }
 
     fn hour(&self, bucket: u32) -> u32 {
         (u64::from(bucket) * self.seconds / HOUR) as u32
     }
 
+    /// Watched buckets of each hour from the first on. Empty where buckets do not make up hours. A year of it takes more
+    /// than it is worth to be kept for each interface.
+    fn hours(&self) -> Hours {
+        let ends = self.runs.first().zip(self.runs.last()).filter(|_| HOUR.is_multiple_of(self.seconds));
+        let Some((&(first, _), &(_, last))) = ends else { return Hours::default() };
+        let first = self.hour(first);
+        let mut watched = vec![0_u16; (self.hour(last) - first) as usize + 1];
+        let per_hour = (HOUR / self.seconds) as u32;
+        for &(from, to) in &self.runs {
+            let mut at = from;
+            while at <= to {
+                let until = (at / per_hour * per_hour + per_hour - 1).min(to);
+                watched[(at / per_hour - first) as usize] += (until - at + 1) as u16;
+                at = until + 1;
+            }
+        }
+        Hours { first, watched }
+    }
+
     /// Watched buckets from this one on.
+    #[must_use]
     pub fn since(&self, bucket: u32) -> u64 {
         let after =
             |&(from, to): &(u32, u32)| (u64::from(to) + 1).saturating_sub(u64::from(from.max(bucket)));
@@ -89,11 +92,12 @@ impl Watched {
     }
 
     /// Length of a bucket.
+    #[must_use]
     pub fn seconds(&self) -> u64 {
         self.seconds
     }
 
-    pub fn first(&self) -> u32 {
+    fn first(&self) -> u32 {
         self.runs.first().map_or(0, |run| run.0)
     }
 
@@ -115,6 +119,7 @@ impl Watched {
     }
 
     /// Days with anything watched.
+    #[must_use]
     pub fn days(&self) -> u64 {
         let day = |bucket: u32| u64::from(bucket) * self.seconds / DAY;
         let mut next = 0;
@@ -128,9 +133,16 @@ impl Watched {
     }
 }
 
+/// Watched buckets by hour.
+#[derive(Default)]
+struct Hours {
+    first: u32,
+    watched: Vec<u16>,
+}
+
 /// What the expectation follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Season {
+pub enum Season {
     /// The same all the time.
     Level,
     /// The hour of the day, UTC.
@@ -141,6 +153,7 @@ pub(super) enum Season {
 
 impl Season {
     /// Word for the outputs.
+    #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Level => "level",
@@ -158,12 +171,13 @@ impl Season {
     }
 }
 
-/// What a series usually has.
-#[derive(Clone, Debug)]
-pub(super) struct Baseline {
+/// What a series usually has: some 0.7 kB.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Usual {
+    /// What it follows.
     pub season: Season,
     /// Per slot of the season.
-    slots: Vec<f64>,
+    slots: Box<[f32]>,
     /// Variance beyond Poisson's as a share of the squared mean.
     pub spread: f64,
     /// Buckets that it rests on.
@@ -171,32 +185,47 @@ pub(super) struct Baseline {
     seconds: u64,
 }
 
-impl Baseline {
+impl Usual {
+    /// Of a series with these counts. From outside the time before the first attempt does not count, so that what is merely
+    /// new does not stand out for long; whether it began with a spike is judged against all that was watched. What is
+    /// refused inside for the first time is news.
+    #[must_use]
+    pub fn of(series: &Series, counts: &[BucketCount], watched: &Watched) -> Self {
+        let first = counts.first().map_or(0, |c| c.bucket);
+        let (all, since) = (watched.since(0), watched.since(first));
+        if series.is_opened_inside() && all - since.min(all) >= QUIET {
+            return Self::nothing(all, watched.seconds());
+        }
+        let begin = if !series.is_opened_inside() && since >= QUIET { first } else { watched.first() };
+        Self::learn(counts, watched, begin)
+    }
+
     /// Learns from the counts of a series since a bucket.
-    pub fn learn(counts: &[BucketCount], watched: &Watched, since: u32) -> Self {
+    fn learn(counts: &[BucketCount], watched: &Watched, since: u32) -> Self {
         let counts: Vec<&BucketCount> = counts.iter().filter(|c| c.bucket >= since).collect();
         let buckets = watched.since(since).max(counts.len() as u64);
         let odd = usize::try_from((buckets / 100).max(PATIENCE).min(buckets / 4)).unwrap_or(0);
         let level = level(&counts, buckets, odd);
+        let hours = watched.hours();
         let season = match watched.span(since) {
-            _ if watched.hours.is_empty() => Season::Level,
+            _ if hours.watched.is_empty() => Season::Level,
             span if span >= 14 * DAY => Season::Week,
             span if span >= 3 * DAY => Season::Day,
             _ => Season::Level,
         };
         let slots = match season {
             Season::Level => vec![level],
-            _ => seasonal(&counts, watched, since, season, level),
+            _ => seasonal(&counts, watched, &hours, since, season, level),
         };
-        let slots = slots.into_iter().map(|mean| mean.max(FLOOR)).collect();
-        let mut baseline = Self { season, slots, spread: LEAST_SPREAD, buckets, seconds: watched.seconds };
-        baseline.spread = baseline.learn_spread(&counts, watched, since, odd);
-        baseline
+        let slots = slots.into_iter().map(|mean| mean.max(FLOOR) as f32).collect();
+        let mut usual = Self { season, slots, spread: LEAST_SPREAD, buckets, seconds: watched.seconds };
+        usual.spread = usual.learn_spread(&counts, watched, &hours, since, odd);
+        usual
     }
 
     /// Of something that never was before.
-    pub fn nothing(buckets: u64, seconds: u64) -> Self {
-        Self { season: Season::Level, slots: vec![FLOOR], spread: 1.0, buckets, seconds }
+    fn nothing(buckets: u64, seconds: u64) -> Self {
+        Self { season: Season::Level, slots: Box::new([FLOOR as f32]), spread: 1.0, buckets, seconds }
     }
 
     fn slot(&self, bucket: u32) -> usize {
@@ -204,25 +233,36 @@ impl Baseline {
     }
 
     fn mean(&self, bucket: u32) -> f64 {
-        self.slots[self.slot(bucket)]
+        f64::from(self.slots[self.slot(bucket)])
     }
 
     /// The expected count of a bucket, with what may have waited in a gap before it.
+    #[must_use]
     pub fn expected(&self, bucket: u32, watched: &Watched) -> f64 {
         self.mean(bucket) * watched.backlog(bucket)
     }
 
     /// The moment estimate of the spread, sum((n - m)^2 - m) / sum(m^2), after the oddest buckets were brought down to
     /// the next odd one.
-    fn learn_spread(&self, counts: &[&BucketCount], watched: &Watched, since: u32, odd: usize) -> f64 {
+    fn learn_spread(
+        &self,
+        counts: &[&BucketCount],
+        watched: &Watched,
+        hours: &Hours,
+        since: u32,
+        odd: usize,
+    ) -> f64 {
         let z = |c: &&BucketCount| {
             let mean = self.mean(c.bucket);
             ((c.attempts as f64 - mean) / (mean + LEAST_SPREAD * mean * mean).sqrt(), mean)
         };
-        let mut strays: Vec<(f64, f64)> = counts.iter().map(z).collect();
-        strays.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let strays: Vec<(f64, f64)> = counts.iter().map(z).collect();
+        let mut highest: Vec<f64> = strays.iter().map(|s| s.0).collect();
         // Beyond the busy buckets come the empty ones, which stray by less than nothing.
-        let most = strays.get(odd).map_or(0.0, |s| s.0).max(0.0);
+        let most = match highest.len() {
+            n if odd < n => highest.select_nth_unstable_by(odd, |a, b| b.total_cmp(a)).1.max(0.0),
+            _ => 0.0,
+        };
         let (mut above, mut squares) = (0.0, 0.0);
         for (stray, mean) in &strays {
             let by = stray.min(most) * (mean + LEAST_SPREAD * mean * mean).sqrt();
@@ -233,7 +273,7 @@ impl Baseline {
         if self.season == Season::Level {
             empty[0] = self.buckets as f64;
         } else {
-            for (hour, covered) in (watched.first_hour..).zip(&watched.hours) {
+            for (hour, covered) in (hours.first..).zip(&hours.watched) {
                 if hour >= watched.hour(since) {
                     empty[(hour % self.season.hours()) as usize] += f64::from(*covered);
                 }
@@ -241,6 +281,7 @@ impl Baseline {
         }
         counts.iter().for_each(|c| empty[self.slot(c.bucket)] -= 1.0);
         for (empty, mean) in empty.iter().zip(&self.slots) {
+            let mean = f64::from(*mean);
             above += empty.max(0.0) * (mean * mean - mean);
             squares += empty.max(0.0) * mean * mean;
         }
@@ -252,26 +293,35 @@ impl Baseline {
 /// The mean, after the `odd` busiest buckets were brought down to the next one (winsorised; Tukey 1962).
 fn level(counts: &[&BucketCount], buckets: u64, odd: usize) -> f64 {
     let mut values: Vec<u64> = counts.iter().map(|c| c.attempts).collect();
-    values.sort_unstable_by(|a, b| b.cmp(a));
-    let most = values.get(odd).copied().unwrap_or(0);
+    let most = match values.len() {
+        n if odd < n => *values.select_nth_unstable_by(odd, |a, b| b.cmp(a)).1,
+        _ => 0,
+    };
     let sum: u64 = values.iter().map(|&n| n.min(most)).sum();
     sum as f64 / buckets.max(1) as f64
 }
 
 /// Per slot the median over its days or weeks; of an even number the lower one, so that one busy week of two is not
 /// taken for usual. What is known of an hour of the week is joined by what is known of the hour of the day.
-fn seasonal(counts: &[&BucketCount], watched: &Watched, since: u32, season: Season, level: f64) -> Vec<f64> {
-    let begin = watched.hour(since).max(watched.first_hour);
-    let mut sums = vec![0.0; watched.hours.len()];
+fn seasonal(
+    counts: &[&BucketCount],
+    watched: &Watched,
+    of_hours: &Hours,
+    since: u32,
+    season: Season,
+    level: f64,
+) -> Vec<f64> {
+    let begin = watched.hour(since).max(of_hours.first);
+    let mut sums = vec![0.0; of_hours.watched.len()];
     for count in counts {
-        let at = watched.hour(count.bucket).checked_sub(watched.first_hour);
+        let at = watched.hour(count.bucket).checked_sub(of_hours.first);
         if let Some(sum) = at.and_then(|at| sums.get_mut(at as usize)) {
             *sum += count.attempts as f64;
         }
     }
     let medians = |hours: u32| -> Vec<(f64, f64)> {
         let mut rates: Vec<Vec<f64>> = vec![Vec::new(); hours as usize];
-        for (hour, (sum, &covered)) in (watched.first_hour..).zip(sums.iter().zip(&watched.hours)) {
+        for (hour, (sum, &covered)) in (of_hours.first..).zip(sums.iter().zip(&of_hours.watched)) {
             if hour >= begin && covered > 0 {
                 rates[(hour % hours) as usize].push(sum / f64::from(covered));
             }
@@ -303,15 +353,19 @@ mod tests {
         (0..buckets).map(count).filter(|c| c.attempts > 0).collect()
     }
 
+    fn runs(runs: Vec<(u32, u32)>) -> Watched {
+        Watched { runs, seconds: 300 }
+    }
+
     fn watched(days: u32) -> Watched {
-        Watched::new(vec![(0, days * 288 - 1)], 300)
+        runs(vec![(0, days * 288 - 1)])
     }
 
     #[test]
     fn the_season_is_as_fine_as_the_log_is_long() {
         for (days, season) in [(1, Season::Level), (3, Season::Day), (14, Season::Week)] {
             let counts = counts(|_| 5, days * 288);
-            let baseline = Baseline::learn(&counts, &watched(days), 0);
+            let baseline = Usual::learn(&counts, &watched(days), 0);
             assert_eq!(baseline.season, season);
             assert!((baseline.expected(100, &watched(days)) - 5.0).abs() < 0.01, "{baseline:?}");
         }
@@ -326,7 +380,7 @@ mod tests {
             _ => 2,
         };
         let watched = watched(5);
-        let baseline = Baseline::learn(&counts(peaks, 5 * 288), &watched, 0);
+        let baseline = Usual::learn(&counts(peaks, 5 * 288), &watched, 0);
         assert!(baseline.expected(3 * 288 + 110, &watched) > 30.0);
         assert!(baseline.expected(610, &watched) < 6.0);
         assert!(baseline.spread < 5.0, "{}", baseline.spread);
@@ -334,9 +388,9 @@ mod tests {
 
     #[test]
     fn gaps_are_no_zeros_and_may_pile_up() {
-        let watched = Watched::new(vec![(0, 99), (106, 287)], 300);
+        let watched = runs(vec![(0, 99), (106, 287)]);
         let with_gap = |bucket| if (100..106).contains(&bucket) { 0 } else { 4 };
-        let baseline = Baseline::learn(&counts(with_gap, 288), &watched, 0);
+        let baseline = Usual::learn(&counts(with_gap, 288), &watched, 0);
         assert!((baseline.expected(50, &watched) - 4.0).abs() < 0.01);
         assert!((baseline.expected(106, &watched) - 28.0).abs() < 0.1, "six buckets and its own");
         assert!((baseline.expected(108, &watched) - 4.0).abs() < 0.01);
@@ -344,10 +398,20 @@ mod tests {
     }
 
     #[test]
+    fn what_capture_lost_was_not_watched() {
+        // Ten minutes each: 0 to 9 and 20 to 29, of which 3 and 4 were lost in part.
+        let coverage = Coverage::of_buckets(&[0..=9, 20..=29], &[3..=4]);
+        let watched = Watched::of(&coverage, 0);
+        assert_eq!((watched.since(0), watched.since(10), watched.first()), (36, 30, 0));
+        // In 20 minutes a bucket that is lost in part counts where the rest of it was watched.
+        assert_eq!(Watched::of(&coverage, 2).since(0), 10);
+    }
+
+    #[test]
     fn bursts_widen_the_spread() {
-        let steady = Baseline::learn(&counts(|_| 10, 2000), &Watched::new(vec![(0, 1999)], 300), 0);
+        let steady = Usual::learn(&counts(|_| 10, 2000), &runs(vec![(0, 1999)]), 0);
         let bursts = |b: u32| if b.is_multiple_of(10) { 100 } else { 0 };
-        let bursty = Baseline::learn(&counts(bursts, 2000), &Watched::new(vec![(0, 1999)], 300), 0);
+        let bursty = Usual::learn(&counts(bursts, 2000), &runs(vec![(0, 1999)]), 0);
         assert!((steady.spread - LEAST_SPREAD).abs() < 1e-9);
         assert!(bursty.spread > 5.0, "{}", bursty.spread);
     }

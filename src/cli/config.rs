@@ -62,6 +62,10 @@ pub(super) fn validate(
         check.add(Problem::new("--max-requests-per-second: not a rate").help("write a number from 0.1 on"));
     }
     check.0.extend(arguments.aws.problems());
+    if arguments.formats.len() > 1 && arguments.out.is_none() {
+        let help = "name one, or a directory for files of each with --out";
+        check.add(Problem::new("--format: standard output has room for one").help(help));
+    }
     if let Some(path) = &arguments.connections {
         check.parent("--connections", path);
     }

@@ -1,16 +1,18 @@
-//! The directory of the output contract: three files, all or none.
+//! The directory of the output contract and of other formats: all files or none.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::Renderer;
 use super::findings_jsonl::FindingsJsonl;
+use super::format::{files, is_ours};
 use super::rules_jsonl::RulesJsonl;
 use super::summary_json::SummaryJson;
+use super::{Format, FormatOptions, Renderer};
 use crate::finding::Conclusions;
 
-/// What [`write_dir`] writes.
+/// What [`write_dir`] always writes: the output contract.
 pub const FILES: [&str; 3] = ["findings.jsonl", "rules.jsonl", "summary.json"];
 
 /// Why the output directory can't be used.
@@ -64,35 +66,67 @@ pub fn prepare_dir(dir: &Path) -> Result<(), ReportError> {
         .map_err(|source| ReportError::Write { path: probe, source })
 }
 
+/// Removes what an earlier run wrote there, in any format, so that nobody takes it for this one's.
+///
+/// # Errors
+/// When a file can't be removed. One that is not there is none.
+pub fn clear_dir(dir: &Path) -> Result<(), ReportError> {
+    let Ok(entries) = fs::read_dir(dir) else { return Ok(()) };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    for path in names.filter(|name| FILES.contains(&&**name) || is_ours(name)).map(|name| dir.join(name)) {
+        fs::remove_file(&path).map_err(|source| ReportError::Write { path, source })?;
+    }
+    Ok(())
+}
+
 /// Writes `findings.jsonl`, `rules.jsonl` and `summary.json`.
+///
+/// # Errors
+/// As those of [`write_formats`].
+pub fn write_dir(dir: &Path, conclusions: &Conclusions) -> Result<(), ReportError> {
+    write_formats(dir, conclusions, &[], &FormatOptions::default()).map(drop)
+}
+
+/// Writes `findings.jsonl`, `rules.jsonl` and `summary.json`, and beside them the files of `formats`. Says the names
+/// of all of them.
 ///
 /// All of them are written under other names first, and renamed when all are complete: whoever reads
 /// the directory sees whole files, and a full disk leaves those of the last run as they were.
 ///
 /// # Errors
 /// When a file can't be written. The error names it; what was written of it is removed.
-pub fn write_dir(dir: &Path, conclusions: &Conclusions) -> Result<(), ReportError> {
+pub fn write_formats(
+    dir: &Path,
+    conclusions: &Conclusions,
+    formats: &[Format],
+    options: &FormatOptions<'_>,
+) -> Result<Vec<String>, ReportError> {
     prepare_dir(dir)?;
-    let [findings, rules, summary] = FILES;
-    let renderers: [(&str, &dyn Renderer); 3] =
-        [(findings, &FindingsJsonl), (rules, &RulesJsonl), (summary, &SummaryJson)];
+    let [findings, rules, summary] = FILES.map(str::to_owned);
+    let mut renderers: Vec<(String, Box<dyn Renderer + '_>)> = vec![
+        (findings, Box::new(FindingsJsonl)),
+        (rules, Box::new(RulesJsonl)),
+        (summary, Box::new(SummaryJson)),
+    ];
+    let formats: BTreeSet<Format> = formats.iter().copied().collect();
+    renderers.extend(formats.into_iter().flat_map(|format| files(format, conclusions, options)));
     let result = write_all(dir, conclusions, &renderers);
     if result.is_err() {
-        for (name, _) in renderers {
+        for (name, _) in &renderers {
             // Best effort: the error to report is the one that stopped the writing.
             _ = fs::remove_file(temporary(dir, name));
         }
     }
-    result
+    result.map(|()| renderers.into_iter().map(|(name, _)| name).collect())
 }
 
 fn write_all(
     dir: &Path,
     conclusions: &Conclusions,
-    renderers: &[(&str, &dyn Renderer)],
+    renderers: &[(String, Box<dyn Renderer + '_>)],
 ) -> Result<(), ReportError> {
     for (name, renderer) in renderers {
-        write_file(&temporary(dir, name), *renderer, conclusions)
+        write_file(&temporary(dir, name), &**renderer, conclusions)
             .map_err(|source| ReportError::Write { path: dir.join(name), source })?;
     }
     for (name, _) in renderers {

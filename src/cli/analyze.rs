@@ -7,6 +7,7 @@ use clap::ValueEnum;
 
 use super::aws::AwsArguments;
 use super::failure::{Failure, Problem, written};
+use super::log::TARGET;
 use super::progress::Meter;
 use super::{Environment, Exit, Stdin, config, interrupt};
 use crate::detect::{Meta, Sensitivity};
@@ -251,6 +252,8 @@ pub(super) struct Run<'a> {
     pub registry: &'a [&'static Meta],
     pub out: Look,
     pub err: Look,
+    /// `--log`: what happens is told there.
+    pub logs: bool,
 }
 
 impl Run<'_> {
@@ -274,7 +277,7 @@ impl Run<'_> {
             let animated = self.environment.can_animate() && !arguments.no_progress && !arguments.quiet;
             let warnings: Option<&mut (dyn Write + Send)> =
                 if arguments.quiet { None } else { Some(&mut *stderr) };
-            let meter = Meter::new(warnings, self.err, animated);
+            let meter = Meter::new(warnings, self.err, animated, self.logs);
             pipeline::analyze(&config, stdin, &meter).map_err(|error| {
                 let help = error.help();
                 let problems = vec![Problem { help, ..Problem::new(error.to_string()) }];
@@ -322,11 +325,9 @@ impl Run<'_> {
                 written(write_terminal(conclusions, &options, stdout).and_then(|()| stdout.flush()))?;
             }
         }
-        let mut remarks = Page::new(stderr, self.err);
         if let Some(dir) = arguments.out.as_ref().filter(|_| !arguments.quiet) {
             let text = format!("{} in {}", written_files.join(", "), dir.display());
-            // A remark: not worth an error if nobody can read it.
-            _ = remarks.flow(&[Span::new(Tone::Faint, "wrote ")], 2, &[Span::plain(text)]);
+            self.remark(Span::new(Tone::Faint, "wrote "), &text, stderr);
         }
         let left_out: usize = formats.iter().map(|format| left_out(*format, conclusions, &options)).sum();
         if left_out > 0 {
@@ -334,10 +335,19 @@ impl Run<'_> {
                 "{} left out of asff, which needs an account and a region of each; name one --account and one --region",
                 count(left_out as u64, "finding")
             );
-            _ = remarks.flow(&[Span::new(Tone::Warn, "warning:"), Span::plain(" ")], 2, &[Span::plain(text)]);
+            self.remark(Span::new(Tone::Warn, "warning: "), &text, stderr);
             return Ok(Exit::Incomplete);
         }
         Ok(verdict(conclusions, arguments.fail_on))
+    }
+
+    /// A line beside the result. Not worth an error if nobody can read it.
+    fn remark(&self, lead: Span, text: &str, stderr: &mut dyn Write) {
+        if self.logs {
+            tracing::info!(target: TARGET, "{}{text}", lead.text());
+        } else {
+            _ = Page::new(stderr, self.err).flow(&[lead], 2, &[Span::plain(text)]);
+        }
     }
 
     /// Findings that don't say their account or region have those of the selection, if it names only one.

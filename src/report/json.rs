@@ -42,6 +42,11 @@ fn write_safely(json: &str, out: &mut dyn Write) -> io::Result<()> {
     writeln!(out, "{}", escaped(json))
 }
 
+/// A value on one line, safe to show.
+pub(crate) fn json_line(value: &Value) -> String {
+    escaped(&value.to_string()).into_owned()
+}
+
 /// JSON with `\u` escapes for what would drive or deceive the terminal of somebody who looks at it. JSON allows it for
 /// any character of a string, and outside of strings there are none.
 pub(super) fn escaped(json: &str) -> Cow<'_, str> {

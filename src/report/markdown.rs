@@ -149,9 +149,11 @@ fn words(text: &str) -> String {
             shown.push(' ');
         }
         // The comma or full stop after a name is not part of it.
-        let core = word.trim_end_matches([',', '.', ';', ':', ')']);
-        let body = core.trim_start_matches('(');
-        let (open, after) = (&core[..core.len() - body.len()], &word[core.len()..]);
+        let core = word.trim_end_matches([',', '.', ';', ':']);
+        let inner = core.strip_prefix('(').and_then(|core| core.strip_suffix(')'));
+        let body = inner.unwrap_or(core);
+        let start = usize::from(inner.is_some());
+        let (open, after) = (&word[..start], &word[start + body.len()..]);
         if is_plain(body) && !(at == 0 && begins_list(word)) {
             shown.push_str(word);
         } else {

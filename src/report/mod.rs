@@ -35,6 +35,7 @@ use crate::finding::Conclusions;
 
 pub use dir::{FILES, ReportError, clear_dir, prepare_dir, write_dir, write_formats};
 pub use format::{Format, FormatOptions, Manual, left_out, write_format};
+pub(crate) use json::json_line;
 pub use manual::write_manual;
 pub(crate) use numbers::{count, number};
 pub use page::{Look, Page, Span, Tone};

@@ -114,7 +114,7 @@ def assert_known(value, shape, path):
     elif shape.type_name == "list":
         for below in value:
             assert_known(below, shape.member, path)
-    elif shape.enum:
+    elif getattr(shape, "enum", None):
         assert value in shape.enum, f"{path}: {value}"
 
 

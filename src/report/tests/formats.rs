@@ -9,8 +9,7 @@ use serde_json::Value;
 
 use super::super::format::{files, is_ours};
 use super::super::{
-    FILES, Format, FormatOptions, Manual, Renderer, clear_dir, left_out, sanitise, write_format,
-    write_formats,
+    FILES, Format, FormatOptions, Manual, clear_dir, left_out, sanitise, write_format, write_formats,
 };
 use super::{hostile, same_as_picture, sample};
 use crate::finding::{Conclusions, Finding};

@@ -7,9 +7,8 @@ use clap::ValueEnum;
 
 use super::aws::AwsArguments;
 use super::failure::{Failure, Problem, written};
-use super::log::TARGET;
 use super::progress::Meter;
-use super::{Environment, Exit, Stdin, config, interrupt};
+use super::{Environment, Exit, Stdin, config, interrupt, log};
 use crate::detect::{Meta, Sensitivity};
 use crate::finding::{Conclusions, Severity};
 use crate::pipeline::{self, ErrorKind};
@@ -252,8 +251,6 @@ pub(super) struct Run<'a> {
     pub registry: &'a [&'static Meta],
     pub out: Look,
     pub err: Look,
-    /// `--log`: what happens is told there.
-    pub logs: bool,
 }
 
 impl Run<'_> {
@@ -277,7 +274,7 @@ impl Run<'_> {
             let animated = self.environment.can_animate() && !arguments.no_progress && !arguments.quiet;
             let warnings: Option<&mut (dyn Write + Send)> =
                 if arguments.quiet { None } else { Some(&mut *stderr) };
-            let meter = Meter::new(warnings, self.err, animated, self.logs);
+            let meter = Meter::new(warnings, self.err, animated);
             pipeline::analyze(&config, stdin, &meter).map_err(|error| {
                 let help = error.help();
                 let problems = vec![Problem { help, ..Problem::new(error.to_string()) }];
@@ -299,6 +296,10 @@ impl Run<'_> {
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> Result<Exit, Failure> {
+        if log::is_on() {
+            let (findings, incomplete) = (conclusions.findings.len(), conclusions.is_incomplete());
+            tracing::info!(target: log::TARGET, findings, incomplete, "concluded");
+        }
         let formats: Vec<Format> = arguments.formats.iter().filter_map(|shown| shown.format()).collect();
         let options = self.format_options(arguments);
         let written_files = match &arguments.out {
@@ -343,8 +344,8 @@ impl Run<'_> {
 
     /// A line beside the result. Not worth an error if nobody can read it.
     fn remark(&self, lead: Span, text: &str, stderr: &mut dyn Write) {
-        if self.logs {
-            tracing::info!(target: TARGET, "{}{text}", lead.text());
+        if log::is_on() {
+            tracing::info!(target: log::TARGET, "{}{text}", lead.text());
         } else {
             _ = Page::new(stderr, self.err).flow(&[lead], 2, &[Span::plain(text)]);
         }

@@ -7,7 +7,7 @@ use super::failure::{Failure, Problem};
 use super::{Environment, expect, suggest, values};
 use crate::detect::Meta;
 use crate::finding::IgnoreList;
-use crate::pipeline::{AnalyzeConfig, Baseline, Cancel, Expect, Input, MemoryPlan, Remote};
+use crate::pipeline::{AnalyzeConfig, Baseline, Cancel, Expect, Input, MemoryPlan, Remote, log_fields};
 use crate::report::prepare_dir;
 
 use crate::source::{S3Options, STDIN, Selection};
@@ -62,6 +62,7 @@ pub(super) fn validate(
         check.add(Problem::new("--max-requests-per-second: not a rate").help("write a number from 0.1 on"));
     }
     check.0.extend(arguments.aws.problems());
+    check.fields(arguments.log_format.as_deref());
     if arguments.formats.len() > 1 && arguments.out.is_none() {
         let help = "name one, or a directory for files of each with --out";
         check.add(Problem::new("--format: standard output has room for one").help(help));
@@ -182,6 +183,21 @@ impl Check {
                         .help("lines are like `10.0.0.9 rejected-spike 2030-01-31 our scanner`"),
                 );
                 IgnoreList::default()
+            }
+        }
+    }
+
+    /// Fields that don't exist may be newer than this program, unless they look like a slip.
+    fn fields(&mut self, format: Option<&str>) {
+        let known = log_fields();
+        let words = |text| str::split(text, |c: char| !(c.is_ascii_alphanumeric() || c == '-'));
+        let named: Vec<&str> = format.into_iter().flat_map(words).filter(|word| !word.is_empty()).collect();
+        for word in named.iter().filter(|word| !known.contains(*word)) {
+            if let Some(near) =
+                suggest::slip(word, known.iter().copied()).filter(|near| !named.contains(near))
+            {
+                let message = format!("--log-format: no field is called {word}");
+                self.add(Problem::new(message).help(format!("did you mean `{near}`?")));
             }
         }
     }

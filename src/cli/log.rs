@@ -11,7 +11,6 @@ use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
-use super::Environment;
 use super::environment::now_text;
 use super::failure::Failure;
 use crate::report::sanitise;
@@ -28,13 +27,17 @@ pub(super) enum LogFormat {
 /// The word before our events.
 pub(super) const TARGET: &str = "flowgate";
 
-/// Starts logging. Once in a process, and only in our own: tests have the streams as values.
-pub(super) fn start(format: LogFormat, environment: &Environment) {
-    if environment.owns_process {
-        let subscriber = tracing_subscriber::registry().with(Lines(format));
-        // A second one would be a defect, and no reason to stop.
-        _ = tracing::subscriber::set_global_default(subscriber);
-    }
+/// Starts logging, for the rest of the process.
+pub(super) fn start(format: LogFormat) {
+    let subscriber = tracing_subscriber::registry().with(Lines(format));
+    // A second one is refused, and the first goes on.
+    _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+/// The log is on: what is shown while it works, and beside the result, goes there. Asked of `tracing`, because it is one
+/// for the whole process, and so that no command has to hand it on.
+pub(super) fn is_on() -> bool {
+    tracing::dispatcher::has_been_set()
 }
 
 /// Logs why there is no result.

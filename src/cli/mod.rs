@@ -86,18 +86,6 @@ enum Command {
     Man(about::Manual),
 }
 
-impl Command {
-    /// The words of those that options can be set for.
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Analyze(_) => "analyze",
-            Self::Inventory(_) => "inventory",
-            Self::Expect(_) => "expect",
-            _ => "",
-        }
-    }
-}
-
 /// The command line as clap knows it: for tests and for generating documents.
 #[must_use]
 pub fn command() -> clap::Command {
@@ -113,30 +101,33 @@ pub fn run(
 ) -> Exit {
     let mut stdout = BufWriter::new(stdout);
     let plain = environment.stderr(ColorChoice::Auto, None);
-    let (look, logs, result) = match parse(environment) {
-        Ok((cli, settings)) => {
+    let (look, result) = match parse(environment) {
+        Ok(Parsed { cli, settings, name }) => {
             let look = environment.stderr(cli.display.color, cli.display.width.map(usize::from));
-            let logs = cli.log.is_some();
-            begin(&cli, &settings, environment, look, stderr);
-            (look, logs, dispatch(cli, &settings, environment, stdin, &mut stdout, stderr))
+            begin(&cli, settings.remark(environment, &[name]), look, stderr);
+            (look, dispatch(cli, &settings, environment, stdin, &mut stdout, stderr))
         }
-        Err(Unparsed::Told(error)) => (plain, false, told(&error, environment, &mut stdout, stderr)),
-        Err(Unparsed::Settings(failure)) => (plain, false, Err(failure)),
+        Err(Unparsed::Told(error)) => (plain, told(&error, environment, &mut stdout, stderr)),
+        Err(Unparsed::Settings(failure)) => (plain, Err(failure)),
     };
     // What was printed before a failure belongs to it: both are shown, and the first failure counts.
     let flushed = written(stdout.flush());
     let result = result.and_then(|exit| flushed.map(|()| exit));
     // Or it would try again to write what could not be written, when dropped.
     drop(stdout.into_parts());
-    result.unwrap_or_else(|failure| {
-        if logs && environment.owns_process {
+    let exit = result.unwrap_or_else(|failure| {
+        if log::is_on() {
             log::failure(&failure);
         } else {
             // If even standard error is gone, the exit code is all there is left.
             _ = failure.show(look, stderr);
         }
         failure.exit
-    })
+    });
+    if log::is_on() {
+        tracing::info!(target: log::TARGET, exit = exit.code(), "done");
+    }
+    exit
 }
 
 /// Why there is no command line to follow.
@@ -153,7 +144,15 @@ impl From<clap::Error> for Unparsed {
     }
 }
 
-fn parse(environment: &Environment) -> Result<(Cli, Settings), Unparsed> {
+/// What was typed, and what else says how to do it.
+struct Parsed {
+    cli: Cli,
+    settings: Settings,
+    /// The subcommand.
+    name: String,
+}
+
+fn parse(environment: &Environment) -> Result<Parsed, Unparsed> {
     let width = environment.stdout(ColorChoice::Auto, None).width.min(100);
     let command = command().term_width(width);
     // Help is there whatever the file of options says.
@@ -164,7 +163,8 @@ fn parse(environment: &Environment) -> Result<(Cli, Settings), Unparsed> {
     }
     let settings = Settings::read(environment, &command).map_err(Unparsed::Settings)?;
     let matches = settings.apply(command).try_get_matches_from(&environment.arguments)?;
-    Ok((Cli::from_arg_matches(&matches)?, settings))
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    Ok(Parsed { cli: Cli::from_arg_matches(&matches)?, settings, name })
 }
 
 fn is_asked_for(error: &clap::Error) -> bool {
@@ -172,18 +172,16 @@ fn is_asked_for(error: &clap::Error) -> bool {
 }
 
 /// Starts the log, and says where options come from that nobody typed.
-fn begin(cli: &Cli, settings: &Settings, environment: &Environment, look: Look, stderr: &mut dyn Write) {
+fn begin(cli: &Cli, remark: Option<String>, look: Look, stderr: &mut dyn Write) {
     if let Some(format) = cli.log {
-        log::start(format, environment);
+        log::start(format);
     }
     let quiet = matches!(&cli.command, Command::Analyze(arguments) if arguments.quiet);
-    if let Some(text) = settings.remark(environment, &[cli.command.name().to_owned()]).filter(|_| !quiet) {
-        if cli.log.is_some() {
-            tracing::info!(target: log::TARGET, "{text}");
-        } else {
-            // A remark: not worth an error if nobody can read it.
-            _ = Page::new(stderr, look).flow(&[], 0, &[Span::new(Tone::Faint, text)]);
-        }
+    match remark.filter(|_| !quiet) {
+        Some(text) if log::is_on() => tracing::info!(target: log::TARGET, "{text}"),
+        // A remark: not worth an error if nobody can read it.
+        Some(text) => _ = Page::new(stderr, look).flow(&[], 0, &[Span::new(Tone::Faint, text)]),
+        None => {}
     }
 }
 
@@ -200,13 +198,7 @@ fn dispatch(
     let err: Look = environment.stderr(cli.display.color, width);
     match cli.command {
         Command::Analyze(arguments) => {
-            let run = analyze::Run {
-                environment,
-                registry: &detect::registry(),
-                out,
-                err,
-                logs: cli.log.is_some(),
-            };
+            let run = analyze::Run { environment, registry: &detect::registry(), out, err };
             run.execute(&arguments, stdin, stdout, stderr)
         }
         Command::Inventory(arguments) => {

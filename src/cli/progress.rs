@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::log::TARGET;
+use super::log;
 use crate::pipeline::{Event, Progress};
 use crate::report::{Look, Page, Span, Tone, number};
 
@@ -39,8 +39,9 @@ const PACE: u64 = 10;
 
 impl<'a> Meter<'a> {
     /// `stderr` gets the warnings; the bar draws on the terminal itself if `animated`.
-    /// With `logs`, neither: events go into the log.
-    pub fn new(stderr: Option<&'a mut (dyn Write + Send)>, look: Look, animated: bool, logs: bool) -> Self {
+    /// With a log, neither: events go there.
+    pub fn new(stderr: Option<&'a mut (dyn Write + Send)>, look: Look, animated: bool) -> Self {
+        let logs = log::is_on();
         let animated = animated && !logs;
         let target = if animated { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
@@ -76,7 +77,7 @@ impl<'a> Meter<'a> {
             .then(|| (of_bytes - bytes) as f64 / bytes as f64 * seconds as f64)
             .map(|left| left as u64);
         tracing::info!(
-            target: TARGET, objects, done, records, bytes, of_bytes, records_per_second = records / seconds.max(1),
+            target: log::TARGET, objects, done, records, bytes, of_bytes, records_per_second = records / seconds.max(1),
             seconds_left = left, "reading"
         );
     }
@@ -99,10 +100,11 @@ impl<'a> Meter<'a> {
             Event::Phase(phase) => {
                 let objects = self.done.load(Relaxed);
                 let records = self.records.load(Relaxed);
-                let seconds = self.started.elapsed().as_secs_f64();
-                tracing::info!(target: TARGET, objects, records, seconds, "{phase}");
+                // Milliseconds are enough.
+                let seconds = (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+                tracing::info!(target: log::TARGET, objects, records, seconds, "{phase}");
             }
-            Event::Warning(text) => tracing::warn!(target: TARGET, "{text}"),
+            Event::Warning(text) => tracing::warn!(target: log::TARGET, "{text}"),
         }
     }
 

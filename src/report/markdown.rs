@@ -140,29 +140,47 @@ fn plain(text: &str) -> String {
     text.replace('\u{a0}', " ")
 }
 
-/// Running text: what is not plain becomes code, word by word.
+/// Running text: what is between backticks is code, and so is every other word that is not plain.
 fn words(text: &str) -> String {
     let text = plain(&clip(text, TEXT));
     let mut shown = String::with_capacity(text.len());
-    for (at, word) in text.split_whitespace().enumerate() {
-        if at > 0 {
+    let mut add = |piece: &str| {
+        // Never side by side: the backticks of two spans would run together.
+        let closes = piece.starts_with([',', '.', ';', ':']) && !piece.contains('`');
+        if !shown.is_empty() && !closes {
             shown.push(' ');
         }
-        // The comma or full stop after a name is not part of it.
-        let core = word.trim_end_matches([',', '.', ';', ':']);
-        let inner = core.strip_prefix('(').and_then(|core| core.strip_suffix(')'));
-        let body = inner.unwrap_or(core);
-        let start = usize::from(inner.is_some());
-        let (open, after) = (&word[..start], &word[start + body.len()..]);
-        if is_plain(body) && !(at == 0 && begins_list(word)) {
-            shown.push_str(word);
-        } else {
-            shown.push_str(open);
-            shown.push_str(&code(body));
-            shown.push_str(after);
-        }
+        shown.push_str(piece);
+    };
+    let mut rest = text.as_str();
+    let mut first = true;
+    while let Some((before, inner, after)) = quoted(rest) {
+        before.split_whitespace().for_each(|word| add(&one_word(word, std::mem::take(&mut first))));
+        first = false;
+        add(&code(inner));
+        rest = after;
     }
+    rest.split_whitespace().for_each(|word| add(&one_word(word, std::mem::take(&mut first))));
     shown
+}
+
+/// What is before, between and after the first two backticks.
+fn quoted(text: &str) -> Option<(&str, &str, &str)> {
+    let (before, rest) = text.split_once('`')?;
+    let (inner, after) = rest.split_once('`')?;
+    (!inner.trim().is_empty()).then_some((before, inner, after))
+}
+
+fn one_word(word: &str, first: bool) -> String {
+    // The comma or full stop after a name is not part of it.
+    let core = word.trim_end_matches([',', '.', ';', ':']);
+    let inner = core.strip_prefix('(').and_then(|core| core.strip_suffix(')'));
+    let body = inner.unwrap_or(core);
+    if is_plain(body) && !(first && begins_list(word)) {
+        return word.to_owned();
+    }
+    let start = usize::from(inner.is_some());
+    format!("{}{}{}", &word[..start], code(body), &word[start + body.len()..])
 }
 
 fn is_plain(word: &str) -> bool {
@@ -205,7 +223,11 @@ mod tests {
             ("ask @admin, now", "ask `@admin`, now"),
             ("[a](b) <img src=x>", "`[a](b)` `<img` `src=x>`"),
             ("a`b", "``a`b``"),
+            ("a`<b>`c", "a `<b>` c"),
             ("`", "`` ` ``"),
+            ("run `aws x`, or `y`.", "run `aws x`, or `y`."),
+            ("`a``b`", "`a` `b`"),
+            ("`<b>` `", "`<b>` `` ` ``"),
             ("- item", "`-` item"),
             ("1. item", "`1`. item"),
             ("a\nb|c", "`a\\nb|c`"),

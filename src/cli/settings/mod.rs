@@ -27,13 +27,20 @@ const PREFIX: &str = "FLOWGATE_";
 const OTHERS: [&str; 3] = ["FLOWGATE_CONFIG", "FLOWGATE_BLESS", "FLOWGATE_TEST_VENV"];
 
 /// Options that mean the same for every subcommand that has them, and may stand above the sections.
-const SHARED: [&str; 9] = [
+const SHARED: [&str; 16] = [
     "inventory",
+    "log-format",
+    "max-object-bytes",
     "profile",
     "assume-role",
     "external-id",
     "endpoint-url",
     "no-sign-request",
+    "path-style",
+    "requester-pays",
+    "max-requests",
+    "max-requests-per-second",
+    "max-inflight-bytes",
     "threads",
     "memory",
     "spill-dir",

@@ -190,8 +190,9 @@ impl Check {
     /// Fields that don't exist may be newer than this program, unless they look like a slip.
     fn fields(&mut self, format: Option<&str>) {
         let known = log_fields();
-        let words = |text| str::split(text, |c: char| !(c.is_ascii_alphanumeric() || c == '-'));
-        let named: Vec<&str> = format.into_iter().flat_map(words).filter(|word| !word.is_empty()).collect();
+        let part = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
+        let named: Vec<&str> =
+            format.unwrap_or_default().split(part).filter(|word| !word.is_empty()).collect();
         for word in named.iter().filter(|word| !known.contains(*word)) {
             if let Some(near) =
                 suggest::slip(word, known.iter().copied()).filter(|near| !named.contains(near))

@@ -1,6 +1,6 @@
 //! `flowgate.toml`, with every mistake in its place.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub(super) fn read(path: &Path, known: &[Setting]) -> Result<Sayings, Vec<Proble
     let text = std::fs::read_to_string(path).map_err(|error| fault(format!("{shown}: {error}"), readable))?;
     let mut reader = Reader { path, text: &text, known, said: BTreeMap::new(), problems: Vec::new() };
     match DeTable::parse(&text) {
-        Ok(table) => reader.section(&[], table.get_ref()),
+        Ok(table) => reader.file(table.get_ref()),
         Err(error) => {
             let span = error.span().unwrap_or_default();
             reader.problem(&span, error.message().to_owned(), None);
@@ -51,24 +51,26 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn section(&mut self, path: &[String], table: &DeTable<'_>) {
+    fn file(&mut self, table: &DeTable<'_>) {
         // Those for all first, so that those of one subcommand win.
-        let (sections, keys): (Vec<_>, Vec<_>) = table.iter().partition(|(key, value)| {
-            let below = [path, &[key.get_ref().to_string()]].concat();
-            matches!(value.get_ref(), DeValue::Table(_)) && self.is_section(&below)
-        });
-        for (key, value) in keys {
-            self.key(path, key.get_ref(), &key.span(), value);
+        for (key, value) in table {
+            if self.section(key.get_ref(), value.get_ref()).is_none() {
+                self.key(&[], key.get_ref(), &key.span(), value);
+            }
         }
-        for (key, value) in sections {
-            if let DeValue::Table(table) = value.get_ref() {
-                self.section(&[path, &[key.get_ref().to_string()]].concat(), table);
+        for (key, value) in table {
+            let section = self.section(key.get_ref(), value.get_ref());
+            let (Some(path), DeValue::Table(keys)) = (section, value.get_ref()) else { continue };
+            for (key, value) in keys {
+                self.key(&path, key.get_ref(), &key.span(), value);
             }
         }
     }
 
-    fn is_section(&self, path: &[String]) -> bool {
-        self.known.iter().any(|setting| setting.path.starts_with(path))
+    /// The subcommand that a table is about.
+    fn section(&self, name: &str, value: &DeValue<'_>) -> Option<Vec<String>> {
+        let known = self.known.iter().find(|setting| !setting.path.is_empty() && setting.section() == name);
+        known.filter(|_| matches!(value, DeValue::Table(_))).map(|setting| setting.path.clone())
     }
 
     fn key(&mut self, path: &[String], key: &str, span: &Range<usize>, value: &Spanned<DeValue<'_>>) {
@@ -93,15 +95,21 @@ impl Reader<'_> {
 
     fn unknown(&mut self, path: &[String], key: &str, span: &Range<usize>) {
         let elsewhere = self.known.iter().find(|setting| setting.key == key && path.is_empty());
-        let sections = self.known.iter().filter(|s| s.path.len() > path.len() && s.path.starts_with(path));
-        let sections = sections.map(|s| s.path[path.len()].as_str());
+        let sections: BTreeSet<String> = self
+            .known
+            .iter()
+            .filter(|s| path.is_empty() && !s.path.is_empty())
+            .map(Setting::section)
+            .collect();
         let here = self.known.iter().filter(|s| s.path == path || path.is_empty() && s.is_shared());
         let help = match elsewhere {
-            Some(setting) => Some(format!("it belongs into a section, like [{}]", setting.path.join("."))),
-            None => suggest::nearest(key, here.map(|s| s.key.as_str()).chain(sections))
-                .map(|near| format!("did you mean `{near}`?")),
+            Some(setting) => Some(format!("it belongs into a section, like [{}]", setting.section())),
+            None => {
+                suggest::nearest(key, here.map(|s| s.key.as_str()).chain(sections.iter().map(String::as_str)))
+                    .map(|near| format!("did you mean `{near}`?"))
+            }
         };
-        let whose = if path.is_empty() { "the file".to_owned() } else { format!("[{}]", path.join(".")) };
+        let whose = if path.is_empty() { "the file".to_owned() } else { format!("[{}]", path.join("-")) };
         let help = help.or_else(|| Some("`flowgate config show` lists them".to_owned()));
         self.problem(span, format!("{whose} has no option `{key}`"), help);
     }

@@ -1,7 +1,7 @@
 //! What options are unless the command line says: `FLOWGATE_…` variables, then `flowgate.toml`, then defaults.
 //!
 //! The table of settings is the command line itself: every option of a subcommand can be set, under the name of its
-//! flag, in a section named like the subcommand. A new option or subcommand needs nothing here.
+//! flag, in a section named like the subcommand (`[analyze]`, `[expect-init]`). A new option or subcommand needs nothing here.
 
 mod file;
 mod show;
@@ -89,6 +89,11 @@ impl Setting {
         let words = self.path.iter().chain([&self.key]);
         let words: Vec<String> = words.map(|word| word.to_uppercase().replace('-', "_")).collect();
         format!("{PREFIX}{}", words.join("_"))
+    }
+
+    /// The table of the file. Not one within another: `inventory` is a key, too.
+    fn section(&self) -> String {
+        self.path.join("-")
     }
 
     fn is_shared(&self) -> bool {

@@ -35,7 +35,7 @@ The file:
   inventory = [\"inventory/\"]   # above the sections: for every command that has it
   profile = \"audit\"
 
-  [analyze]                    # one command's; keys are its flags
+  [analyze]                    # one command's ([expect-init] of two words); keys are its flags
   inputs = [\"s3://bucket/AWSLogs/\"]
   fail-on = \"medium\"
   skip = [\"beacon\"]
@@ -81,7 +81,7 @@ fn show(read: &Settings, shown: &[&Setting], page: &mut Page<'_>) -> io::Result<
         if setting.path != section {
             section = &setting.path;
             page.blank()?;
-            page.line(&[Span::new(Tone::Strong, format!("[{}]", section.join(".")))])?;
+            page.line(&[Span::new(Tone::Strong, format!("[{}]", setting.section()))])?;
         }
         let said = read.of(setting);
         let (values, origin) = match said {

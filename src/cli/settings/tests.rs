@@ -45,7 +45,7 @@ fn flag_wins_over_variable_over_file_over_default() {
 fn every_kind_of_value_can_be_said() {
     let file = "inventory = 'inventory'\nwidth = 80\n[analyze]\ninputs = ['logs', 'more']\nskip = ['beacon']\n\
                 all = true\nmax-requests = 8\nfrom = 2026-03-01\nonly = 'unused-rule'\n\
-                [expect.init]\ninventory = ['other']";
+                [expect-init]\ninventory = ['other']\n[inventory-fetch]\nprofile = 'x'";
     let text = parsed(&["analyze"], &[("FLOWGATE_ANALYZE_SKIP", "misdropped,beacon")], file).unwrap();
     for part in [
         r#"inputs: ["logs", "more"]"#,

@@ -84,7 +84,8 @@ fn section(n: usize, finding: &Finding, out: &mut dyn Write) -> io::Result<()> {
     line("counts", counts.collect::<Vec<_>>().join(", "))?;
     line("controls", many(&finding.controls))?;
     for next in &finding.next {
-        line("next", code(next))?;
+        let command = ["aws ", "flowgate "].iter().any(|start| next.starts_with(start));
+        line("next", if command { code(next) } else { words(next) })?;
     }
     if !finding.evidence.is_empty() {
         block(&serde_json::to_string_pretty(&finding.evidence)?, out)?;

@@ -31,7 +31,7 @@ pub(super) fn read(path: &Path, known: &[Setting]) -> Result<Sayings, Vec<Proble
         Ok(table) => reader.file(table.get_ref()),
         Err(error) => {
             let span = error.span().unwrap_or_default();
-            reader.problem(&span, error.message().to_owned(), None);
+            reader.problem(&span, error.message(), None);
         }
     }
     if reader.problems.is_empty() {
@@ -111,7 +111,7 @@ impl Reader<'_> {
         };
         let whose = if path.is_empty() { "the file".to_owned() } else { format!("[{}]", path.join("-")) };
         let help = help.or_else(|| Some("`flowgate config show` lists them".to_owned()));
-        self.problem(span, format!("{whose} has no option `{key}`"), help);
+        self.problem(span, &format!("{whose} has no option `{key}`"), help);
     }
 
     fn values(&mut self, setting: &Setting, value: &Spanned<DeValue<'_>>) -> Option<Vec<String>> {
@@ -132,11 +132,11 @@ impl Reader<'_> {
                 None => wrong("one string or number"),
             },
         };
-        self.problem(&value.span(), problem.unwrap_or_default(), None);
+        self.problem(&value.span(), &problem.unwrap_or_default(), None);
         None
     }
 
-    fn problem(&mut self, span: &Range<usize>, message: String, help: Option<String>) {
+    fn problem(&mut self, span: &Range<usize>, message: &str, help: Option<String>) {
         let (line, excerpt) = self.excerpt(span);
         let mut problem = Problem::new(format!("{}:{line}: {message}", self.path.display())).excerpt(excerpt);
         problem.help = help;

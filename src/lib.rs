@@ -45,7 +45,8 @@
 //! - [`detect`]: *Is it odd?* Pure functions from sums to findings, one file each, which is also its manual.
 //! - [`finding`]: *What did we conclude, and how sure?* A finding can't be made without evidence.
 //! - [`tighten`]: *What should change?* Rules that could go or be narrower, as a plan that a replay proves.
-//! - [`report`]: *How is it shown?* The report for people, and the three files of the output contract.
+//! - [`report`]: *How is it shown?* The report for people, the three files of the output contract, and formats for other
+//!   programs and for tickets.
 //! - [`pipeline`]: *In which order?* The only place that knows.
 //! - [`cli`]: *What did the user ask for?* The only room that prints, reads the environment or exits. Nobody knows it.
 //!

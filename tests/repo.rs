@@ -219,8 +219,14 @@ fn nothing_names_a_machine_or_another_registry() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/benchmarks.md", "sample-logs/README.md"];
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/benchmarks.md",
+    "docs/formats.md",
+    "sample-logs/README.md",
+];
 
 #[test]
 fn documents_name_only_what_exists() {

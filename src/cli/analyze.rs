@@ -8,11 +8,14 @@ use clap::ValueEnum;
 use super::failure::{Failure, written};
 use super::progress::Meter;
 use super::reading::{ReadingArguments, ResourceArguments};
-use super::{Environment, Exit, Stdin, config, interrupt};
+use super::{Environment, Exit, Stdin, config, interrupt, log};
 use crate::detect::{Meta, Sensitivity};
 use crate::finding::{Conclusions, Severity};
 use crate::pipeline;
-use crate::report::{FILES, Look, Page, Span, TerminalOptions, Tone, write_dir, write_terminal};
+use crate::report::{
+    FILES, Format, FormatOptions, Look, Manual, Page, Span, TerminalOptions, Tone, clear_dir, count,
+    left_out, write_format, write_formats, write_terminal,
+};
 use crate::source::STDIN;
 
 /// Findings shown of a kind unless all are asked for.
@@ -67,7 +70,18 @@ pub(super) struct Arguments {
     #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high", help_heading = "Detectors")]
     pub fail_on: FailOn,
 
-    /// Write findings.jsonl, rules.jsonl and summary.json into this directory
+    /// How to tell the findings: human, jsonl, csv, markdown, ocsf (Detection Finding), asff (Security Hub) or sarif. With
+    /// --out, formats are files there and may be several; standard output has the report for people
+    #[arg(
+        long = "format",
+        value_name = "FORMAT",
+        value_enum,
+        value_delimiter = ',',
+        help_heading = "Output"
+    )]
+    #[arg(hide_possible_values = true)]
+    pub formats: Vec<Shown>,
+    /// Write findings.jsonl, rules.jsonl and summary.json into this directory, and files of each --format
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
     /// Write every connection with its verdict to this Parquet file
@@ -88,6 +102,33 @@ pub(super) struct Arguments {
 
     #[command(flatten)]
     pub resources: ResourceArguments,
+}
+
+/// How findings are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(super) enum Shown {
+    Human,
+    Jsonl,
+    Csv,
+    Markdown,
+    Ocsf,
+    Asff,
+    Sarif,
+}
+
+impl Shown {
+    /// `None` is the report for people.
+    pub fn format(self) -> Option<Format> {
+        match self {
+            Self::Human => None,
+            Self::Jsonl => Some(Format::Jsonl),
+            Self::Csv => Some(Format::Csv),
+            Self::Markdown => Some(Format::Markdown),
+            Self::Ocsf => Some(Format::Ocsf),
+            Self::Asff => Some(Format::Asff),
+            Self::Sarif => Some(Format::Sarif),
+        }
+    }
 }
 
 /// How little is enough.
@@ -163,8 +204,8 @@ impl Run<'_> {
         let config = config::validate(arguments, self.registry, self.environment)?;
         let stdin = stdin.filter(|_| arguments.reading.inputs.iter().any(|input| input.as_os_str() == STDIN));
         // What an earlier run wrote must not be taken for this one's, however it ends.
-        for file in arguments.out.iter().flat_map(|dir| FILES.map(|name| dir.join(name))) {
-            _ = std::fs::remove_file(file);
+        if let Some(dir) = &arguments.out {
+            clear_dir(dir).map_err(|error| Failure::usage(vec![error.into()]))?;
         }
         if self.environment.owns_process {
             interrupt::watch(&config.cancel);
@@ -187,30 +228,73 @@ impl Run<'_> {
         stdout: &mut dyn Write,
         stderr: &mut dyn Write,
     ) -> Result<Exit, Failure> {
-        if let Some(dir) = &arguments.out {
-            write_dir(dir, conclusions).map_err(|error| Failure::failed(error.into()))?;
+        if log::is_on() {
+            let (findings, incomplete) = (conclusions.findings.len(), conclusions.is_incomplete());
+            tracing::info!(target: log::TARGET, findings, incomplete, "concluded");
         }
-        if !arguments.quiet {
-            let options = TerminalOptions {
-                look: self.out,
-                per_kind: (!arguments.all).then_some(PER_KIND),
-                elsewhere: match &arguments.out {
-                    Some(dir) => format!("see {}, or show them with --all", dir.join(FILES[0]).display()),
-                    None => "show them with --all, or write them with --out".to_owned(),
-                },
-                verbose: arguments.verbose,
-            };
-            written(write_terminal(conclusions, &options, stdout).and_then(|()| stdout.flush()))?;
-            if let Some(dir) = &arguments.out {
-                let text = format!("{} in {}", FILES.join(", "), dir.display());
-                // A remark: not worth an error if nobody can read it.
-                _ = Page::new(stderr, self.err).flow(
-                    &[Span::new(Tone::Faint, "wrote ")],
-                    2,
-                    &[Span::plain(text)],
-                );
+        let formats: Vec<Format> = arguments.formats.iter().filter_map(|shown| shown.format()).collect();
+        let options = self.format_options(arguments);
+        let written_files = match &arguments.out {
+            Some(dir) => write_formats(dir, conclusions, &formats, &options)
+                .map_err(|error| Failure::failed(error.into()))?,
+            None => Vec::new(),
+        };
+        match (formats.first(), &arguments.out) {
+            (Some(format), None) => {
+                let shown = write_format(*format, conclusions, &options, stdout);
+                written(shown.and_then(|()| stdout.flush()))?;
+            }
+            _ if arguments.quiet => {}
+            _ => {
+                let options = TerminalOptions {
+                    look: self.out,
+                    per_kind: (!arguments.all).then_some(PER_KIND),
+                    elsewhere: match &arguments.out {
+                        Some(dir) => format!("see {}, or show them with --all", dir.join(FILES[0]).display()),
+                        None => "show them with --all, or write them with --out".to_owned(),
+                    },
+                    verbose: arguments.verbose,
+                };
+                written(write_terminal(conclusions, &options, stdout).and_then(|()| stdout.flush()))?;
             }
         }
+        if let Some(dir) = arguments.out.as_ref().filter(|_| !arguments.quiet) {
+            let text = format!("{} in {}", written_files.join(", "), dir.display());
+            self.remark(Span::new(Tone::Faint, "wrote "), &text, stderr);
+        }
+        let left_out: usize = formats.iter().map(|format| left_out(*format, conclusions, &options)).sum();
+        if left_out > 0 {
+            let text = format!(
+                "{} left out of asff, which needs an account and a region of each; name one --account and one --region",
+                count(left_out as u64, "finding")
+            );
+            self.remark(Span::new(Tone::Warn, "warning: "), &text, stderr);
+            return Ok(Exit::Incomplete);
+        }
         Ok(verdict(conclusions, arguments.fail_on))
+    }
+
+    /// A line beside the result. Not worth an error if nobody can read it.
+    fn remark(&self, lead: Span, text: &str, stderr: &mut dyn Write) {
+        if log::is_on() {
+            tracing::info!(target: log::TARGET, "{}{text}", lead.text());
+        } else {
+            _ = Page::new(stderr, self.err).flow(&[lead], 2, &[Span::plain(text)]);
+        }
+    }
+
+    /// Findings that don't say their account or region have those of the selection, if it names only one.
+    fn format_options(&self, arguments: &Arguments) -> FormatOptions<'_> {
+        let only = |words: &[String]| words.first().filter(|_| words.len() == 1).cloned();
+        let runs = |id: &str| {
+            let named = |ids: &[String]| ids.iter().any(|named| named == id);
+            (arguments.only.is_empty() || named(&arguments.only)) && !named(&arguments.skip)
+        };
+        let manual = |meta: &&'static Meta| Manual { id: meta.id, title: meta.title, source: meta.manual };
+        FormatOptions {
+            manuals: self.registry.iter().filter(|meta| runs(meta.id)).map(manual).collect(),
+            account: only(&arguments.reading.accounts),
+            region: only(&arguments.reading.regions),
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::reading::{ReadingArguments, ResourceArguments};
 use super::{Environment, expect, suggest, values};
 use crate::detect::Meta;
 use crate::finding::IgnoreList;
-use crate::pipeline::{AnalyzeConfig, Baseline, Expect, Input, MemoryPlan, Remote};
+use crate::pipeline::{AnalyzeConfig, Baseline, Expect, Input, MemoryPlan, Remote, log_fields};
 use crate::report::prepare_dir;
 
 use crate::source::{S3Options, STDIN, Selection};
@@ -34,6 +34,10 @@ pub(super) fn validate(
         }
     });
     let ignore = check.ignore(arguments.ignore.as_deref(), registry);
+    if arguments.formats.len() > 1 && arguments.out.is_none() {
+        let help = "name one, or a directory for files of each with --out";
+        check.add(Problem::new("--format: standard output has room for one").help(help));
+    }
     if let Some(path) = &arguments.connections {
         check.parent("--connections", path);
     }
@@ -91,6 +95,7 @@ impl Check {
             );
         }
         self.0.extend(arguments.aws.problems());
+        self.fields(arguments.log_format.as_deref());
         let memory = self.resources(resources);
         AnalyzeConfig {
             inputs,
@@ -205,6 +210,22 @@ impl Check {
                         .help("lines are like `10.0.0.9 rejected-spike 2030-01-31 our scanner`"),
                 );
                 IgnoreList::default()
+            }
+        }
+    }
+
+    /// Fields that don't exist may be newer than this program, unless they look like a slip.
+    fn fields(&mut self, format: Option<&str>) {
+        let known = log_fields();
+        let part = |c: char| !(c.is_ascii_alphanumeric() || c == '-');
+        let named: Vec<&str> =
+            format.unwrap_or_default().split(part).filter(|word| !word.is_empty()).collect();
+        for word in named.iter().filter(|word| !known.contains(*word)) {
+            if let Some(near) =
+                suggest::slip(word, known.iter().copied()).filter(|near| !named.contains(near))
+            {
+                let message = format!("--log-format: no field is called {word}");
+                self.add(Problem::new(message).help(format!("did you mean `{near}`?")));
             }
         }
     }

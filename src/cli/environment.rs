@@ -2,11 +2,13 @@
 
 #![allow(clippy::disallowed_methods, reason = "this is the place the others are told to leave it to")]
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::thread::available_parallelism;
 
+use super::settings::FILE;
 use crate::report::Look;
 
 /// Width where nothing says otherwise: fits most terminals, and mails.
@@ -57,6 +59,10 @@ pub struct Environment {
     pub spill_directory: PathBuf,
     /// `AWS_CA_BUNDLE`: which certificate authorities to trust, as the AWS CLI takes it.
     pub ca_bundle: Option<PathBuf>,
+    /// Variables that begin with `FLOWGATE_`.
+    pub variables: BTreeMap<String, String>,
+    /// `flowgate.toml`, if the current directory has one.
+    pub config_file: Option<PathBuf>,
     /// The time, seconds since 1970 in UTC.
     pub now: i64,
     /// Signals may be taken over: this is the program itself, not a test of it.
@@ -87,6 +93,12 @@ impl Environment {
             memory: memory(|path| std::fs::read_to_string(path).ok()),
             spill_directory: set("TMPDIR").map_or_else(large_temporary_files, PathBuf::from),
             ca_bundle: set("AWS_CA_BUNDLE").map(PathBuf::from),
+            variables: std::env::vars_os()
+                .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
+                .filter(|(name, _)| name.starts_with("FLOWGATE_"))
+                .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
+                .collect(),
+            config_file: Some(PathBuf::from(FILE)).filter(|path| path.is_file()),
             now: chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp(),
             owns_process: true,
         }
@@ -130,6 +142,12 @@ impl Environment {
         let width = width.unwrap_or_else(|| known.unwrap_or(DEFAULT_WIDTH).clamp(Look::MIN_WIDTH, WIDEST));
         Look { width, color, unicode: self.unicode }
     }
+}
+
+/// The time for a line of a log, RFC 3339 in UTC with milliseconds.
+pub(super) fn now_text() -> String {
+    let now = chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now());
+    now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
 fn large_temporary_files() -> PathBuf {

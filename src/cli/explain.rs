@@ -40,6 +40,15 @@ pub(super) fn execute(
     written(result).map(|()| Exit::Clean)
 }
 
+/// Every detector, a line each.
+pub(super) fn list_all(
+    registry: &[&'static Meta],
+    look: Look,
+    stdout: &mut dyn Write,
+) -> Result<Exit, Failure> {
+    written(list(registry, look, stdout)).map(|()| Exit::Clean)
+}
+
 fn list(registry: &[&'static Meta], look: Look, stdout: &mut dyn Write) -> io::Result<()> {
     let page = &mut Page::new(stdout, look);
     let width = registry.iter().map(|d| d.id.len()).max().unwrap_or_default();

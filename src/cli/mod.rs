@@ -4,6 +4,7 @@
 //! every problem found. [`run`] takes the streams and the [`Environment`] as values, so that tests can
 //! call it like `main` does.
 
+mod about;
 mod analyze;
 mod aws;
 mod config;
@@ -14,8 +15,10 @@ mod explain;
 mod failure;
 mod interrupt;
 mod inventory;
+mod log;
 mod progress;
 mod reading;
+mod settings;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -28,8 +31,9 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::detect;
-use crate::report::Look;
+use crate::report::{Look, Page, Span, Tone};
 use failure::{Failure, written};
+use settings::Settings;
 
 pub use environment::{ColorChoice, Environment};
 pub use exit::Exit;
@@ -48,6 +52,13 @@ pub type Stdin = Box<dyn Read + Send>;
 struct Cli {
     #[command(flatten)]
     display: Display,
+    /// File of options [default: flowgate.toml in the current directory, if there is one]; see `flowgate config show`
+    #[arg(long, global = true, value_name = "FILE", help_heading = "Display")]
+    config: Option<std::path::PathBuf>,
+    /// Log to standard error what happens, as lines of text or json, in place of progress and warnings
+    #[arg(long, global = true, value_enum, value_name = "FORMAT", help_heading = "Display")]
+    #[arg(hide_possible_values = true)]
+    log: Option<log::LogFormat>,
     #[command(subcommand)]
     command: Command,
 }
@@ -72,6 +83,10 @@ enum Command {
     Inventory(inventory::Arguments),
     Expect(expect::Arguments),
     Explain(explain::Arguments),
+    Detectors(about::Detectors),
+    Config(settings::Arguments),
+    Completions(about::Completions),
+    Man(about::Manual),
 }
 
 /// The command line as clap knows it: for tests and for generating documents.
@@ -90,32 +105,96 @@ pub fn run(
     let mut stdout = BufWriter::new(stdout);
     let plain = environment.stderr(ColorChoice::Auto, None);
     let (look, result) = match parse(environment) {
-        Ok(cli) => {
+        Ok(Parsed { cli, settings, name }) => {
             let look = environment.stderr(cli.display.color, cli.display.width.map(usize::from));
-            (look, dispatch(cli, environment, stdin, &mut stdout, stderr))
+            begin(&cli, settings.remark(environment, &[name]), look, stderr);
+            (look, dispatch(cli, &settings, environment, stdin, &mut stdout, stderr))
         }
-        Err(error) => (plain, told(&error, environment, &mut stdout, stderr)),
+        Err(Unparsed::Told(error)) => (plain, told(&error, environment, &mut stdout, stderr)),
+        Err(Unparsed::Settings(failure)) => (plain, Err(failure)),
     };
     // What was printed before a failure belongs to it: both are shown, and the first failure counts.
     let flushed = written(stdout.flush());
     let result = result.and_then(|exit| flushed.map(|()| exit));
     // Or it would try again to write what could not be written, when dropped.
     drop(stdout.into_parts());
-    result.unwrap_or_else(|failure| {
-        // If even standard error is gone, the exit code is all there is left.
-        _ = failure.show(look, stderr);
+    let exit = result.unwrap_or_else(|failure| {
+        if log::is_on() {
+            log::failure(&failure);
+        } else {
+            // If even standard error is gone, the exit code is all there is left.
+            _ = failure.show(look, stderr);
+        }
         failure.exit
-    })
+    });
+    if log::is_on() {
+        tracing::info!(target: log::TARGET, exit = exit.code(), "done");
+    }
+    exit
 }
 
-fn parse(environment: &Environment) -> Result<Cli, clap::Error> {
+/// Why there is no command line to follow.
+enum Unparsed {
+    /// Help, version, or what clap complains about.
+    Told(Box<clap::Error>),
+    /// A file or variable of options is wrong.
+    Settings(Failure),
+}
+
+impl From<clap::Error> for Unparsed {
+    fn from(error: clap::Error) -> Self {
+        Self::Told(Box::new(error))
+    }
+}
+
+/// What was typed, and what else says how to do it.
+struct Parsed {
+    cli: Cli,
+    settings: Settings,
+    /// The subcommand.
+    name: String,
+}
+
+fn parse(environment: &Environment) -> Result<Parsed, Unparsed> {
     let width = environment.stdout(ColorChoice::Auto, None).width.min(100);
-    let matches = command().term_width(width).try_get_matches_from(&environment.arguments)?;
-    Cli::from_arg_matches(&matches)
+    let command = command().term_width(width);
+    // Help is there whatever the file of options says.
+    if let Err(error) = command.clone().try_get_matches_from(&environment.arguments)
+        && is_asked_for(&error)
+    {
+        return Err(error.into());
+    }
+    let settings = Settings::read(environment, &command).map_err(Unparsed::Settings)?;
+    let matches = settings.apply(command).try_get_matches_from(&environment.arguments)?;
+    let name = matches.subcommand_name().unwrap_or_default().to_owned();
+    Ok(Parsed { cli: Cli::from_arg_matches(&matches)?, settings, name })
+}
+
+fn is_asked_for(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion)
+}
+
+/// Starts the log, and says where options come from that nobody typed.
+fn begin(cli: &Cli, remark: Option<String>, look: Look, stderr: &mut dyn Write) {
+    if let Some(format) = cli.log {
+        log::start(format);
+    }
+    let quiet = match &cli.command {
+        Command::Analyze(arguments) => arguments.quiet,
+        Command::Tighten(arguments) => arguments.quiet,
+        _ => false,
+    };
+    match remark.filter(|_| !quiet) {
+        Some(text) if log::is_on() => tracing::info!(target: log::TARGET, "{text}"),
+        // A remark: not worth an error if nobody can read it.
+        Some(text) => _ = Page::new(stderr, look).flow(&[], 0, &[Span::new(Tone::Faint, text)]),
+        None => {}
+    }
 }
 
 fn dispatch(
     cli: Cli,
+    settings: &Settings,
     environment: &Environment,
     stdin: Option<Stdin>,
     stdout: &mut dyn Write,
@@ -135,6 +214,10 @@ fn dispatch(
         }
         Command::Expect(arguments) => expect::execute(&arguments, (out, err), stdout, stderr),
         Command::Explain(arguments) => explain::execute(&arguments, &detect::registry(), out, stdout),
+        Command::Detectors(_) => explain::list_all(&detect::registry(), out, stdout),
+        Command::Config(arguments) => settings::execute(&arguments, settings, &command(), out, stdout),
+        Command::Completions(arguments) => about::completions(&arguments, command(), stdout),
+        Command::Man(arguments) => about::man(&arguments, command(), stdout),
     }
 }
 
@@ -145,10 +228,9 @@ fn told(
     stdout: &mut dyn Write,
     stderr: &mut dyn Write,
 ) -> Result<Exit, Failure> {
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let text = error.render();
     let show = |look: Look| if look.color { text.ansi().to_string() } else { text.to_string() };
-    if asked {
+    if is_asked_for(error) {
         written(write!(stdout, "{}", show(environment.stdout(ColorChoice::Auto, None))))?;
         return Ok(Exit::Clean);
     }

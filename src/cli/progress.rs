@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::log;
 use crate::pipeline::{Event, Progress};
 use crate::report::{Look, Page, Span, Tone, number};
 
@@ -27,11 +28,21 @@ pub(super) struct Meter<'a> {
     objects: AtomicU64,
     done: AtomicU64,
     records: AtomicU64,
+    /// Everything goes into the log instead.
+    logs: bool,
+    /// When the log last told how far it is, in seconds from the start.
+    told: AtomicU64,
 }
+
+/// Seconds between lines of the log about how far it is.
+const PACE: u64 = 10;
 
 impl<'a> Meter<'a> {
     /// `stderr` gets the warnings; the bar draws on the terminal itself if `animated`.
+    /// With a log, neither: events go there.
     pub fn new(stderr: Option<&'a mut (dyn Write + Send)>, look: Look, animated: bool) -> Self {
+        let logs = log::is_on();
+        let animated = animated && !logs;
         let target = if animated { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bar = ProgressBar::with_draw_target(None, target);
         if animated {
@@ -46,6 +57,54 @@ impl<'a> Meter<'a> {
             objects: AtomicU64::new(0),
             done: AtomicU64::new(0),
             records: AtomicU64::new(0),
+            logs,
+            told: AtomicU64::new(0),
+        }
+    }
+
+    /// Tells the log how far it is, now and then: rate, and what is left at that rate.
+    fn log_reading(&self) {
+        let seconds = self.started.elapsed().as_secs();
+        let told = self.told.load(Relaxed);
+        // Of threads that come at once, one tells.
+        if seconds < told + PACE || self.told.compare_exchange(told, seconds, Relaxed, Relaxed).is_err() {
+            return;
+        }
+        let (objects, done) = (self.objects.load(Relaxed), self.done.load(Relaxed));
+        let records = self.records.load(Relaxed);
+        let (bytes, of_bytes) = (self.bar.position(), self.bar.length().unwrap_or_default());
+        let left = (of_bytes > bytes && bytes > 0)
+            .then(|| (of_bytes - bytes) as f64 / bytes as f64 * seconds as f64)
+            .map(|left| left as u64);
+        tracing::info!(
+            target: log::TARGET, objects, done, records, bytes, of_bytes, records_per_second = records / seconds.max(1),
+            seconds_left = left, "reading"
+        );
+    }
+
+    fn log(&self, event: &Event) {
+        match event {
+            Event::Listed { objects, bytes } => {
+                self.objects.store(*objects, Relaxed);
+                match bytes {
+                    Some(bytes) => self.bar.set_length(*bytes),
+                    None => self.bar.unset_length(),
+                }
+            }
+            Event::Read { bytes, records } => {
+                self.records.fetch_add(*records, Relaxed);
+                self.bar.inc(*bytes);
+                self.log_reading();
+            }
+            Event::ObjectDone => _ = self.done.fetch_add(1, Relaxed),
+            Event::Phase(phase) => {
+                let objects = self.done.load(Relaxed);
+                let records = self.records.load(Relaxed);
+                // Milliseconds are enough.
+                let seconds = (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0;
+                tracing::info!(target: log::TARGET, objects, records, seconds, "{phase}");
+            }
+            Event::Warning(text) => tracing::warn!(target: log::TARGET, "{text}"),
         }
     }
 
@@ -73,6 +132,9 @@ impl<'a> Meter<'a> {
 
 impl Progress for Meter<'_> {
     fn event(&self, event: &Event) {
+        if self.logs {
+            return self.log(event);
+        }
         match event {
             Event::Listed { objects, bytes } => {
                 // Told again and again while more is found; a style is made of text each time.

@@ -74,7 +74,7 @@ pub(super) struct Arguments {
     verbose: bool,
     /// Show nothing but errors; the exit code and --out tell the result
     #[arg(short, long, help_heading = "Output")]
-    quiet: bool,
+    pub quiet: bool,
     /// Show no progress
     #[arg(long, help_heading = "Output")]
     no_progress: bool,

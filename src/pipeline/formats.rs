@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::decode::fields::FIELDS;
 use crate::decode::{DecodeOptions, FormatCandidate, LogFormat};
 use crate::inventory::Timeline;
 use crate::source::Object;
@@ -54,6 +55,12 @@ impl Formats {
         let options = group.and_then(|group| self.by_group.get(group)).unwrap_or(&self.any);
         Arc::clone(options)
     }
+}
+
+/// Names of all fields of flow logs, as AWS spells them.
+#[must_use]
+pub fn log_fields() -> Vec<&'static str> {
+    FIELDS.iter().map(|field| field.name).collect()
 }
 
 #[cfg(test)]

@@ -41,6 +41,7 @@ use crate::watchlist::WatchListError;
 
 pub use crate::rollup::Baseline;
 pub use cancel::Cancel;
+pub use formats::log_fields;
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
 pub use memory::MemoryPlan;
 pub use replay::{ReplayOutcome, replay};

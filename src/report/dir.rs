@@ -1,16 +1,18 @@
-//! The directory of the output contract: three files, all or none.
+//! The directory of the output contract and of other formats: all files or none.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::Renderer;
 use super::findings_jsonl::FindingsJsonl;
+use super::format::{files, is_ours};
 use super::rules_jsonl::RulesJsonl;
 use super::summary_json::SummaryJson;
+use super::{Format, FormatOptions, Renderer};
 use crate::finding::Conclusions;
 
-/// What [`write_dir`] writes.
+/// What [`write_dir`] always writes: the output contract.
 pub const FILES: [&str; 3] = ["findings.jsonl", "rules.jsonl", "summary.json"];
 
 /// Why the output directory can't be used.
@@ -72,15 +74,60 @@ pub fn prepare_files(dir: &Path, names: &[&str]) -> Result<(), ReportError> {
         .map_err(|source| ReportError::Write { path: probe, source })
 }
 
-/// Writes `findings.jsonl`, `rules.jsonl` and `summary.json`, as [`write_files`] does.
+/// Removes what an earlier run wrote there, in any format, so that nobody takes it for this one's.
+///
+/// # Errors
+/// When a file can't be removed. One that is not there is none.
+pub fn clear_dir(dir: &Path) -> Result<(), ReportError> {
+    let Ok(entries) = fs::read_dir(dir) else { return Ok(()) };
+    let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    for path in names.filter(|name| FILES.contains(&&**name) || is_ours(name)).map(|name| dir.join(name)) {
+        fs::remove_file(&path).map_err(|source| ReportError::Write { path, source })?;
+    }
+    Ok(())
+}
+
+/// Writes `findings.jsonl`, `rules.jsonl` and `summary.json`.
+///
+/// # Errors
+/// As those of [`write_formats`].
+pub fn write_dir(dir: &Path, conclusions: &Conclusions) -> Result<(), ReportError> {
+    write_formats(dir, conclusions, &[], &FormatOptions::default()).map(drop)
+}
+
+/// Writes `findings.jsonl`, `rules.jsonl` and `summary.json`, and beside them the files of `formats`. Says the names
+/// of all of them.
+///
+/// All of them are written under other names first, and renamed when all are complete: whoever reads
+/// the directory sees whole files, and a full disk leaves those of the last run as they were.
 ///
 /// # Errors
 /// When a file can't be written. The error names it; what was written of it is removed.
-pub fn write_dir(dir: &Path, conclusions: &Conclusions) -> Result<(), ReportError> {
-    let [findings, rules, summary] = FILES;
-    let with = |renderer: &'static dyn Renderer| move |out: &mut dyn Write| renderer.render(conclusions, out);
-    let (of_findings, of_rules, of_summary) = (with(&FindingsJsonl), with(&RulesJsonl), with(&SummaryJson));
-    write_files(dir, &[(findings, &of_findings), (rules, &of_rules), (summary, &of_summary)])
+pub fn write_formats(
+    dir: &Path,
+    conclusions: &Conclusions,
+    formats: &[Format],
+    options: &FormatOptions<'_>,
+) -> Result<Vec<String>, ReportError> {
+    let [findings, rules, summary] = FILES.map(str::to_owned);
+    let mut renderers: Vec<(String, Box<dyn Renderer + '_>)> = vec![
+        (findings, Box::new(FindingsJsonl)),
+        (rules, Box::new(RulesJsonl)),
+        (summary, Box::new(SummaryJson)),
+    ];
+    let formats: BTreeSet<Format> = formats.iter().copied().collect();
+    renderers.extend(formats.into_iter().flat_map(|format| files(format, conclusions, options)));
+    let writers: Vec<_> = renderers
+        .iter()
+        .map(|(_, renderer)| move |out: &mut dyn Write| renderer.render(conclusions, out))
+        .collect();
+    let named: Vec<NamedFile<'_>> = renderers
+        .iter()
+        .zip(&writers)
+        .map(|((name, _), write)| (name.as_str(), write as &dyn Fn(&mut dyn Write) -> io::Result<()>))
+        .collect();
+    write_files(dir, &named)?;
+    Ok(renderers.into_iter().map(|(name, _)| name).collect())
 }
 
 /// A file to be: its name, and what writes it.

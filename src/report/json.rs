@@ -1,8 +1,11 @@
-//! What the three files of the output contract have in common.
+//! What files of JSON have in common.
 
+use std::borrow::Cow;
+use std::fmt::Write as _;
 use std::io::{self, Write};
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::sanitise::is_deceptive;
 use crate::finding::Ports;
@@ -34,18 +37,55 @@ pub(super) fn write_pretty(value: &impl Serialize, out: &mut dyn Write) -> io::R
     write_safely(&serde_json::to_string_pretty(value)?, out)
 }
 
-/// Writes JSON with `\u` escapes for what would drive or deceive the terminal of somebody who looks at
-/// the file. JSON allows it for any character of a string, and outside of strings there are none.
+/// Writes JSON as [`escaped`] makes it, and ends the line.
 fn write_safely(json: &str, out: &mut dyn Write) -> io::Result<()> {
-    let mut rest = json;
-    while let Some((at, c)) = rest.char_indices().find(|&(_, c)| c != '\n' && is_deceptive(c)) {
-        out.write_all(&rest.as_bytes()[..at])?;
-        for unit in c.encode_utf16(&mut [0; 2]) {
-            write!(out, "\\u{unit:04x}")?;
-        }
-        rest = &rest[at + c.len_utf8()..];
+    writeln!(out, "{}", escaped(json))
+}
+
+/// A value on one line, safe to show.
+pub(crate) fn json_line(value: &Value) -> String {
+    escaped(&value.to_string()).into_owned()
+}
+
+/// JSON with `\u` escapes for what would drive or deceive the terminal of somebody who looks at it. JSON allows it for
+/// any character of a string, and outside of strings there are none.
+pub(super) fn escaped(json: &str) -> Cow<'_, str> {
+    let bad = |c: char| c != '\n' && is_deceptive(c);
+    if !json.contains(bad) {
+        return Cow::Borrowed(json);
     }
-    writeln!(out, "{rest}")
+    let mut safe = String::with_capacity(json.len() + 64);
+    for c in json.chars() {
+        if bad(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                // Writing to a string can't fail.
+                _ = write!(safe, "\\u{unit:04x}");
+            }
+        } else {
+            safe.push(c);
+        }
+    }
+    Cow::Owned(safe)
+}
+
+/// An object without what is not known: null, empty lists and empty objects.
+pub(super) fn known(value: Value) -> Value {
+    let something = |value: &Value| match value {
+        Value::Null => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(keys) => !keys.is_empty(),
+        _ => true,
+    };
+    match value {
+        Value::Object(keys) => Value::Object(
+            keys.into_iter()
+                // What a detector says stays as it said it.
+                .map(|(key, value)| if key == "evidence" { (key, value) } else { (key, known(value)) })
+                .filter(|(_, value)| something(value))
+                .collect(),
+        ),
+        other => other,
+    }
 }
 
 #[cfg(test)]

@@ -1,22 +1,31 @@
 //! How is it shown?
 //!
-//! Every output is a `Renderer` of the same [`Conclusions`]: the report people read, and the three files
+//! Every output is a `Renderer` of the same [`Conclusions`]: the report people read, the three files
 //! of the output contract ([`write_dir`]), which have structs of their own so that an internal rename
-//! never reaches a reader. Nothing here prints: renderers write to what they are given.
+//! never reaches a reader, and a [`Format`] for each kind of program or ticket that takes findings.
+//! Nothing here prints: renderers write to what they are given.
 //!
 //! Text that came out of logs, tags and file names is hostile. [`sanitise()`] is applied by the one type
 //! that lays out lines, [`Page`], so that no renderer can forget it.
 
+mod asff;
+mod clip;
+mod csv;
 mod dir;
 mod findings_jsonl;
+mod format;
 mod json;
 mod manual;
+mod markdown;
 mod numbers;
+mod ocsf;
 mod page;
+mod place;
 mod plan_json;
 mod plan_terminal;
 mod rules_jsonl;
 mod sanitise;
+mod sarif;
 mod summary_json;
 mod terminal;
 #[cfg(test)]
@@ -26,7 +35,12 @@ use std::io::{self, Write};
 
 use crate::finding::Conclusions;
 
-pub use dir::{FILES, NamedFile, ReportError, prepare_dir, prepare_files, write_dir, write_files};
+pub use dir::{
+    FILES, NamedFile, ReportError, clear_dir, prepare_dir, prepare_files, write_dir, write_files,
+    write_formats,
+};
+pub use format::{Format, FormatOptions, Manual, left_out, write_format};
+pub(crate) use json::json_line;
 pub use manual::write_manual;
 pub(crate) use numbers::{count, number};
 pub use page::{Look, Page, Span, Tone};

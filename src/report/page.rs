@@ -71,6 +71,12 @@ impl Span {
         Self { tone, text: text.into() }
     }
 
+    /// Its text, as it was given.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Running text.
     pub fn plain(text: impl Into<String>) -> Self {
         Self::new(Tone::Plain, text)

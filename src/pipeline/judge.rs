@@ -129,9 +129,11 @@ pub(super) fn judge(
         in_order.finish()?;
     }
     // Sums depend on the connections alone, not on who added them when.
-    let mut total = Rollup::default();
-    judged.into_iter().for_each(|worker| total.merge(worker.rollup));
-    let mut rollups = Rollups::new(total, interfaces, timeline, &policy);
+    let merged = judged.into_iter().map(|worker| worker.rollup).reduce(|mut total, rollup| {
+        total.merge(rollup);
+        total
+    });
+    let mut rollups = Rollups::new(merged.unwrap_or_default(), interfaces, timeline, &policy);
     if let Some(expect) = &config.expect {
         name_expectations(&mut rollups.expectations, expect);
         rollups.expectations.idle = expected.as_ref().map(Expected::idle).unwrap_or_default();

@@ -198,8 +198,12 @@ pub(crate) struct EndsTable {
     totals: EndsTotals,
     /// Not in the tables yet, which are larger than caches are: of many questions one after the other the answers come from
     /// memory at the same time.
-    waiting: (Vec<(EndsKey, EndsCell, Option<u32>)>, Vec<Pair>),
+    waiting: Vec<Contradiction>,
+    waiting_pairs: Vec<Pair>,
 }
+
+/// Contradicting connections, and a rule by which the other end let them pass.
+type Contradiction = (EndsKey, EndsCell, Option<u32>);
 
 /// How many wait.
 const WAITING: usize = 64;
@@ -251,7 +255,8 @@ impl EndsTable {
             cells: Sample::within(cells),
             agreeing: Sample::within(agreeing),
             totals: EndsTotals::default(),
-            waiting: <(Vec<_>, Vec<_>)>::default(),
+            waiting: Vec::new(),
+            waiting_pairs: Vec::new(),
         }
     }
 
@@ -262,8 +267,8 @@ impl EndsTable {
     pub(super) fn agree(&mut self, key: Option<&EndsKey>) {
         self.totals.agreeing += 1;
         if let Some(key) = key {
-            self.waiting.1.push(key.pair());
-            if self.waiting.1.len() >= WAITING {
+            self.waiting_pairs.push(key.pair());
+            if self.waiting_pairs.len() >= WAITING {
                 self.put_away();
             }
         }
@@ -273,8 +278,8 @@ impl EndsTable {
     pub(super) fn disagree(&mut self, key: EndsKey, cell: EndsCell, rule: Option<u32>) {
         self.totals.disagreeing[key.cause as usize] += cell.connections;
         if self.cells.keeps(key.pair()) {
-            self.waiting.0.push((key, cell, rule));
-            if self.waiting.0.len() >= WAITING {
+            self.waiting.push((key, cell, rule));
+            if self.waiting.len() >= WAITING {
                 self.put_away();
             }
         }
@@ -282,14 +287,14 @@ impl EndsTable {
 
     /// To be called before anything else is done with it.
     pub(super) fn put_away(&mut self) {
-        let Self { cells, agreeing, waiting, .. } = self;
-        for (key, cell, rule) in waiting.0.drain(..) {
+        let Self { cells, agreeing, waiting, waiting_pairs, .. } = self;
+        for (key, cell, rule) in waiting.drain(..) {
             cells.add(key, EndsKey::pair, |into| {
                 into.merge_sums(&cell);
                 rule.into_iter().for_each(|rule| into.name(rule));
             });
         }
-        waiting.1.drain(..).for_each(|pair| agreeing.add(pair, |pair| *pair, |count| *count += 1));
+        waiting_pairs.drain(..).for_each(|pair| agreeing.add(pair, |pair| *pair, |count| *count += 1));
     }
 
     pub(super) fn rejected_at_one_end(&mut self, connections: u64) {

@@ -31,19 +31,11 @@ pub(crate) trait Packed: Words + Ord {
     fn same_tuple(&self, other: &Self) -> bool;
 }
 
-/// A number that all records of a tuple share, whatever layout they are packed in. Most tuples of two addresses and the
-/// lower of their ports share it, too: they ask the same of the configuration and are summed up in the same places, which
-/// are still at hand when they come one after the other. Not all of them, so that what two talk about all day is not one
-/// partition.
+/// A number that all records of a tuple share, whatever layout they are packed in.
 pub(crate) fn spread(low: &Endpoint, high: &Endpoint, protocol: u8) -> u64 {
     let fold = |bits: u128| (bits as u64) ^ ((bits >> 64) as u64).rotate_left(29);
-    mix(fold(low.packet), fold(high.packet), near(low.port, high.port), protocol)
-}
-
-/// The lower port, and the upper bits of the higher: those of clients fall in one of four.
-#[inline]
-fn near(one: u16, other: u16) -> u64 {
-    (u64::from(one.min(other)) << 3) | u64::from(one.max(other) >> 13)
+    let ports = (u64::from(low.port) << 16) | u64::from(high.port);
+    mix(fold(low.packet), fold(high.packet), ports, protocol)
 }
 
 #[inline]
@@ -80,7 +72,8 @@ impl PlainEnd {
     #[inline]
     pub fn spread(low: Self, high: Self, protocol: u8) -> u64 {
         let address = |end: Self| MAPPED as u64 | (end.0 >> 16);
-        mix(address(low), address(high), near(low.0 as u16, high.0 as u16), protocol)
+        let ports = ((low.0 & 0xffff) << 16) | (high.0 & 0xffff);
+        mix(address(low), address(high), ports, protocol)
     }
 
     /// As [`ordered`]. Without a branch: records travel either way, and nobody can foretell which.

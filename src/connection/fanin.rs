@@ -149,7 +149,14 @@ impl Meetings {
             self.counted.into_inner().unwrap_or_else(PoisonError::into_inner);
         // A third to two thirds are taken: a table of twice the size would be twice as far away.
         let places = (entries.len() / 2 * 3).next_power_of_two().max(2);
-        let mut fan = FanIn { table: vec![0; places], shift: 64 - places.trailing_zeros(), least };
+        // One bit in 8 to 16 is set.
+        let words = (entries.len() / 8).next_power_of_two();
+        let mut fan = FanIn {
+            table: vec![0; places],
+            shift: 64 - places.trailing_zeros(),
+            some: vec![0; words],
+            least,
+        };
         for entry in entries {
             fan.insert(entry);
         }
@@ -166,6 +173,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 pub(crate) struct FanIn {
     table: Vec<u64>,
     shift: u32,
+    /// A bit for every entry, which some share. Most endpoints that are asked for are those of clients and have none: for
+    /// them this is enough, and it is a sixteenth of the table or less. A power of two of words.
+    some: Vec<u64>,
     least: u64,
 }
 
@@ -181,7 +191,15 @@ impl FanIn {
         (0..places).map(move |step| (first + step) & (places - 1))
     }
 
+    /// Word and bit of an endpoint: other bits of its hash than those of the count and of the place.
+    #[inline]
+    fn bit(&self, hash: u64) -> (usize, u32) {
+        ((hash >> 22) as usize & (self.some.len() - 1), (hash >> 16) as u32 & 63)
+    }
+
     fn insert(&mut self, entry: u64) {
+        let (word, bit) = self.bit(entry);
+        self.some[word] |= 1 << bit;
         for place in self.places(entry) {
             let there = self.table[place];
             if there == 0 {
@@ -200,7 +218,10 @@ impl FanIn {
     #[inline]
     pub fn ask(&self, scope: u64, end: &Endpoint, protocol: u8) -> Asked {
         let hash = hash(scope, end, protocol);
-        Asked { hash, first: self.table[(hash >> self.shift) as usize] }
+        let (word, bit) = self.bit(hash);
+        // Without a branch: which of the two endpoints is a client's, nobody can foretell.
+        let known = (self.some[word] >> bit & 1).wrapping_neg();
+        Asked { hash, first: self.table[((hash & known) >> self.shift) as usize] & known }
     }
 
     /// Tuples that were accepted both ways at the endpoint asked for, at least 1; at most 65,535.

@@ -7,7 +7,7 @@ use super::opener::{Context, Evidence, Fans, decide};
 use super::packed::Packed;
 use super::partition::Sorted;
 use super::record::{Body, Endpoint, RejectReason};
-use super::segment::{IN, OUT, Part, Segment, Terms, segments};
+use super::segment::{IN, OUT, Part, Segment, Terms, segments, single};
 use crate::flow::{Action, Direction, Protocol};
 use crate::inventory::ConnectionTracking;
 
@@ -243,13 +243,24 @@ impl Pairing<'_> {
         let tuple = self.orient(group);
         let interface = group[0].lane();
         let protocol = Protocol(group[0].body().protocol);
-        let terms = Terms {
-            protocol,
-            tracking: &self.tracking[interface as usize],
-            watched_since: self.watched_since[interface as usize],
+        // Most tuples have a single record.
+        let alone;
+        let segments = match tuple.directed().next() {
+            Some((body, direction)) if group.len() == 1 => {
+                alone = single(&body, direction, protocol);
+                std::slice::from_ref(&alone)
+            }
+            _ => {
+                let terms = Terms {
+                    protocol,
+                    tracking: &self.tracking[interface as usize],
+                    watched_since: self.watched_since[interface as usize],
+                };
+                segments(tuple.directed(), &terms, cut);
+                &cut[..]
+            }
         };
-        segments(tuple.directed(), &terms, cut);
-        for segment in cut.iter() {
+        for segment in segments {
             let mut connection = describe(interface, protocol, &tuple, segment);
             let context =
                 Context { protocol, local_port: connection.local_port, remote_port: connection.remote_port };

@@ -262,6 +262,13 @@ impl Segment {
     }
 }
 
+/// The only connection of a tuple with a single record.
+pub(crate) fn single(body: &Body, direction: usize, protocol: Protocol) -> Segment {
+    let mut segment = Segment::default();
+    segment.add(body, direction, protocol);
+    segment
+}
+
 /// Cuts a tuple's records, given in time order with their direction, into connections.
 pub(crate) fn segments(
     records: impl Iterator<Item = (Body, usize)>,

@@ -23,6 +23,22 @@ pub(super) struct Texts {
     lengths: [usize; 2],
 }
 
+/// Compares some ten bytes: a call of the library's routine takes longer.
+#[inline(always)]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    let (Some(end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) else {
+        return one == other;
+    };
+    let word = |chunk: &[u8; 8]| u64::from_le_bytes(*chunk);
+    let (words, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    let differing = words.iter().zip(others).fold(0, |bits, (a, b)| bits | (word(a) ^ word(b)));
+    // The last eight overlap those before, or are the same.
+    differing | (word(end) ^ word(other_end)) == 0
+}
+
 /// The texts of one row, with the spaces between. Empty if there are none.
 #[derive(Clone, Debug, Default)]
 struct Seen {
@@ -54,7 +70,7 @@ impl Texts {
     #[inline(always)]
     pub(super) fn find(&self, mark: u64, text: &[u8]) -> Option<u32> {
         let seen = self.seen.get(self.place(mark))?;
-        (!text.is_empty() && seen.text == text).then_some(seen.key)
+        (!text.is_empty() && is_same(&seen.text, text)).then_some(seen.key)
     }
 
     #[inline(always)]

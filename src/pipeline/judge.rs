@@ -147,12 +147,17 @@ pub(super) fn judge<T: Send>(
         in_order.finish()?;
     }
     // Sums depend on the connections alone, not on who added them when.
-    let mut total = Rollup::spilling_into(&spill);
     let mut states = Vec::with_capacity(judged.len());
+    // The first one's tables are taken as they are.
+    let mut merged: Option<Rollup> = None;
     for worker in judged {
-        total.merge(worker.rollup);
         states.push(worker.beside);
+        match &mut merged {
+            Some(total) => total.merge(worker.rollup),
+            None => merged = Some(worker.rollup),
+        }
     }
+    let mut total = merged.unwrap_or_else(|| Rollup::spilling_into(&spill));
     total.read_back(&interfaces)?;
     let mut rollups = Rollups::new(total, interfaces, timeline, &policy);
     if let Some(expect) = &config.expect {

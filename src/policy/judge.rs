@@ -10,8 +10,9 @@ use super::verdict::{Cause, EscapeReason, Judged, NotEvaluable, Verdict};
 use crate::connection::{Connection, Coverage, Fit, Part, RejectReason};
 use crate::flow::{Action, Direction, Protocol};
 
-/// Sets of the memo of a [`Judge`]: 32 KiB or so, a few interfaces' worth.
-const SETS: usize = 32;
+/// Sets of the memo of a [`Judge`]: 250 KiB or so. Every partition has connections of nearly all interfaces, and those of a
+/// tier share their groups: what was asked in one partition is asked again in the next.
+const SETS: usize = 128;
 
 /// Judges one connection after the other and remembers some of its last decisions, which makes it fast where
 /// connections come in the order of interfaces and peers. Answers do not depend on what was asked before. One to a

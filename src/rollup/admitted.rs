@@ -69,9 +69,31 @@ pub(super) struct AdmittedTable {
 struct Side {
     level: u8,
     table: HashTable<Admission>,
+    /// Not in the table yet: it is larger than caches are, and of many questions one after the other the answers come
+    /// from memory at the same time.
+    waiting: Vec<Admission>,
 }
 
+/// How many wait.
+const WAITING: usize = 128;
+
 impl Side {
+    fn put(&mut self, one: Admission, limit: usize) {
+        if one.level() < self.level {
+            return;
+        }
+        self.waiting.push(one);
+        if self.waiting.len() >= WAITING {
+            self.put_away(limit);
+        }
+    }
+
+    fn put_away(&mut self, limit: usize) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.drain(..).for_each(|one| self.add(one, limit));
+        self.waiting = waiting;
+    }
+
     fn add(&mut self, one: Admission, limit: usize) {
         if one.level() < self.level {
             return;
@@ -115,21 +137,23 @@ impl AdmittedTable {
             last: connection.last,
             connections: 1,
         };
-        self.sides[usize::from(is_private(connection.remote))].add(one, self.limit);
+        self.sides[usize::from(is_private(connection.remote))].put(one, self.limit);
     }
 
     pub fn merge(&mut self, other: Self) {
         for (into, from) in self.sides.iter_mut().zip(other.sides) {
             into.raise(from.level);
-            from.table.into_iter().for_each(|one| into.add(one, self.limit));
+            from.table.into_iter().chain(from.waiting).for_each(|one| into.add(one, self.limit));
         }
     }
 
     pub fn heap_bytes(&self) -> usize {
-        self.sides.iter().map(|side| side.table.allocation_size()).sum()
+        let waiting = |side: &Side| side.waiting.capacity() * size_of::<Admission>();
+        self.sides.iter().map(|side| side.table.allocation_size() + waiting(side)).sum()
     }
 
-    pub fn finish(self) -> Admitted {
+    pub fn finish(mut self) -> Admitted {
+        self.sides.iter_mut().for_each(|side| side.put_away(self.limit));
         let [outside, inside] = self.sides;
         let levels = [outside.level, inside.level];
         let mut all: Vec<Admission> = outside.table.into_iter().chain(inside.table).collect();

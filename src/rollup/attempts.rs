@@ -62,6 +62,9 @@ impl Plan {
 
 const STRATA: usize = 1 << 16;
 
+/// How many wait to be looked at.
+const WAITING: usize = 256;
+
 /// Attempts of sources inside, or of those outside: a flood from outside must not thin what is known of the inside.
 #[derive(Debug)]
 pub(super) struct Attempts {
@@ -70,6 +73,9 @@ pub(super) struct Attempts {
     width: Width,
     total: u64,
     rows: Vec<Row>,
+    /// Not looked at yet. The tables are larger than caches are, and of many questions one after the other the answers come
+    /// from memory at the same time.
+    waiting: Vec<Row>,
     /// Attempts by stratum. Absent while there are so few that nothing was left out.
     strata: Option<Box<[u32]>>,
     marks: HashTable<Mark>,
@@ -88,6 +94,7 @@ impl Attempts {
             width: Width::default(),
             total: 0,
             rows: Vec::new(),
+            waiting: Vec::new(),
             strata: None,
             marks: HashTable::new(),
             mark_level: 0,
@@ -99,33 +106,66 @@ impl Attempts {
     /// One more attempt.
     pub fn push(&mut self, connection: &Connection, cause: &'static str) {
         self.total += 1;
-        self.take_in(Row::new(connection, cause));
+        self.waiting.push(Row::new(connection, cause));
+        if self.waiting.len() >= WAITING {
+            self.put_away();
+        }
     }
 
-    fn take_in(&mut self, row: Row) {
-        let Some(strata) = &mut self.strata else {
-            self.rows.push(row);
-            if self.rows.len() > Plan::MOST as usize {
+    /// Looks at what waits.
+    fn put_away(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        self.take_in(&mut waiting);
+        waiting.clear();
+        self.waiting = waiting;
+    }
+
+    /// Takes attempts in. Those that are left out are left.
+    fn take_in(&mut self, mut some: &mut [Row]) {
+        while !some.is_empty() {
+            let room = self.limits.rows().saturating_sub(self.rows.len()).max(1);
+            let (now, later) = some.split_at_mut(some.len().min(room));
+            let out = self.keep(now);
+            match &mut self.overflow {
+                Some(overflow) => now[..out].iter().for_each(|row| overflow.push(*row)),
+                None => {
+                    now[..out].iter().for_each(|row| self.mark_both(row));
+                    now[..out].iter().for_each(|row| self.leave_out(Cell::one(row, self.width)));
+                }
+            }
+            if self.is_full() {
+                self.thin();
+            }
+            some = later;
+        }
+    }
+
+    /// Keeps what is to be kept, moves the others to the front, and tells how many these are.
+    fn keep(&mut self, some: &mut [Row]) -> usize {
+        let mut out = 0;
+        for at in 0..some.len() {
+            let row = some[at];
+            let level = match &mut self.strata {
+                Some(strata) => {
+                    let attempts = &mut strata[row.place().stratum()];
+                    *attempts = attempts.saturating_add(1);
+                    self.plan.level_of(*attempts)
+                }
+                None => 0,
+            };
+            if row.level() >= level {
+                // The marks of what is kept are made when it is left out, and at the end.
+                self.reserve(1);
+                self.rows.push(row);
+            } else {
+                some[out] = row;
+                out += 1;
+            }
+            if self.strata.is_none() && self.rows.len() > Plan::MOST as usize {
                 self.count_strata();
             }
-            return;
-        };
-        let attempts = &mut strata[row.place().stratum()];
-        *attempts = attempts.saturating_add(1);
-        let level = self.plan.level_of(*attempts);
-        if row.level() >= level {
-            // The marks of what is kept are made when it is left out, and at the end.
-            self.reserve(1);
-            self.rows.push(row);
-        } else if let Some(overflow) = &mut self.overflow {
-            overflow.push(row);
-        } else {
-            self.mark_both(&row);
-            self.leave_out(Cell::one(&row, self.width));
         }
-        if self.is_full() {
-            self.thin();
-        }
+        out
     }
 
     fn is_full(&self) -> bool {
@@ -205,6 +245,7 @@ impl Attempts {
     /// Leaves out what the plan does not keep, after going on to a plan that fits. May be done at any time: who has nothing
     /// else to do leaves less to those who merge.
     pub fn thin(&mut self) {
+        self.put_away();
         let Some(strata) = self.strata.take() else { return };
         while self.plan.leaves(&strata) > self.limits.attempts as u64 && self.plan < Plan::LAST {
             self.plan.0 += 1;
@@ -244,13 +285,15 @@ impl Attempts {
 
     /// Adds the attempts of another.
     pub fn merge(&mut self, mut other: Self) {
+        self.put_away();
+        other.put_away();
         if self.strata.is_none() {
             std::mem::swap(self, &mut other);
         }
         self.total += other.total;
         if other.strata.is_none() {
             // Nothing was left out of it.
-            other.rows.into_iter().for_each(|row| self.take_in(row));
+            self.take_in(&mut other.rows);
             return;
         }
         if let (Some(into), Some(from)) = (&mut self.strata, &mut other.strata) {
@@ -278,7 +321,7 @@ impl Attempts {
     }
 
     pub fn heap_bytes(&self) -> usize {
-        self.rows.capacity() * size_of::<Row>()
+        (self.rows.capacity() + self.waiting.capacity()) * size_of::<Row>()
             + self.strata.as_ref().map_or(0, |strata| strata.len() * 4)
             + self.marks.allocation_size()
             + self.left_out.allocation_size()

@@ -137,8 +137,27 @@ impl EndsCell {
 
     /// Adds another cell.
     pub fn merge(&mut self, other: &Self) {
+        self.merge_sums(other);
+        self.rules.extend(&other.rules);
+        self.rules.sort_unstable();
+        self.rules.dedup();
+        self.rules.truncate(NAMED);
+    }
+
+    fn name(&mut self, rule: u32) {
+        if let Err(at) = self.rules.binary_search(&rule)
+            && at < NAMED
+        {
+            self.rules.insert(at, rule);
+            self.rules.truncate(NAMED);
+        }
+    }
+
+    /// All but the rules.
+    fn merge_sums(&mut self, other: &Self) {
         if self.connections == 0 {
-            self.clone_from(other);
+            let rules = std::mem::take(&mut self.rules);
+            *self = Self { rules, ..*other };
             return;
         }
         self.connections += other.connections;
@@ -152,10 +171,6 @@ impl EndsCell {
         self.arrived_packets += other.arrived_packets;
         self.arrived_bytes += other.arrived_bytes;
         self.stopped.iter_mut().zip(other.stopped).for_each(|(into, n)| *into += n);
-        self.rules.extend(&other.rules);
-        self.rules.sort_unstable();
-        self.rules.dedup();
-        self.rules.truncate(NAMED);
     }
 }
 
@@ -181,7 +196,17 @@ pub(crate) struct EndsTable {
     cells: Sample<EndsKey, EndsCell>,
     agreeing: Sample<Pair, u64>,
     totals: EndsTotals,
+    /// Not in the tables yet, which are larger than caches are: of many questions one after the other the answers come from
+    /// memory at the same time.
+    waiting: Vec<Contradiction>,
+    waiting_pairs: Vec<Pair>,
 }
+
+/// Contradicting connections, and a rule by which the other end let them pass.
+type Contradiction = (EndsKey, EndsCell, Option<u32>);
+
+/// How many wait.
+const WAITING: usize = 64;
 
 /// Some of many pairs, chosen by hash.
 #[derive(Debug)]
@@ -202,8 +227,12 @@ impl<K: Copy + Eq + std::hash::Hash, V: Default> Sample<K, V> {
         Self { rows: HashMap::new(), level: 0, most }
     }
 
+    fn keeps(&self, pair: Pair) -> bool {
+        self.level == 0 || level(pair) >= self.level
+    }
+
     fn add(&mut self, key: K, pair: fn(&K) -> Pair, add: impl FnOnce(&mut V)) {
-        if self.level > 0 && level(pair(&key)) < self.level {
+        if !self.keeps(pair(&key)) {
             return;
         }
         add(self.rows.entry(key).or_default());
@@ -226,6 +255,8 @@ impl EndsTable {
             cells: Sample::within(cells),
             agreeing: Sample::within(agreeing),
             totals: EndsTotals::default(),
+            waiting: Vec::new(),
+            waiting_pairs: Vec::new(),
         }
     }
 
@@ -236,13 +267,34 @@ impl EndsTable {
     pub(super) fn agree(&mut self, key: Option<&EndsKey>) {
         self.totals.agreeing += 1;
         if let Some(key) = key {
-            self.agreeing.add(key.pair(), |pair| *pair, |count| *count += 1);
+            self.waiting_pairs.push(key.pair());
+            if self.waiting_pairs.len() >= WAITING {
+                self.put_away();
+            }
         }
     }
 
-    pub(super) fn disagree(&mut self, key: EndsKey, cell: &EndsCell) {
+    /// Connections, and a rule by which the other end let them pass. The cell names none.
+    pub(super) fn disagree(&mut self, key: EndsKey, cell: EndsCell, rule: Option<u32>) {
         self.totals.disagreeing[key.cause as usize] += cell.connections;
-        self.cells.add(key, EndsKey::pair, |into| into.merge(cell));
+        if self.cells.keeps(key.pair()) {
+            self.waiting.push((key, cell, rule));
+            if self.waiting.len() >= WAITING {
+                self.put_away();
+            }
+        }
+    }
+
+    /// To be called before anything else is done with it.
+    pub(super) fn put_away(&mut self) {
+        let Self { cells, agreeing, waiting, waiting_pairs, .. } = self;
+        for (key, cell, rule) in waiting.drain(..) {
+            cells.add(key, EndsKey::pair, |into| {
+                into.merge_sums(&cell);
+                rule.into_iter().for_each(|rule| into.name(rule));
+            });
+        }
+        waiting_pairs.drain(..).for_each(|pair| agreeing.add(pair, |pair| *pair, |count| *count += 1));
     }
 
     pub(super) fn rejected_at_one_end(&mut self, connections: u64) {

@@ -2,16 +2,45 @@
 
 use std::collections::BTreeSet;
 
-use super::facts::Since;
 use crate::inventory::{Anchor, By, SecurityGroup, Timeline, Trust};
+
+/// The beginning of a rule's life within the logs. Unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Since {
+    /// AWS Config recorded that it was added (or came back) then.
+    Added(i64),
+    /// AWS Config recorded it then; what was before is not known.
+    Recorded(i64),
+    /// The first snapshot of the inventory that has it, after one that has not.
+    Seen(i64),
+}
+
+impl Since {
+    /// Unix seconds.
+    #[must_use]
+    pub fn time(self) -> i64 {
+        match self {
+            Self::Added(at) | Self::Recorded(at) | Self::Seen(at) => at,
+        }
+    }
+}
+
+/// What is known of the beginning of a rule's life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Life {
+    /// Where it did not exist throughout the logs, or AWS Config knows nothing before: since when it does.
+    pub since: Option<Since>,
+    /// From when on it is known to have existed without a break; `i64::MAX` if no time is known.
+    pub known_from: i64,
+}
 
 /// The lives of rules, asked group by group.
 pub(super) struct Lives<'a> {
     timeline: &'a Timeline,
     /// First second of the logs.
     begin: Option<i64>,
-    /// Rules of each observation.
-    observed: Vec<BTreeSet<&'a str>>,
+    /// Time and rules of each observation.
+    observed: Vec<(i64, BTreeSet<&'a str>)>,
 }
 
 /// What is known of one group.
@@ -23,12 +52,11 @@ pub(super) struct GroupLives<'a> {
 
 impl<'a> Lives<'a> {
     pub fn new(timeline: &'a Timeline, window: Option<(u32, u32)>) -> Self {
-        let observed = timeline
-            .observations()
-            .iter()
-            .map(|o| o.security_groups.values().flat_map(|g| &g.rules).map(|r| r.id.as_str()).collect())
-            .collect();
-        Self { timeline, begin: window.map(|(first, _)| i64::from(first)), observed }
+        let observed = timeline.observations().iter().map(|o| {
+            let rules = o.security_groups.values().flat_map(|g| &g.rules).map(|r| r.id.as_str());
+            (o.observed_at.unwrap_or(i64::MAX), rules.collect())
+        });
+        Self { timeline, begin: window.map(|(first, _)| i64::from(first)), observed: observed.collect() }
     }
 
     pub fn of_group(&'a self, id: &str) -> GroupLives<'a> {
@@ -40,26 +68,32 @@ impl<'a> Lives<'a> {
 }
 
 impl GroupLives<'_> {
-    /// Whether a rule of the latest state existed throughout the logs, and since when it does where that is known.
-    pub fn of_rule(&self, id: &str) -> (bool, Option<Since>) {
+    /// The life of a rule of the latest state.
+    pub fn of_rule(&self, id: &str) -> Life {
+        let begins_later = |at: i64| self.lives.begin.is_some_and(|begin| at > begin);
+        if self.anchors.is_empty() {
+            let observed = &self.lives.observed;
+            let before = observed.iter().rposition(|(_, rules)| !rules.contains(id));
+            let first = observed.get(before.map_or(0, |at| at + 1)).map_or(i64::MAX, |(time, _)| *time);
+            let since = (before.is_some() && begins_later(first)).then_some(Since::Seen(first));
+            return Life { since, known_from: first };
+        }
         let has = |anchor: &Anchor<'_, SecurityGroup>| {
             anchor.trust != Trust::Partial
                 && anchor.state.is_some_and(|group| group.rules.iter().any(|rule| rule.id == id))
         };
-        if self.anchors.is_empty() {
-            return (self.lives.observed.iter().all(|rules| rules.contains(id)), None);
-        }
         let before = self.anchors.iter().rposition(|anchor| !has(anchor));
         let since = match (before, self.anchors.get(before.map_or(0, |at| at + 1))) {
-            (None, Some(first)) if first.by == By::Snapshot => return (true, None),
+            (None, Some(first)) if first.by == By::Snapshot => {
+                return Life { since: None, known_from: first.time };
+            }
             (Some(before), Some(first)) if self.anchors[before].trust != Trust::Partial => {
                 Since::Added(first.time)
             }
             (_, Some(first)) => Since::Recorded(first.time),
             // Recording stopped, and nothing was seen since.
-            (_, None) => return (false, None),
+            (_, None) => return Life { since: None, known_from: i64::MAX },
         };
-        let throughout = self.lives.begin.is_none_or(|begin| since.time() <= begin);
-        (throughout, (!throughout).then_some(since))
+        Life { since: begins_later(since.time()).then_some(since), known_from: since.time() }
     }
 }

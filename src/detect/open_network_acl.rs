@@ -13,7 +13,8 @@
 //! Denies of single blocks before an entry for everybody do not count. Informational: default ACLs that let all pass (that
 //! is how AWS makes them), unused ones, and port 3389 open only within a range that begins at 1024 or above, because
 //! answers from the internet need those ports and a stateless filter can't tell them from attempts. Low: other
-//! ones. Medium: if port 22 or 3389 of an interface behind it answered somebody on the internet while the logs ran.
+//! ones. How often ports 22 and 3389 of interfaces behind it were reached from the internet while the logs ran, and how
+//! often they answered, is in the counts; `exposed-service` judges that by the security group rule it came through.
 //!
 //! Controls (Security Hub user guide, "Security Hub controls for Amazon EC2"): EC2.21, "Network ACLs should not allow
 //! ingress from 0.0.0.0/0 to port 22 or port 3389", and EC2.16, "Unused Network Access Control Lists should be removed";
@@ -27,8 +28,7 @@
 //! There is nothing to set. `--skip open-network-acl` turns it off.
 //!
 //! ## What to do
-//! Put denies of ports 22 and 3389 from everywhere before the entry that lets answers in. `exposed-service` says through
-//! which security group rule somebody came.
+//! Put denies of ports 22 and 3389 from everywhere before the entry that lets answers in.
 
 use serde_json::json;
 
@@ -95,7 +95,6 @@ fn describe(input: &Input<'_>, acl: &AclFacts) -> Option<FindingBuilder> {
         let title = format!("{} lets anybody reach port 22 or 3389 (entry {number}, {range})", acl.id);
         ("open-administration", title, severity)
     };
-    let severity = if answered > 0 && !unused { severity.max(Severity::Medium) } else { severity };
     let window = input.rollups.window;
     let interfaces: Vec<String> =
         acl.places.iter().map(|&place| input.rollups.interfaces[place as usize].id.clone()).collect();

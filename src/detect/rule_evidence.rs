@@ -112,7 +112,9 @@ pub(super) fn grade(
         }
     } else if !by_configuration {
         about_nobody(rule, class, &mut told);
-        about_watch(rule, class, evidence, &mut told);
+        if told.grade != Grade::NotEvaluable {
+            about_watch(rule, class, evidence, &mut told);
+        }
     }
     if usage.undecided > 0 && (class != RuleClass::Used || usage.sole_connections == 0) {
         // Without a credited connection these would make the difference between used and unused.
@@ -196,7 +198,9 @@ fn about_watch(rule: &RuleFacts, class: RuleClass, evidence: &RuleEvidence, told
                 _ => "the logs hold rejected traffic only".to_owned(),
             },
         );
-    } else if watch.covered < watch.attached {
+        return;
+    }
+    if watch.covered < watch.attached {
         told.lower(
             Grade::Weak,
             format!("logs cover {} of the {} interfaces of its group", watch.covered, watch.attached),
@@ -234,6 +238,13 @@ fn about_watch(rule: &RuleFacts, class: RuleClass, evidence: &RuleEvidence, told
         );
     } else if let Some(since @ Since::Recorded(_)) = rule.since {
         told.lower(Grade::Weak, born(since));
+    }
+    let peers = rule.peer_seconds.filter(|_| matches!(rule.other_side, OtherSide::Known));
+    if let Some(seconds) = peers.filter(|&seconds| seconds < LONG_ENOUGH && watch.seconds >= LONG_ENOUGH) {
+        told.lower(
+            Grade::Weak,
+            format!("interfaces were in {} for {} of that time only", rule.peer_text, span(seconds)),
+        );
     }
     if watch.skipped_share > SKIPPED {
         told.lower(Grade::Weak, format!("capture skipped data {} times on its interfaces", watch.skipdata));

@@ -22,6 +22,8 @@
 //! - The logs cover every interface of the group, for at least 95 % of its time, and SKIPDATA is less than 0.1 % of it.
 //! - Gaps do not matter: a job that runs once in 31 days would have fallen into gaps every time with a chance
 //!   (`chance_missed`) of at most 0.1 %. So over six weeks hardly an hour may be missing; over three months, 10 % may.
+//!   Interfaces with the same groups stand in for each other, since instances come and go; one with groups that no other
+//!   has must have been watched for a month of its own.
 //! - No interface of the VPC is unknown to the inventory: it may have had the group.
 //!
 //! Nothing can be said, and nothing is reported, of rules whose group is attached to no interface (scaled to zero), that

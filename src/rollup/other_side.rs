@@ -88,10 +88,10 @@ impl Doubt<'_> {
             }
         }
         if self.latest.security_groups.contains_key(id) {
-            let nobody = !self.attachments.any_member(id);
+            let nobody = self.attachments.membership(id, None) == 0;
             return if nobody { OtherSide::Nobody } else { OtherSide::Known };
         }
-        if self.attachments.any_member(id) {
+        if self.attachments.membership(id, None) > 0 {
             return OtherSide::Known;
         }
         // A dump of groups is of one account and region: it tells of what it lacks only there.

@@ -68,6 +68,8 @@ pub struct RuleFacts {
     pub strangers: u32,
     /// Whether the other side of it can be anybody at all.
     pub other_side: OtherSide,
+    /// Seconds of its life in which some interface was in the group it names; `None` if it names none.
+    pub peer_seconds: Option<u32>,
     /// It has a description.
     pub described: bool,
     /// Observed use.
@@ -139,6 +141,10 @@ pub(super) fn rule_facts(
                 watch,
                 strangers,
                 other_side: doubt.other_side(group, rule),
+                peer_seconds: match &rule.peer {
+                    RulePeer::Group { id, .. } => Some(attachments.membership(id, from)),
+                    RulePeer::Cidr(_) | RulePeer::PrefixList(_) => None,
+                },
                 described: rule.description.as_ref().is_some_and(|text| !text.trim().is_empty()),
                 usage: uses.get(&number).cloned().unwrap_or_default(),
             });

@@ -29,8 +29,9 @@ pub struct Watch {
     pub skipped_share: f64,
     /// SKIPDATA rows of these interfaces.
     pub skipdata: u64,
-    /// The chance that every use of a job that runs once in 31 days fell where nothing was watched. 1 with less than
-    /// 31 days.
+    /// The chance that every use of a job that runs once in 31 days fell where nothing was watched, if it runs at any of
+    /// these interfaces. Those with the same groups stand in for each other, since instances come and go; where all of
+    /// them together were watched for less than 31 days, it is 1.
     pub missed_monthly: f64,
     /// The last second at which an interface had the group.
     pub last_attached: Option<i64>,
@@ -45,8 +46,12 @@ const SILENT: f64 = 0.05;
 /// Half-open stretches of buckets, ascending and apart.
 type Spans = Vec<(i64, i64)>;
 
-/// An interface while it had a group.
+/// An interface while it had a group, with the same other groups all the time.
 struct Attachment {
+    /// Number of the interface.
+    interface: u32,
+    /// Number of the set of groups.
+    role: u32,
     place: Option<u32>,
     /// Unix seconds, `to` excluded.
     spans: Spans,
@@ -65,15 +70,18 @@ impl<'a> Attachments<'a> {
     pub fn new(timeline: &'a Timeline, rows: &'a [InterfaceRow], window: Option<(u32, u32)>) -> Self {
         let mut by_group: BTreeMap<&str, Vec<Attachment>> = BTreeMap::new();
         let ids = timeline.ids(|h| &h.interfaces, |i| &i.interfaces);
-        for &id in &ids {
+        let mut roles: BTreeMap<&[String], u32> = BTreeMap::new();
+        for (interface, &id) in (0_u32..).zip(&ids) {
             let place = rows.binary_search_by(|row| row.id.as_str().cmp(id)).ok();
             let coverage = place.map(|place| &rows[place].coverage);
             let (seen_first, seen_last) =
                 coverage.map_or((None, None), |c| (c.first.map(i64::from), c.last.map(i64::from)));
             let anchors = timeline.anchors(id, |h| &h.interfaces, |i| &i.interfaces);
-            let mut spans: BTreeMap<&str, Spans> = BTreeMap::new();
+            let mut spans: BTreeMap<(&str, u32), Spans> = BTreeMap::new();
             for (at, anchor) in anchors.iter().enumerate() {
                 let Some(state) = anchor.state else { continue };
+                let next = u32::try_from(roles.len()).unwrap_or(u32::MAX);
+                let role = *roles.entry(&state.groups).or_insert(next);
                 let before = at.checked_sub(1).map(|at| &anchors[at]);
                 let after = anchors.get(at + 1);
                 for group in &state.groups {
@@ -97,12 +105,13 @@ impl<'a> Attachments<'a> {
                             .filter(|last| (anchor.confirmed..=after.time).contains(last))
                             .map_or(anchor.confirmed.max(anchor.time), |last| last + 1),
                     };
-                    spans.entry(group).or_default().push((from, to.max(from)));
+                    spans.entry((group, role)).or_default().push((from, to.max(from)));
                 }
             }
             let place = place.and_then(|place| u32::try_from(place).ok());
-            for (group, spans) in spans {
-                by_group.entry(group).or_default().push(Attachment { place, spans: union(spans) });
+            for ((group, role), spans) in spans {
+                let attachment = Attachment { interface, role, place, spans: union(spans) };
+                by_group.entry(group).or_default().push(attachment);
             }
         }
         let mut strangers: BTreeMap<Option<&str>, u32> = BTreeMap::new();
@@ -118,11 +127,13 @@ impl<'a> Attachments<'a> {
         self.strangers.iter().filter(|(other, _)| near(other)).map(|(_, count)| count).sum()
     }
 
-    /// True if an interface had this group while the logs ran.
-    pub fn any_member(&self, group: &str) -> bool {
-        let Some((first, last)) = self.window else { return false };
-        let within = |&(from, to): &(i64, i64)| from <= i64::from(last) && to > i64::from(first);
-        self.by_group.get(group).is_some_and(|all| all.iter().any(|a| a.spans.iter().any(within)))
+    /// Seconds in which some interface had this group, from `since` or the beginning of the logs on.
+    pub fn membership(&self, group: &str, since: Option<i64>) -> u32 {
+        let Some((first, last)) = self.window else { return 0 };
+        let window = (i64::from(first).max(since.unwrap_or(i64::MIN)), i64::from(last) + 1);
+        let of_group = self.by_group.get(group).into_iter().flatten();
+        let spans = of_group.flat_map(|a| intersect(&a.spans, &[window])).collect();
+        u32::try_from(total(&union(spans))).unwrap_or(u32::MAX)
     }
 
     /// How a group was watched from `since` on, or from the beginning of the logs.
@@ -135,13 +146,17 @@ impl<'a> Attachments<'a> {
         let mut watch = Watch { window: Some((first, last)), ..Watch::default() };
         let bucket = i64::from(COVERAGE_BUCKET);
         let (mut wanted, mut watched, mut covered_time, mut skipped_time) = (0_i64, 0_i64, 0_i64, 0_i64);
-        let mut any: Spans = Vec::new();
-        let mut silent: Vec<(i64, i64)> = Vec::new();
+        let mut roles: BTreeMap<u32, Spans> = BTreeMap::new();
+        let mut silent: Vec<(u32, i64, i64)> = Vec::new();
+        let mut previous = None;
         for attachment in self.by_group.get(group).into_iter().flatten() {
             let inside = intersect(&attachment.spans, &[(first, last + 1)]);
             let Some(&(_, end)) = inside.last() else { continue };
             watch.last_attached = watch.last_attached.max(Some(end - 1));
-            watch.attached += 1;
+            // One whose other groups changed is still one.
+            let first_time = previous.replace(attachment.interface) != Some(attachment.interface);
+            let one = u32::from(first_time);
+            watch.attached += one;
             let buckets =
                 |&(from, to): &(i64, i64)| (from.div_euclid(bucket), (to - 1).div_euclid(bucket) + 1);
             let spans = union(inside.iter().map(buckets).collect());
@@ -149,17 +164,17 @@ impl<'a> Attachments<'a> {
             wanted += life;
             let row = attachment.place.map(|place| &self.rows[place as usize]);
             let Some(row) = row.filter(|row| row.coverage.first.is_some()) else {
-                silent.push((0, life));
+                silent.push((attachment.role, 0, life));
                 continue;
             };
-            watch.skipdata += row.coverage.skipdata;
+            watch.skipdata += if first_time { row.coverage.skipdata } else { 0 };
             if row.traffic == "reject" {
-                watch.rejects_only += 1;
-                silent.push((0, life));
+                watch.rejects_only += one;
+                silent.push((attachment.role, 0, life));
                 continue;
             }
-            watch.covered += 1;
-            watch.untold += u32::from(row.traffic == "none");
+            watch.covered += one;
+            watch.untold += if row.traffic == "none" { one } else { 0 };
             let runs = |set: &crate::connection::Coverage, lost: bool| -> Spans {
                 let set = if lost { &set.skipped } else { &set.buckets };
                 set.runs().map(|(from, to)| (i64::from(from), i64::from(to) + 1)).collect()
@@ -171,17 +186,22 @@ impl<'a> Attachments<'a> {
             covered_time += life;
             skipped_time += total(&lost);
             watched += total(&good);
-            silent.push((total(&good), life));
-            any = union(any.into_iter().chain(good).collect());
+            silent.push((attachment.role, total(&good), life));
+            let of_role = roles.entry(attachment.role).or_default();
+            *of_role = union(of_role.drain(..).chain(good).collect());
         }
         let share = |part: i64, of: i64| if of == 0 { 0.0 } else { part as f64 / of as f64 };
         watch.share = share(watched, wanted);
         watch.skipped_share = share(skipped_time, covered_time);
-        let seconds = (total(&any) * bucket).min(last - first + 1);
-        watch.seconds = u32::try_from(seconds).unwrap_or(u32::MAX);
+        let seconds = |spans: &[(i64, i64)]| {
+            u32::try_from((total(spans) * bucket).min(last - first + 1)).unwrap_or(u32::MAX)
+        };
+        watch.seconds = seconds(&union(roles.values().flatten().copied().collect()));
         // Each month was a chance to see it, and each fails where nothing was watched at that time.
-        let chances = i32::try_from(watch.seconds / MONTH).unwrap_or(i32::MAX);
-        let missed = |&(good, life): &(i64, i64)| (1.0 - share(good, life)).powi(chances) * life as f64;
+        let missed = |&(role, good, life): &(u32, i64, i64)| {
+            let months = roles.get(&role).map_or(0, |spans| seconds(spans) / MONTH);
+            (1.0 - share(good, life)).powi(i32::try_from(months).unwrap_or(i32::MAX)) * life as f64
+        };
         watch.missed_monthly = match wanted {
             0 => 1.0,
             _ => silent.iter().map(missed).sum::<f64>() / wanted as f64,
@@ -293,7 +313,9 @@ mod tests {
         let all = Attachments::new(&timeline, &rows, Some((0, 80 * DAY - 1)));
         let watch = all.watch("sg-a", None);
         assert_eq!((watch.attached, watch.covered, watch.gappy, watch.seconds), (2, 2, 0, 80 * DAY));
-        assert!((watch.share - 1.0).abs() < 1e-9 && watch.missed_monthly.abs() < 1e-9, "{watch:?}");
+        // The second one had groups that no other has, for less than a month.
+        assert!((watch.share - 1.0).abs() < 1e-9, "{watch:?}");
+        assert!((watch.missed_monthly - 0.2).abs() < 1e-9, "{watch:?}");
         // Terminated where its log ends, between the two dumps: nobody has the group since.
         let gone = all.watch("sg-gone", None);
         assert_eq!((gone.attached, gone.seconds), (1, 20 * DAY));
@@ -304,7 +326,8 @@ mod tests {
         assert_eq!(all.watch("sg-a", Some(70 * day)).seconds, 10 * DAY);
         assert_eq!(all.watch("sg-a", Some(90 * day)), Watch::default());
         assert_eq!(all.watch("sg-none", None).attached, 0);
-        assert!(all.any_member("sg-gone") && !all.any_member("sg-none"));
+        assert_eq!(["sg-gone", "sg-none"].map(|id| all.membership(id, None)), [20 * DAY, 0]);
+        assert_eq!(all.membership("sg-gone", Some(15 * day)), 5 * DAY);
     }
 
     #[test]

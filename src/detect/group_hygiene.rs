@@ -50,7 +50,7 @@ pub(super) struct GroupHygiene;
 static META: Meta = Meta {
     id: "group-hygiene",
     kind: Kind::GroupHygiene,
-    title: "security groups that are full, left behind, not described, or the default one",
+    title: "security groups near the quota, left behind, not described, or default",
     manual: include_str!("group_hygiene.rs"),
 };
 

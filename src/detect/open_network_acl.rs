@@ -44,7 +44,7 @@ pub(super) struct OpenNetworkAcl;
 static META: Meta = Meta {
     id: "open-network-acl",
     kind: Kind::OpenNetworkAcl,
-    title: "network ACLs that filter nothing, let anybody reach administration ports, or are not used",
+    title: "network ACLs that filter nothing or too little, or are not used",
     manual: include_str!("open_network_acl.rs"),
 };
 

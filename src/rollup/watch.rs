@@ -93,7 +93,8 @@ impl<'a> Attachments<'a> {
                         None if anchor.by == By::Snapshot => i64::MIN,
                         None => anchor.time.min(seen_first.unwrap_or(i64::MAX)),
                         Some(_) if anchor.by != By::Snapshot => anchor.time,
-                        Some(before) if had(before.state) => before.confirmed.max(before.time),
+                        // The state before lasts until this one.
+                        Some(before) if had(before.state) => anchor.time,
                         Some(before) => seen_first
                             .filter(|first| (before.confirmed..=anchor.time).contains(first))
                             .unwrap_or(anchor.time),
@@ -313,7 +314,7 @@ mod tests {
         let all = Attachments::new(&timeline, &rows, Some((0, 80 * DAY - 1)));
         let watch = all.watch("sg-a", None);
         assert_eq!((watch.attached, watch.covered, watch.gappy, watch.seconds), (2, 2, 0, 80 * DAY));
-        // The second one had groups that no other has, for less than a month.
+        // The second one had groups that no other has, for less than a month: 20 days of 100.
         assert!((watch.share - 1.0).abs() < 1e-9, "{watch:?}");
         assert!((watch.missed_monthly - 0.2).abs() < 1e-9, "{watch:?}");
         // Terminated where its log ends, between the two dumps: nobody has the group since.

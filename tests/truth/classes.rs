@@ -19,11 +19,13 @@ struct Tally {
     wrongly_unused: Vec<String>,
     wrong: Vec<String>,
     not_evaluable: u64,
+    /// Told as no longer used.
+    ended: u64,
 }
 
 fn judge(usage: Usage, tally: &mut Tally) {
     let directory = tempfile::tempdir().unwrap();
-    let (truth, used) = generate(directory.path(), &usage).unwrap();
+    let truth = generate(directory.path(), &usage).unwrap();
     let config = AnalyzeConfig {
         inputs: vec![Input::Local(directory.path().join("flow.log"))],
         inventories: vec![directory.path().join("inventory")],
@@ -33,7 +35,12 @@ fn judge(usage: Usage, tally: &mut Tally) {
     };
     let conclusions = analyze(&config, None, &Silent).unwrap();
     assert_eq!(conclusions.summary.tally.malformed, 0, "{:?}", conclusions.summary.tally);
-    assert_eq!(conclusions.rules.len(), truth.len());
+    assert_eq!(conclusions.rules.len(), truth.classes.len());
+    for finding in conclusions.findings.iter().filter(|f| f.cause == "no-longer-used") {
+        let rule = finding.rule_id.as_ref().unwrap();
+        assert!(truth.ended.contains(rule), "{usage:?}: {} goes on", finding.title);
+        tally.ended += 1;
+    }
     for row in &conclusions.rules {
         let told = format!(
             "{usage:?}: {} {} {} of {}, {} connections: {} {:?}",
@@ -45,7 +52,7 @@ fn judge(usage: Usage, tally: &mut Tally) {
             row.class.as_str(),
             row.evidence
         );
-        let class = truth[&row.rule_id];
+        let class = truth.classes[&row.rule_id];
         tally.rules += 1;
         tally.not_evaluable += u64::from(row.grade == Grade::NotEvaluable);
         if row.grade != Grade::Reliable {
@@ -61,7 +68,7 @@ fn judge(usage: Usage, tally: &mut Tally) {
         }
         if row.class == RuleClass::Unused {
             tally.unused += 1;
-            if used.contains(&row.rule_id) {
+            if truth.used.contains(&row.rule_id) {
                 tally.wrongly_unused.push(told);
             }
         }
@@ -76,8 +83,9 @@ fn over(days: &[i64], seeds: &[u64], logs: Logs, known: Known) -> Tally {
         }
     }
     println!(
-        "{logs:?}, {known:?}, {days:?} days: {} rules, {} reliable, {} of them right, {} reliably unused, {} not evaluable",
-        tally.rules, tally.reliable, tally.right, tally.unused, tally.not_evaluable
+        "{logs:?}, {known:?}, {days:?} days: {} rules, {} reliable, {} of them right, {} reliably unused, {} not evaluable, \
+         {} no longer used",
+        tally.rules, tally.reliable, tally.right, tally.unused, tally.not_evaluable, tally.ended
     );
     tally.wrong.truncate(8);
     assert_eq!(tally.wrongly_unused, Vec::<String>::new());
@@ -90,7 +98,8 @@ fn whole_logs() {
     let long = over(&[50, 100], &[1, 2, 3], Logs::Whole, Known::Weekly);
     // Not by saying nothing.
     assert!(long.reliable * 10 > long.rules * 6, "{long:#?}");
-    assert!(long.unused >= 6 * 20, "{long:#?}");
+    assert!(long.unused >= 6 * 15, "{long:#?}");
+    assert_eq!(long.ended, 6 * 5, "{long:#?}");
     let short = over(&[14, 30], &[1, 2, 3], Logs::Whole, Known::Weekly);
     assert_eq!(short.unused, 0, "a monthly job has not had its chance");
 }
@@ -116,7 +125,7 @@ fn lost_by_capture() {
 #[test]
 fn accepted_traffic_only_is_enough_and_rejected_only_is_nothing() {
     let accepts = over(&[50], &[11, 12], Logs::AcceptOnly, Known::Weekly);
-    assert!(accepts.unused >= 2 * 20, "{accepts:#?}");
+    assert!(accepts.unused >= 2 * 15, "{accepts:#?}");
     let rejects = over(&[50], &[13], Logs::RejectOnly, Known::Weekly);
     assert_eq!(rejects.reliable, 0);
     assert_eq!(rejects.not_evaluable, rejects.rules);

@@ -56,6 +56,15 @@ pub struct Usage {
 /// The class of a rule, in the words of the contract.
 pub type Classes = BTreeMap<String, &'static str>;
 
+/// What is true of the rules of the last inventory.
+pub struct Truth {
+    pub classes: Classes,
+    /// Rules that anybody ever uses.
+    pub used: BTreeSet<String>,
+    /// Rules whose use ended within the logs.
+    pub ended: BTreeSet<String>,
+}
+
 /// When something happens: every `period` milliseconds, moved by up to `jitter` each time.
 struct Habit {
     enis: Vec<usize>,
@@ -81,8 +90,8 @@ struct Use {
     rules: Vec<String>,
 }
 
-/// Writes the world; tells the class of every rule of the last inventory, and which of them anybody ever uses.
-pub fn generate(out: &Path, usage: &Usage) -> io::Result<(Classes, BTreeSet<String>)> {
+/// Writes the world; tells what is true of it.
+pub fn generate(out: &Path, usage: &Usage) -> io::Result<Truth> {
     let mut rng = Rng::new(usage.seed, "usage");
     let end = START + usage.days * DAY;
     let (account, habits) = account(&mut rng, end);
@@ -191,6 +200,7 @@ fn account(rng: &mut Rng, end: i64) -> (Account, Vec<Habit>) {
         let daily = |rng: &mut Rng| DAY / 6 + rng.range(0, HOUR);
         let rule = |account: &mut Account, text: String| account.add_rule(name, &text, FOREVER);
         let mut add = |egress: bool, remotes: Vec<IpAddr>, ports: Vec<u16>, period: i64, sweeps: bool| {
+            let ends = ports == [base + 23];
             habits.push(Habit {
                 enis: enis.clone(),
                 egress,
@@ -199,7 +209,7 @@ fn account(rng: &mut Rng, end: i64) -> (Account, Vec<Habit>) {
                 sweeps,
                 period,
                 jitter: period / 10,
-                until: FOREVER,
+                until: if ends { START + (end - START) / 3 } else { FOREVER },
             });
         };
         // Used as it is.
@@ -248,6 +258,9 @@ fn account(rng: &mut Rng, end: i64) -> (Account, Vec<Habit>) {
             add(false, callers.to_vec(), vec![base + 16], daily(rng), false);
             add(false, vec![IpAddr::V4(Ipv4Addr::new(10, 60, 1, 9))], vec![base + 16], month(rng), false);
         }
+        // Used every day until a third of the logs is over.
+        account.add_rule(name, &format!("in tcp {} 10.70.{third}.0/24", base + 23), FOREVER);
+        add(false, peers(third, 4), vec![base + 23], daily(rng), false);
         // Callers that are scaled to zero, or were there for a few days; both come back one day.
         account.add_rule(name, &format!("in tcp {} sg:batch", base + 17), FOREVER);
         account.add_rule(name, &format!("in tcp {} sg:seasonal", base + 18), FOREVER);
@@ -396,10 +409,10 @@ fn log(account: &Account, uses: &[Use], usage: &Usage, rng: &mut Rng, end: i64) 
     );
     let mut port = 32_768_u16;
     let put = |text: &mut String,
-                   eni: usize,
-                   way: (IpAddr, u16, IpAddr, u16),
-                   at: i64,
-                   what: (&str, u8, &str)| {
+               eni: usize,
+               way: (IpAddr, u16, IpAddr, u16),
+               at: i64,
+               what: (&str, u8, &str)| {
         let (from, from_port, to, to_port) = way;
         let (action, flags, direction) = what;
         let start = at / SECOND;
@@ -481,7 +494,7 @@ fn is_permissive(rule: &Rule, uses: &[&Use]) -> bool {
 }
 
 /// The classes of the rules that the last inventory has.
-fn truth(account: &Account, uses: &[Use], end: i64) -> (Classes, BTreeSet<String>) {
+fn truth(account: &Account, uses: &[Use], end: i64) -> Truth {
     let mut by_rule: BTreeMap<&str, Vec<&Use>> = BTreeMap::new();
     for one in uses {
         for rule in &one.rules {
@@ -514,5 +527,10 @@ fn truth(account: &Account, uses: &[Use], end: i64) -> (Classes, BTreeSet<String
         };
         classes.insert(rule.id.clone(), class);
     }
-    (classes, by_rule.keys().map(|id| (*id).to_owned()).collect())
+    let ended = |uses: &[&Use]| uses.iter().all(|u| u.at < end) && uses.last().is_some_and(|u| u.at > START);
+    Truth {
+        used: by_rule.keys().map(|id| (*id).to_owned()).collect(),
+        ended: by_rule.iter().filter(|(_, u)| ended(u)).map(|(id, _)| (*id).to_owned()).collect(),
+        classes,
+    }
 }

@@ -121,7 +121,7 @@ fn sensitive(rule: &RuleFacts) -> Vec<&'static KnownService> {
 
 fn fault(rule: &RuleFacts, row: &RuleRow) -> Option<Fault> {
     let blocks = rule.blocks.as_deref()?;
-    if rule.direction != Direction::Inbound || rule.protocol.is_some_and(|p| p.is_icmp()) {
+    if rule.direction != Direction::Inbound || rule.protocol.is_some_and(Protocol::is_icmp) {
         return None;
     }
     if blocks.iter().any(services::is_everyone) {
@@ -151,7 +151,7 @@ fn fault(rule: &RuleFacts, row: &RuleRow) -> Option<Fault> {
         IpNet::V4(net) => net.prefix_len() <= 16,
         IpNet::V6(net) => net.prefix_len() <= 48,
     };
-    let wide = rule.protocol.is_none_or(|p| p.has_ports()) && port_count(rule) >= VERY_WIDE;
+    let wide = rule.protocol.is_none_or(Protocol::has_ports) && port_count(rule) >= VERY_WIDE;
     (wide && blocks.iter().any(broad) && row.class != RuleClass::Permissive).then_some(Fault::BroadBlocks)
 }
 
@@ -174,7 +174,7 @@ fn describe(input: &Input<'_>, group: &GroupFacts) -> Option<FindingBuilder> {
         if *fault != Fault::BroadBlocks {
             services.extend(sensitive(rule).into_iter().map(|s| (s.port, s.name)));
         }
-        if rule.protocol.is_none_or(|p| p.has_ports()) {
+        if rule.protocol.is_none_or(Protocol::has_ports) {
             ports.push(super::sums::listed(low, high));
         }
     }

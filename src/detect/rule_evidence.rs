@@ -1,5 +1,7 @@
 //! How far the logs carry a statement about a rule.
 
+use serde_json::json;
+
 use super::counted;
 use super::rule_class::may_be_wide;
 use crate::finding::{FindingBuilder, Grade, RuleClass, RuleEvidence, RuleRow};
@@ -60,19 +62,19 @@ pub(super) fn evidence(rule: &RuleFacts) -> RuleEvidence {
 pub(super) fn tell(builder: FindingBuilder, row: &RuleRow) -> FindingBuilder {
     let e = &row.evidence;
     let rounded = |share: f64| (share * 1e4).round() / 1e4;
-    let builder = builder
-        .evidence("grade_reasons", row.grade_reasons.clone())
-        .evidence("watched_seconds", e.watched_seconds)
-        .evidence("coverage", rounded(e.coverage))
-        .evidence("interfaces_attached", e.interfaces_attached)
-        .evidence("interfaces_covered", e.interfaces_covered)
-        .evidence("chance_missed", rounded(e.chance_missed));
-    let builder = if e.skipdata > 0 { builder.evidence("skipdata", e.skipdata) } else { builder };
-    if e.interfaces_unknown > 0 {
-        builder.evidence("interfaces_unknown", e.interfaces_unknown)
-    } else {
-        builder
+    let mut watched = json!({
+        "seconds": e.watched_seconds,
+        "coverage": rounded(e.coverage),
+        "skipdata": e.skipdata,
+        "interfaces_attached": e.interfaces_attached,
+        "interfaces_covered": e.interfaces_covered,
+        "interfaces_unknown": e.interfaces_unknown,
+    });
+    // Of rules that are in use it says whether they still are, which is not what is told of them.
+    if row.class == RuleClass::Unused {
+        watched["chance_missed"] = json!(rounded(e.chance_missed));
     }
+    builder.evidence("grade_reasons", row.grade_reasons.clone()).evidence("watched", watched)
 }
 
 /// A grade, and why it is not better.

@@ -162,6 +162,7 @@ fn over(rule: &RuleFacts, row: &RuleRow) -> Option<FindingBuilder> {
         .count("connections", row.connections)
         .count("days_used", u64::from(evidence.days_used))
         .evidence("last_used", rule_evidence::instant(last))
+        .evidence("chance_missed", (evidence.chance_missed * 1e4).round() / 1e4)
         .evidence("silent_seconds", silent)
         .evidence("longest_pause_seconds", evidence.longest_pause)
         .evidence("group_is_referenced", rule.group_is_referenced)

@@ -96,7 +96,7 @@ pub(super) fn rule_facts(
     let doubt = Doubt { timeline, latest, attachments: &attachments };
     let mut facts = Vec::new();
     for group in latest.security_groups.values() {
-        let lives = lives.of_group(&group.id);
+        let lives = lives.of_group(group);
         // Shared by the rules of a group: there may be many of these, with many interfaces.
         let interfaces: Arc<[String]> = attached.remove(group.id.as_str()).unwrap_or_default().into();
         let place = |id: &String| rows.binary_search_by(|row| row.id.cmp(id)).ok();

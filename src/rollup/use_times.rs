@@ -21,7 +21,7 @@ const HOUR: u32 = 3600;
 impl UseTimes {
     /// It was used at this time, Unix seconds.
     pub(super) fn add(&mut self, time: u32) {
-        self.add_bucket(time / HOUR >> self.shift);
+        self.add_bucket((time / HOUR) >> self.shift);
     }
 
     fn add_bucket(&mut self, bucket: u32) {

@@ -109,7 +109,16 @@ fn benign_weeks_are_quiet() {
 fn benign_weeks_are_quiet_whoever_looks() {
     for (seed, rich) in [(8, true), (9, false)] {
         let estate = week::benign(seed, rich);
-        let rules = ["permissive-rule", "unused-rule", "redundant-rule", "exposed-service"];
+        let rules = [
+            "permissive-rule",
+            "unused-rule",
+            "redundant-rule",
+            "exposed-service",
+            "open-rule",
+            "duplicate-rule",
+            "group-hygiene",
+            "open-network-acl",
+        ];
         let rules = rules.map(str::to_owned).to_vec();
         let conclusions = judged(&estate, &[], |c| (c.only, c.skip) = (Vec::new(), rules));
         assert_quiet(&estate, &alarms(&conclusions));

@@ -188,9 +188,9 @@ fn what_was_before_the_first_item_is_not_known() {
 
 #[test]
 fn a_rule_is_unused_only_for_as_long_as_it_lives() {
-    let (end, added) = (START + 20 * DAY, START + 19 * DAY);
+    let (end, added) = (START + 53 * DAY, START + 52 * DAY);
     let beat = |at: i64| connection(at, 1, 50_001, 443, true);
-    let beats: Vec<Vec<String>> = (0..20 * 24 * 6).map(|n| beat(START + n * 600)).collect();
+    let beats: Vec<Vec<String>> = (0..53 * 24 * 6).map(|n| beat(START + n * 600)).collect();
     let items = |since| {
         vec![interface(START - DAY, &["sg-1"]), group(START - DAY, &[443]), group(since, &[443, 8443])]
     };
@@ -205,8 +205,10 @@ fn a_rule_is_unused_only_for_as_long_as_it_lives() {
     assert!(young.evidence["window_seconds"].as_i64().unwrap() <= end - added);
     assert!(young.summary.contains(&format!("it was added at {}", instant(added))), "{}", young.summary);
     assert!(young.summary.contains("in 24 h"), "{}", young.summary);
-    // Ten days of its own are enough, although it did not exist in the first ten.
+    // Six weeks of its own are enough, although it did not exist in the first ten days.
     let old = unused(START + 10 * DAY);
     assert_eq!(old.grade, Grade::Reliable, "{:?}", old.evidence);
-    assert!(old.summary.contains("in 10 days"), "{}", old.summary);
+    assert!(old.summary.contains("in 43 days"), "{}", old.summary);
+    let month = unused(START + 23 * DAY);
+    assert_eq!(month.grade, Grade::Weak, "{:?}", month.evidence);
 }

@@ -100,7 +100,11 @@ fn text(value: &Value) -> &str {
 }
 
 fn subject(finding: &Value) -> &str {
-    finding["rule_id"].as_str().unwrap_or_else(|| text(&finding["interfaces"][0]))
+    if finding["detector"] == "open-network-acl" {
+        return text(&finding["network_acl"]);
+    }
+    let keys = [&finding["rule_id"], &finding["interfaces"][0], &finding["security_group"]];
+    keys.into_iter().find_map(Value::as_str).unwrap_or_default()
 }
 
 #[test]

@@ -13,6 +13,10 @@
 #[path = "world/mod.rs"]
 mod world;
 
+#[path = "truth/audit.rs"]
+mod audit;
+#[path = "truth/classes.rs"]
+mod classes;
 #[path = "truth/compare.rs"]
 mod compare;
 

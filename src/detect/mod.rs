@@ -6,18 +6,26 @@
 
 mod beacon;
 mod contacts;
+mod duplicate_rule;
 mod ends_disagree;
 mod expectation;
 mod exposed_service;
 mod first_contact;
+mod group_hygiene;
+mod groups;
 mod misdropped;
 mod normal;
+mod open_network_acl;
+mod open_rule;
 mod outbound_volume;
 mod permissive_rule;
+mod redundancy;
 mod redundant_rule;
 mod rejected_spike;
 pub mod rule_class;
+mod rule_evidence;
 mod services;
+mod stale_reference;
 mod story;
 mod sums;
 mod unexpected_accept;
@@ -28,7 +36,7 @@ use crate::finding::{Finding, FindingBuilder, Kind, RuleRow};
 use crate::rollup::{InterfaceRow, Rollups};
 
 /// Every detector, in the order of reports.
-static DETECTORS: [&dyn Detector; 12] = [
+static DETECTORS: [&dyn Detector; 17] = [
     &unexpected_accept::UnexpectedAccept,
     &rejected_spike::RejectedSpike,
     &misdropped::Misdropped,
@@ -38,9 +46,14 @@ static DETECTORS: [&dyn Detector; 12] = [
     &exposed_service::ExposedService,
     &watchlist::Watchlist,
     &ends_disagree::EndsDisagree,
+    &open_rule::OpenRule,
     &permissive_rule::PermissiveRule,
     &unused_rule::UnusedRule,
     &redundant_rule::RedundantRule,
+    &stale_reference::StaleReference,
+    &duplicate_rule::DuplicateRule,
+    &group_hygiene::GroupHygiene,
+    &open_network_acl::OpenNetworkAcl,
 ];
 
 /// What a detector is called and where its manual is.
@@ -204,7 +217,7 @@ mod tests {
     #[test]
     fn selection_refuses_unknown_names() {
         assert_eq!(select(&["nope".into()], &[]).err().as_deref(), Some("nope"));
-        assert_eq!(select(&[], &["unused-rule".into()]).map(|d| d.len()), Ok(11));
+        assert_eq!(select(&[], &["unused-rule".into()]).map(|d| d.len()), Ok(DETECTORS.len() - 1));
         assert_eq!(select(&["unused-rule".into()], &[]).map(|d| d.len()), Ok(1));
     }
 }

@@ -13,7 +13,9 @@
 //! (IPv6) blocks that hold every observed peer are few (at most 8; 4 if the rule is open to everyone) and hold at
 //! most a quarter of the permitted addresses. Both need at least 10 connections. Rules that reference security
 //! groups or prefix lists are judged by their ports only. Public services have peers all over the address space
-//! and are left alone.
+//! and are left alone. The evidence says how much is permitted and how much of it was used, as addresses x ports x
+//! protocols on a log2 scale (`permitted_log2`, `used_log2`). The grade is `reliable` after 42 watched days, as for
+//! `unused-rule`: what comes once a month is part of the use, too.
 //!
 //! ## When it is wrong
 //! Peers that did not call within the window are not seen. FTP, RPC and similar protocols need ranges of which a
@@ -24,10 +26,11 @@
 //!
 //! ## What to do
 //! Narrow the rule to the observed ports and blocks that the evidence lists, with the head-room you need, and watch
-//! for rejects. Rules open to everyone on administration and database ports come first.
+//! for rejects. Rules open to everyone on administration and database ports come first. `open-rule` tells of such rules
+//! whatever their use, group by group; `exposed-service` of those connections from the internet that got through.
 
 use super::unused_rule::{about_rule, sentence};
-use super::{Detector, Input, Meta, counted, finish, rule_class, services};
+use super::{Detector, Input, Meta, counted, finish, rule_class, rule_evidence, services};
 use crate::finding::{Finding, FindingBuilder, Kind, RuleClass, RuleRow, Severity};
 use crate::flow::Direction;
 use crate::rollup::RuleFacts;
@@ -91,7 +94,7 @@ fn describe(rule: &RuleFacts, row: &RuleRow) -> Option<FindingBuilder> {
     }
     let ports: Vec<u16> = row.observed_ports.iter().map(|p| p.port).collect();
     let hit: Vec<String> = sensitive.iter().map(|(p, n)| format!("{p} {n}")).collect();
-    Some(
+    Some(rule_evidence::tell(
         builder
             .told(
                 format!("{} is wider than its use", sentence(rule)),
@@ -106,9 +109,23 @@ fn describe(rule: &RuleFacts, row: &RuleRow) -> Option<FindingBuilder> {
             .count("distinct_peers", row.distinct_peers)
             .evidence("observed_ports", ports)
             .evidence("sensitive_ports_permitted", hit)
-            .evidence("grade_reasons", row.grade_reasons.clone())
+            .evidence("permitted_log2", rounded(rule_class::openness(rule)))
+            .evidence("used_log2", rounded(rule_class::used_openness(rule)))
+            .evidence("protocols_used", protocols(rule))
             .next(format!("narrow {} to the observed ports and blocks, then watch for rejects", rule.id)),
-    )
+        row,
+    ))
+}
+
+fn rounded(bits: f64) -> f64 {
+    (bits * 10.0).round() / 10.0
+}
+
+/// Protocols that were seen, in words.
+fn protocols(rule: &RuleFacts) -> Vec<String> {
+    let words = rule.usage.protocols;
+    let seen = (0..=u8::MAX).filter(|n| words[usize::from(n / 64)] >> (n % 64) & 1 == 1);
+    seen.map(|number| crate::flow::Protocol(number).to_string()).collect()
 }
 
 fn cause(breadth: &rule_class::Breadth) -> &'static str {

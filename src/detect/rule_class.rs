@@ -1,25 +1,19 @@
-//! What the observed traffic says about each rule, and how far it carries. The three rule detectors and
-//! `rules.jsonl` share this.
+//! What the observed traffic says about each rule. The detectors of rules and `rules.jsonl` share this.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 
-use super::{counted, services};
+use super::redundancy::{Redundancy, Shadow, redundancy};
+pub(super) use super::rule_evidence::instant;
+use super::{rule_evidence, services};
 use crate::finding::{Grade, PortCount, PortRangeCount, RuleClass, RuleRow};
 use crate::flow::Direction;
-use crate::rollup::{Blocks, Rollups, RuleFacts, Since};
-
-/// Shortest window, in seconds, over which silence says that a rule is unused: a week, so that weekly jobs had
-/// their chance. Rarer use is the user's to know.
-pub const RELIABLE_WINDOW: u32 = 7 * 24 * 3600;
-
-/// Share of 10-minute buckets in which an interface must have been heard of.
-const RELIABLE_COVERAGE: f64 = 0.95;
+use crate::rollup::{Blocks, Rollups, RuleFacts};
 
 /// Connections a rule must have had before its breadth is judged by them.
-const ENOUGH: u64 = 10;
+pub(super) const ENOUGH: u64 = 10;
 
 /// How many observed ports a row lists.
 const PORTS_LISTED: usize = 20;
@@ -38,30 +32,40 @@ pub struct Breadth {
 #[must_use]
 pub fn classify(rollups: &Rollups) -> Vec<RuleRow> {
     let judged = redundancy(rollups);
-    let unknown = |rule: &RuleFacts| judged.unknown.contains(&rule.number);
-    let row = |rule| row(rollups, rule, judged.redundant.contains_key(&rule.number), unknown(rule));
-    rollups.rules.iter().map(row).collect()
+    rollups.rules.iter().map(|rule| row(rule, &judged)).collect()
 }
 
-fn row(rollups: &Rollups, rule: &RuleFacts, is_redundant: bool, unknown: bool) -> RuleRow {
-    let (mut grade, mut grade_reasons) = grade(rollups, rule);
-    if unknown {
-        grade = grade.max(Grade::Weak);
-        grade_reasons.push(
-            "other rules permitted all of it, too, in too many combinations to tell whether it is redundant"
-                .to_owned(),
-        );
-    }
+/// Redundant rules by number, each with the rules that permitted its connections, too, and how many of them.
+#[must_use]
+pub fn covering(rollups: &Rollups) -> BTreeMap<u32, Vec<(u32, u64)>> {
+    redundancy(rollups).redundant.into_iter().map(|(rule, cover)| (rule, cover.rules)).collect()
+}
+
+fn row(rule: &RuleFacts, judged: &Redundancy) -> RuleRow {
     let usage = &rule.usage;
-    let class = if usage.connections == 0 {
-        if grade == Grade::NotEvaluable { RuleClass::NotEvaluable } else { RuleClass::Unused }
-    } else if is_redundant {
+    let redundant = judged.redundant.get(&rule.number);
+    let mut class = if usage.connections == 0 {
+        RuleClass::Unused
+    } else if redundant.is_some() {
         RuleClass::Redundant
     } else if breadth(rule).is_some() {
         RuleClass::Permissive
     } else {
         RuleClass::Used
     };
+    let by_configuration = redundant.is_some_and(|cover| matches!(cover.shadow, Shadow::SameGroup(_)));
+    let evidence = rule_evidence::evidence(rule);
+    let (mut grade, mut grade_reasons) = rule_evidence::grade(rule, class, by_configuration, &evidence);
+    if judged.unknown.contains(&rule.number) {
+        grade = grade.max(Grade::Weak);
+        grade_reasons.push(
+            "other rules permitted all of it, too, in too many combinations to tell whether it is redundant"
+                .to_owned(),
+        );
+    }
+    if class == RuleClass::Unused && grade == Grade::NotEvaluable {
+        class = RuleClass::NotEvaluable;
+    }
     let ports = usage.ports.top().into_iter().take(PORTS_LISTED);
     let (observed_ports, observed_port_ranges) = if usage.ports.is_approximate() {
         (
@@ -92,184 +96,30 @@ fn row(rollups: &Rollups, rule: &RuleFacts, is_redundant: bool, unknown: bool) -
         grade,
         grade_reasons,
         class,
+        evidence,
     }
-}
-
-/// How far the logs carry a statement about this rule, with the reasons where that is not all the way.
-fn grade(rollups: &Rollups, rule: &RuleFacts) -> (Grade, Vec<String>) {
-    let mut reasons = Vec::new();
-    let mut grade = Grade::Reliable;
-    let mut lower = |to: Grade, reason: String| {
-        grade = grade.max(to);
-        reasons.push(reason);
-    };
-    if let Some(reason) = rule.invisible {
-        lower(Grade::NotEvaluable, reason.to_owned());
-    }
-    let attached = rule.interfaces.len();
-    let watched: Vec<_> = rule
-        .places
-        .iter()
-        .map(|&place| &rollups.interfaces[place as usize])
-        .filter(|row| row.coverage.first.is_some())
-        .collect();
-    if attached == 0 {
-        lower(Grade::NotEvaluable, "its group is attached to no interface".to_owned());
-    } else if watched.is_empty() {
-        lower(Grade::NotEvaluable, format!("no log covers any of the {attached} interfaces of its group"));
-    } else {
-        if watched.len() < attached {
-            lower(
-                Grade::Weak,
-                format!("logs cover {} of the {attached} interfaces of its group", watched.len()),
-            );
-        }
-        if watched.iter().all(|w| w.traffic == "reject") {
-            lower(Grade::NotEvaluable, "the logs hold rejected traffic only".to_owned());
-        }
-    }
-    let window = lifetime(rollups, rule);
-    match rule.since {
-        _ if window >= RELIABLE_WINDOW => {}
-        Some(since) => lower(
-            Grade::Weak,
-            format!("the logs span {} of its life ({}), less than 7 days", span(window), born(since)),
-        ),
-        None => lower(Grade::Weak, format!("the logs span {}, less than 7 days", span(window))),
-    }
-    let skipped: u64 = watched.iter().map(|w| w.coverage.skipdata).sum();
-    if skipped > 0 {
-        lower(Grade::Weak, format!("capture skipped data {skipped} times on its interfaces"));
-    }
-    let expected = rollups.expected_buckets().max(1) as f64;
-    let gappy = watched.iter().filter(|w| (w.coverage.buckets.len() as f64) < RELIABLE_COVERAGE * expected);
-    let gappy = gappy.count();
-    if gappy > 0 && !watched.is_empty() {
-        lower(
-            Grade::Weak,
-            format!(
-                "{gappy} of its {} watched interfaces were silent for more than 5 % of the time",
-                watched.len()
-            ),
-        );
-    }
-    match rule.since {
-        _ if rule.existed_throughout => {}
-        // Its own life was watched for long enough.
-        Some(Since::Added(_)) => {}
-        Some(since @ Since::Recorded(_)) if window >= RELIABLE_WINDOW => lower(Grade::Weak, born(since)),
-        Some(Since::Recorded(_)) => {}
-        None => lower(Grade::Weak, "it did not exist in every observation of the inventory".to_owned()),
-    }
-    let undecided = rule.usage.undecided;
-    if undecided > 0 {
-        // Without a credited connection these would make the difference between used and unused.
-        let to = if rule.usage.connections == 0 { Grade::NotEvaluable } else { Grade::Weak };
-        lower(
-            to,
-            format!("{} of unknown opener may have used it", counted(undecided, "accepted connection")),
-        );
-    }
-    if rule.usage.weak_connections > 0 && rule.usage.weak_connections * 2 > rule.usage.connections {
-        lower(Grade::Weak, "most of its connections have a weakly known opener or configuration".to_owned());
-    }
-    (grade, reasons)
-}
-
-/// Seconds of the window in which the rule existed, as far as AWS Config tells.
-pub(super) fn lifetime(rollups: &Rollups, rule: &RuleFacts) -> u32 {
-    let Some((first, last)) = rollups.window else { return 0 };
-    let since = rule.since.map_or(i64::from(first), Since::time);
-    u32::try_from(i64::from(last) - since.max(i64::from(first))).unwrap_or(0)
-}
-
-/// When a rule came to be, in words.
-pub(super) fn born(since: Since) -> String {
-    match since {
-        Since::Added(at) => format!("it was added at {}", instant(at)),
-        Since::Recorded(at) => format!("what AWS Config knows of it begins at {}", instant(at)),
-    }
-}
-
-/// `2026-03-01T00:00:00Z`
-pub(super) fn instant(at: i64) -> String {
-    let time = chrono::DateTime::from_timestamp(at, 0);
-    time.map_or_else(|| at.to_string(), |t| t.to_rfc3339_opts(chrono::SecondsFormat::Secs, true))
-}
-
-/// `3 h`, `2 days`: for sentences.
-pub(super) fn span(seconds: u32) -> String {
-    match seconds {
-        0..=5399 => format!("{} min", seconds.div_ceil(60)),
-        5400..=172_799 => format!("{} h", (seconds + 1800) / 3600),
-        _ => format!("{} days", (seconds + 43_200) / 86_400),
-    }
-}
-
-/// Which rules others make unnecessary.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Redundancy {
-    /// Redundant rules with those that cover for them, most shared first.
-    pub redundant: BTreeMap<u32, Vec<(u32, u64)>>,
-    /// Rules of which it cannot be said, because combinations of rules were left out.
-    pub unknown: BTreeSet<u32>,
-}
-
-/// Rules whose every connection some other rule permits, too, with those others; none that a
-/// connection of unknown opener may have needed. Taken
-/// from the narrowest up, and a rule that covers for a redundant one is never called redundant itself.
-#[must_use]
-pub fn redundancy(rollups: &Rollups) -> Redundancy {
-    let current: BTreeSet<u32> = rollups.rules.iter().map(|r| r.number).collect();
-    let mut candidates: Vec<&RuleFacts> = rollups
-        .rules
-        .iter()
-        .filter(|r| r.usage.connections > 0 && r.usage.sole_connections == 0 && r.usage.undecided == 0)
-        .collect();
-    candidates.sort_by(|a, b| openness(a).total_cmp(&openness(b)).then_with(|| a.id.cmp(&b.id)));
-    let mut sets_of: BTreeMap<u32, Vec<(&[u32], u64)>> = BTreeMap::new();
-    for (set, count) in rollups.sets.iter() {
-        for &rule in set {
-            sets_of.entry(rule).or_default().push((set, count));
-        }
-    }
-    let mut judged = Redundancy::default();
-    for candidate in candidates {
-        let number = candidate.number;
-        let sets = sets_of.get(&number).map_or(&[][..], Vec::as_slice);
-        if !rollups.sets.are_all_of(sets.iter().map(|(_, n)| n).sum(), &candidate.usage) {
-            judged.unknown.insert(number);
-            continue;
-        }
-        if sets.is_empty() {
-            continue;
-        }
-        let stays =
-            |rule: &u32| *rule != number && current.contains(rule) && !judged.redundant.contains_key(rule);
-        if !sets.iter().all(|(set, _)| set.iter().any(&stays)) {
-            continue;
-        }
-        let mut covering: BTreeMap<u32, u64> = BTreeMap::new();
-        for (set, count) in sets {
-            for rule in set.iter().filter(|r| stays(r)) {
-                *covering.entry(*rule).or_default() += count;
-            }
-        }
-        let mut covering: Vec<(u32, u64)> = covering.into_iter().collect();
-        covering.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
-        judged.redundant.insert(number, covering);
-    }
-    judged
 }
 
 /// Permitted (addresses x ports x protocols) on a log2 scale. Group references count as one address.
-fn openness(rule: &RuleFacts) -> f64 {
+pub(super) fn openness(rule: &RuleFacts) -> f64 {
     let protocols = if rule.protocol.is_none() { 8.0 } else { 0.0 };
     f64::from(port_count(rule)).log2() + address_bits(rule).unwrap_or(0.0) + protocols
 }
 
+/// The same of what was used of it: addresses that came, ports and protocols that were seen.
+pub(super) fn used_openness(rule: &RuleFacts) -> f64 {
+    let usage = &rule.usage;
+    let protocols: u32 = match rule.protocol {
+        Some(_) => 1,
+        None => usage.protocols.iter().map(|word| word.count_ones()).sum(),
+    };
+    let addresses = if rule.blocks.is_some() { usage.peers.distinct() } else { 1 };
+    let log2 = |count: f64| count.max(1.0).log2();
+    log2(usage.ports.distinct() as f64) + log2(addresses as f64) + log2(f64::from(protocols))
+}
+
 /// Ports a rule permits; 1 for protocols without.
-fn port_count(rule: &RuleFacts) -> u32 {
+pub(super) fn port_count(rule: &RuleFacts) -> u32 {
     match (rule.protocol, rule.ports) {
         (Some(p), _) if !p.has_ports() => 1,
         (_, None) => 65_536,
@@ -278,10 +128,16 @@ fn port_count(rule: &RuleFacts) -> u32 {
 }
 
 /// log2 of the addresses a rule permits, `None` for references.
-fn address_bits(rule: &RuleFacts) -> Option<f64> {
+pub(super) fn address_bits(rule: &RuleFacts) -> Option<f64> {
     let blocks = rule.blocks.as_ref()?;
     let total: f64 = blocks.iter().map(|b| 2_f64.powi(i32::from(b.max_prefix_len() - b.prefix_len()))).sum();
     Some(total.max(1.0).log2())
+}
+
+/// True if so few connections used it that it can't be told whether it is wider than its use.
+pub(super) fn may_be_wide(rule: &RuleFacts) -> bool {
+    rule.usage.connections < ENOUGH
+        && (port_count(rule) >= 16 || (is_cidr(rule) && address_bits(rule).is_some_and(|bits| bits >= 10.0)))
 }
 
 /// How far a rule is wider than what was seen, `None` if it fits or too little was seen.

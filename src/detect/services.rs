@@ -47,11 +47,14 @@ pub(super) fn controls(blocks: &[IpNet], tcp: bool, low: u16, high: u16) -> Vec<
     if tcp && holds(3389) {
         controls.push("EC2.14");
     }
-    if !matches!((low, high), (80, 80) | (443, 443)) {
+    // Of UDP no port is authorised by default.
+    if !tcp || !matches!((low, high), (80, 80) | (443, 443)) {
         controls.push("EC2.18");
     }
-    const HIGH_RISK: [u16; 18] =
-        [20, 21, 22, 23, 25, 110, 135, 143, 445, 1433, 1434, 3000, 3306, 3389, 5432, 5500, 5601, 8888];
+    const HIGH_RISK: [u16; 24] = [
+        20, 21, 22, 23, 25, 110, 135, 143, 445, 1433, 1434, 3000, 3306, 3389, 4333, 5000, 5432, 5500, 5601,
+        8080, 8088, 8888, 9200, 9300,
+    ];
     if tcp && HIGH_RISK.iter().any(|&p| holds(p)) {
         controls.push("EC2.19");
     }

@@ -5,12 +5,14 @@
 //! what detectors produce and renderers show.
 
 mod builder;
+mod evidence;
 mod ignore;
 mod model;
 mod rules;
 mod summary;
 
 pub use builder::{FindingBuilder, IncompleteFinding};
+pub use evidence::RuleEvidence;
 pub use ignore::{IgnoreEntry, IgnoreList, Ignored};
 pub use model::{Finding, Grade, Kind, Ports, Severity};
 pub use rules::{PortCount, PortRangeCount, RuleClass, RuleRow};

@@ -32,11 +32,21 @@ pub enum Kind {
     Watchlist,
     /// The logs of both ends of a connection contradict each other.
     EndsDisagree,
+    /// A group with rules that let anybody, or far too many, in.
+    OpenRule,
+    /// A rule that refers to something that is gone.
+    StaleReference,
+    /// A rule that another one of its group contains.
+    DuplicateRule,
+    /// A group that is full, unattached, not described, or the default one.
+    GroupHygiene,
+    /// A network ACL that filters nothing, lets anybody reach administration ports, or is not used.
+    OpenNetworkAcl,
 }
 
 impl Kind {
     /// Every kind, in the order of reports.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 17] = [
         Self::UnexpectedAccept,
         Self::RejectedSpike,
         Self::Misdropped,
@@ -46,9 +56,14 @@ impl Kind {
         Self::ExposedService,
         Self::Watchlist,
         Self::EndsDisagree,
+        Self::OpenRule,
         Self::PermissiveRule,
         Self::UnusedRule,
         Self::RedundantRule,
+        Self::StaleReference,
+        Self::DuplicateRule,
+        Self::GroupHygiene,
+        Self::OpenNetworkAcl,
     ];
 
     /// Kebab-case word of the contract.
@@ -67,6 +82,11 @@ impl Kind {
             Self::ExposedService => "exposed-service",
             Self::Watchlist => "watchlist",
             Self::EndsDisagree => "ends-disagree",
+            Self::OpenRule => "open-rule",
+            Self::StaleReference => "stale-reference",
+            Self::DuplicateRule => "duplicate-rule",
+            Self::GroupHygiene => "group-hygiene",
+            Self::OpenNetworkAcl => "open-network-acl",
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Grade;
+use super::{Grade, RuleEvidence};
 use crate::flow::Direction;
 
 /// What the observed traffic says about a rule.
@@ -101,4 +101,6 @@ pub struct RuleRow {
     pub grade_reasons: Vec<String>,
     /// What the observed traffic says.
     pub class: RuleClass,
+    /// What that rests on.
+    pub evidence: RuleEvidence,
 }

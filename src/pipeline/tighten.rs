@@ -106,7 +106,7 @@ fn see(table: &mut ObservedTable, connection: &Connection, judged: &Judged, poli
 /// What all of the time allows, and what its first four fifths would have.
 fn plans(run: &run::Run, conclusions: &Conclusions, observed: &Observed, options: &Options) -> (Plan, Plan) {
     let rollups = &run.judged.rollups;
-    let covering = rule_class::redundancy(rollups).redundant;
+    let covering = rule_class::covering(rollups);
     let material = Material {
         rollups,
         rows: &conclusions.rules,

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::json::write_line;
 use super::{Renderer, numbers::rfc3339};
-use crate::finding::{Conclusions, Ports, RuleRow};
+use crate::finding::{Conclusions, Ports, RuleEvidence, RuleRow};
 
 /// Version of the lines.
 pub(super) const SCHEMA: &str = "flowgate.rule/v1";
@@ -40,6 +40,48 @@ struct Line<'a> {
     grade: &'static str,
     grade_reasons: &'a [String],
     class: &'static str,
+    evidence: Evidence,
+}
+
+/// What the class rests on; see [`RuleEvidence`].
+#[derive(Serialize)]
+struct Evidence {
+    judged_from: Option<String>,
+    judged_to: Option<String>,
+    watched_seconds: u32,
+    coverage: f64,
+    skipdata: u64,
+    interfaces_attached: u32,
+    interfaces_covered: u32,
+    interfaces_unknown: u32,
+    days_used: u32,
+    longest_pause_seconds: Option<u32>,
+    silent_seconds: Option<u32>,
+    chance_missed: f64,
+}
+
+impl From<&RuleEvidence> for Evidence {
+    fn from(e: &RuleEvidence) -> Self {
+        Self {
+            judged_from: e.judged_from.and_then(rfc3339),
+            judged_to: e.judged_to.and_then(rfc3339),
+            watched_seconds: e.watched_seconds,
+            coverage: rounded(e.coverage),
+            skipdata: e.skipdata,
+            interfaces_attached: e.interfaces_attached,
+            interfaces_covered: e.interfaces_covered,
+            interfaces_unknown: e.interfaces_unknown,
+            days_used: e.days_used,
+            longest_pause_seconds: e.longest_pause,
+            silent_seconds: e.silent_seconds,
+            chance_missed: rounded(e.chance_missed),
+        }
+    }
+}
+
+/// To four digits.
+fn rounded(share: f64) -> f64 {
+    (share * 1e4).round() / 1e4
 }
 
 #[derive(Serialize)]
@@ -84,6 +126,7 @@ impl<'a> From<&'a RuleRow> for Line<'a> {
             grade: r.grade.as_str(),
             grade_reasons: &r.grade_reasons,
             class: r.class.as_str(),
+            evidence: Evidence::from(&r.evidence),
         }
     }
 }

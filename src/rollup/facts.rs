@@ -1,99 +1,29 @@
 //! The sums of a run with the facts that give them meaning.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use ipnet::IpNet;
 
 use super::accumulate::Rollup;
+use super::acls::{AclFacts, acl_facts, open_acls};
 use super::admitted::Admitted;
 use super::baseline::Baseline;
 use super::changes::{Change, changes};
 use super::contacts::Contacts;
 use super::ends::EndsSums;
-use super::exposed::{Exposure, open_acls};
-use super::lives::Lives;
+use super::exposed::Exposure;
+use super::groups::{GroupFacts, group_facts};
 use super::odd::OddCells;
 use super::rejects::RejectTable;
-use super::rule_use::RuleUse;
+use super::rule_facts::{RuleFacts, rule_facts};
 use super::scene::Scene;
 use super::sets::RuleSets;
 use super::sides::Sides;
 use super::unmet::Expectations;
 use super::watched::WatchSums;
 use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
-use crate::flow::{Direction, Protocol};
 use crate::inventory::{Inventory, RulePeer, Timeline};
 use crate::policy::{Cause, Policy, Verdict};
-
-/// A rule of the latest inventory with its observed use.
-#[derive(Clone, Debug)]
-pub struct RuleFacts {
-    /// Number in the run; the numbers of [`Rollups::sets`].
-    pub number: u32,
-    /// `sgr-…` or synthetic.
-    pub id: String,
-    /// Security group.
-    pub group: String,
-    /// Name of the group.
-    pub group_name: String,
-    /// VPC, account and region of the group.
-    pub vpc: Option<String>,
-    /// Account.
-    pub account: Option<String>,
-    /// Region.
-    pub region: Option<String>,
-    /// Direction it governs.
-    pub direction: Direction,
-    /// `None` is all protocols.
-    pub protocol: Option<Protocol>,
-    /// Words for the outputs: protocol, ports, peer.
-    pub protocol_text: String,
-    /// `443`, `1000-2000`, `all`.
-    pub port_text: String,
-    /// CIDR, `pl-…`, `sg-…`.
-    pub peer_text: String,
-    /// Inclusive destination ports; `None` is all.
-    pub ports: Option<(u16, u16)>,
-    /// The blocks it permits where they are known: the CIDR, or a prefix list's entries.
-    pub blocks: Option<Vec<IpNet>>,
-    /// True if the peer is a reference to a security group.
-    pub references_group: bool,
-    /// Interfaces the group is attached to.
-    pub interfaces: Arc<[String]>,
-    /// Places in [`Rollups::interfaces`] of those that the run knows.
-    pub places: Arc<[u32]>,
-    /// Other groups have rules that reference this rule's group.
-    pub group_is_referenced: bool,
-    /// Only traffic that flow logs never carry can use it (domain C.1): why.
-    pub invisible: Option<&'static str>,
-    /// The rule is in an earlier observation, too, or there is only one; or AWS Config recorded nothing else for the
-    /// whole window: it existed throughout.
-    pub existed_throughout: bool,
-    /// Where it did not exist throughout and AWS Config tells since when it does.
-    pub since: Option<Since>,
-    /// Observed use.
-    pub usage: Arc<RuleUse>,
-}
-
-/// The beginning of a rule's life, as AWS Config recorded it. Unix seconds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Since {
-    /// It was added (or came back) then.
-    Added(i64),
-    /// It was there then; what was before is not known.
-    Recorded(i64),
-}
-
-impl Since {
-    /// Unix seconds.
-    #[must_use]
-    pub fn time(self) -> i64 {
-        match self {
-            Self::Added(at) | Self::Recorded(at) => at,
-        }
-    }
-}
 
 /// An interface of the run.
 #[derive(Clone, Debug, Default)]
@@ -133,6 +63,10 @@ pub struct Rollups {
     pub window: Option<(u32, u32)>,
     /// Rules of the latest inventory, sorted by (group, direction, id).
     pub rules: Vec<RuleFacts>,
+    /// Groups of the latest inventory, by id.
+    pub groups: Vec<GroupFacts>,
+    /// Network ACLs of the latest inventory, by id.
+    pub acls: Vec<AclFacts>,
     /// Rules that permitted connections together, by number; combinations of two or more only.
     pub sets: RuleSets,
     /// Escaped and misdropped connections.
@@ -219,6 +153,8 @@ impl Rollups {
         Self {
             window,
             numbers: numbers(&rules),
+            groups: group_facts(latest, &rules),
+            acls: acl_facts(latest, &rows),
             rules,
             named_rules,
             missing: missing.collect(),
@@ -364,107 +300,6 @@ pub(super) fn traffic(
         (true, false) => "accept",
         (false, true) => "reject",
         (false, false) => "none",
-    }
-}
-
-fn rule_facts(
-    uses: &BTreeMap<u32, Arc<RuleUse>>,
-    rows: &[InterfaceRow],
-    timeline: &Timeline,
-    latest: &Inventory,
-    policy: &Policy,
-    window: Option<(u32, u32)>,
-) -> Vec<RuleFacts> {
-    let mut attached: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-    for interface in latest.interfaces.values() {
-        for group in &interface.groups {
-            attached.entry(group).or_default().push(interface.id.clone());
-        }
-    }
-    let mut referenced: BTreeSet<&str> = BTreeSet::new();
-    for group in latest.security_groups.values() {
-        for rule in &group.rules {
-            if let RulePeer::Group { id, .. } = &rule.peer
-                && *id != group.id
-            {
-                referenced.insert(id);
-            }
-        }
-    }
-    let lives = Lives::new(timeline, window);
-    let mut facts = Vec::new();
-    for group in latest.security_groups.values() {
-        let lives = lives.of_group(&group.id);
-        // Shared by the rules of a group: there may be many of these, with many interfaces.
-        let interfaces: Arc<[String]> = attached.remove(group.id.as_str()).unwrap_or_default().into();
-        let place = |id: &String| rows.binary_search_by(|row| row.id.cmp(id)).ok();
-        let places: Arc<[u32]> = interfaces.iter().filter_map(|id| u32::try_from(place(id)?).ok()).collect();
-        for rule in &group.rules {
-            let (existed_throughout, since) = lives.of_rule(&rule.id);
-            let number = policy.rule_number(&rule.id).unwrap_or(u32::MAX);
-            let blocks = match &rule.peer {
-                RulePeer::Cidr(net) => Some(vec![*net]),
-                RulePeer::PrefixList(id) => latest.prefix_lists.get(id).and_then(|l| l.entries.clone()),
-                RulePeer::Group { .. } => None,
-            };
-            facts.push(RuleFacts {
-                number,
-                id: rule.id.clone(),
-                group: group.id.clone(),
-                group_name: group.name.clone(),
-                vpc: group.vpc.clone(),
-                account: group.account.clone(),
-                region: group.region.clone(),
-                direction: rule.direction,
-                protocol: rule.protocol,
-                protocol_text: rule.protocol_text(),
-                port_text: rule.port_text(),
-                peer_text: rule.peer_text(group.account.as_deref()),
-                ports: rule.ports,
-                invisible: invisible(rule.direction, rule.ports, blocks.as_deref(), latest),
-                blocks,
-                references_group: matches!(rule.peer, RulePeer::Group { .. }),
-                interfaces: Arc::clone(&interfaces),
-                places: Arc::clone(&places),
-                group_is_referenced: referenced.contains(group.id.as_str()),
-                existed_throughout,
-                since,
-                usage: uses.get(&number).cloned().unwrap_or_default(),
-            });
-        }
-    }
-    facts.sort_by(|a, b| (&a.group, a.direction, &a.id).cmp(&(&b.group, b.direction, &b.id)));
-    facts
-}
-
-/// Traffic to these services is never logged, and security groups do not filter it (domain C.1; VPC user guide,
-/// "flow log limitations"). The Amazon DNS server is at 169.254.169.253 and at each VPC's base address plus two.
-fn invisible(
-    direction: Direction,
-    ports: Option<(u16, u16)>,
-    blocks: Option<&[IpNet]>,
-    inventory: &Inventory,
-) -> Option<&'static str> {
-    if direction == Direction::Inbound {
-        return None;
-    }
-    let resolvers = inventory.vpcs.values().flat_map(|v| &v.cidrs).filter_map(|block| match block {
-        IpNet::V4(net) => u32::from(net.network()).checked_add(2).map(std::net::Ipv4Addr::from),
-        IpNet::V6(_) => None,
-    });
-    let resolvers: Vec<std::net::IpAddr> = resolvers.map(std::net::IpAddr::V4).collect();
-    let only = |known: &dyn Fn(std::net::IpAddr) -> bool| {
-        blocks
-            .is_some_and(|b| !b.is_empty() && b.iter().all(|net| net.prefix_len() == 32 && known(net.addr())))
-    };
-    let is = |text: &'static str| move |a: std::net::IpAddr| a.to_string() == text;
-    match ports {
-        Some((80, 80)) if only(&is("169.254.169.254")) => Some("instance metadata traffic is never logged"),
-        Some((123, 123)) if only(&is("169.254.169.123")) => Some("Amazon Time Sync traffic is never logged"),
-        Some((53, 53)) if only(&|a| is("169.254.169.253")(a) || resolvers.contains(&a)) => {
-            Some("Amazon DNS traffic is never logged")
-        }
-        _ => None,
     }
 }
 

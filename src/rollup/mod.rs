@@ -12,9 +12,9 @@
 //!
 //! | what | exact up to | beyond | at most |
 //! |---|---|---|---|
-//! | use of rules: counts, bytes, times | always | | 0.3 kB a rule |
+//! | use of rules: counts, bytes, times | always | hours of use: wider than an hour beyond 10 days | 0.4 kB a rule |
 //! | peers of a rule ([`Peers`]) | 4,096 each, 262,144 together | sample and estimate | 13 MB |
-//! | blocks of peers ([`Blocks`]) | always, at the prefix length they have | shorter prefixes | in the 0.3 kB |
+//! | blocks of peers ([`Blocks`]) | always, at the prefix length they have | shorter prefixes | in the 0.4 kB |
 //! | ports of a rule ([`PortUse`]) | 262,144 together | ranges of ports | 9 MB |
 //! | combinations of rules ([`RuleSets`]) | 12 MB | sample; a rule has all of its own or is not judged by them | 15 MB |
 //! | escaped and misdropped ([`OddCells`]) | about 20,000 cells | fewer peers, ranges of ports | 16 MB |
@@ -40,6 +40,7 @@
 //! interfaces and a year. A few million records take a few MB.
 
 mod accumulate;
+mod acls;
 mod admitted;
 mod attempts;
 mod baseline;
@@ -51,9 +52,11 @@ mod ends;
 mod exposed;
 mod facts;
 mod folding;
+mod groups;
 mod lives;
 mod observed;
 mod odd;
+mod other_side;
 mod outcome;
 mod overflow;
 mod peers;
@@ -62,6 +65,7 @@ mod ports;
 mod reduce;
 mod rejects;
 mod replay;
+mod rule_facts;
 mod rule_use;
 mod scene;
 mod service_class;
@@ -69,13 +73,16 @@ mod services;
 mod sets;
 mod sides;
 mod unmet;
+mod use_times;
 mod usual;
+mod watch;
 mod watched;
 
 #[cfg(test)]
 mod tests;
 
 pub use accumulate::Rollup;
+pub use acls::AclFacts;
 pub use admitted::{Admission, Admitted};
 pub use baseline::Baseline;
 pub use blocks::Blocks;
@@ -83,16 +90,20 @@ pub use changes::Change;
 pub use contacts::{CallRow, Calls, Contact, Contacts, Hours, Service, ServiceKey, Services};
 pub use ends::{Directory, EndsCause, EndsCell, EndsKey, EndsPair, EndsSums, EndsTotals, Uncompared};
 pub use exposed::Exposure;
-pub use facts::{InterfaceRow, Rollups, RuleFacts, Since, is_private};
+pub use facts::{InterfaceRow, Rollups, is_private};
 pub use folding::{CellKey, Cells, FoldedCell};
+pub use groups::{GroupFacts, Weight};
+pub use lives::Since;
 pub use observed::{Observed, ObservedPeer, ObservedService, ObservedTable, ObservedUse};
 pub use odd::{EvidenceCounts, OddCell, OddCells, OddKey, Subject};
+pub use other_side::{Gone, OtherSide};
 pub use outcome::Outcome;
 pub use peers::Peers;
 pub use ports::PortUse;
 pub use reduce::SeriesSum;
 pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series};
 pub use replay::{Lot, ReplayCount, ReplayScope, ReplaySums, Replayed, RuleOutcome};
+pub use rule_facts::RuleFacts;
 pub use rule_use::RuleUse;
 pub use scene::Scene;
 pub use service_class::ServiceClass;
@@ -100,7 +111,9 @@ pub use services::{KnownService, ServiceKind, service, services};
 pub use sets::RuleSets;
 pub use sides::{Group, Role, Side, SideKind, Sides};
 pub use unmet::{ExpectationFacts, Expectations, Unmet};
+pub use use_times::UseTimes;
 pub use usual::{Season, Usual, Watched as WatchedTime};
+pub use watch::Watch;
 pub use watched::{Knocks, ListTotal, WatchSums, Watched};
 
 pub use crate::policy::{Cause, EscapeReason, Tracking, Verdict};

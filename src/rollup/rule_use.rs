@@ -9,6 +9,7 @@ use super::blocks::Blocks;
 use super::bounds::Bounds;
 use super::peers::Peers;
 use super::ports::PortUse;
+use super::use_times::UseTimes;
 use crate::connection::Connection;
 
 /// Observed use of one rule.
@@ -28,6 +29,10 @@ pub struct RuleUse {
     pub first: Option<u32>,
     /// Last packet of a connection that used it.
     pub last: Option<u32>,
+    /// Protocols of its connections: bit `n % 64` of word `n / 64` is protocol `n`.
+    pub protocols: [u64; 4],
+    /// When connections that used it were opened.
+    pub times: UseTimes,
     /// Remote addresses. Exact up to 4,096 of them, and fewer where all rules together would keep more than 262,144.
     pub peers: Peers,
     /// The blocks that hold every remote address, exact at their prefix length.
@@ -44,6 +49,8 @@ impl RuleUse {
         self.bytes += connection.bytes();
         self.first = Some(self.first.map_or(connection.first, |f| f.min(connection.first)));
         self.last = Some(self.last.map_or(connection.last, |l| l.max(connection.last)));
+        self.protocols[usize::from(connection.protocol.0 / 64)] |= 1 << (connection.protocol.0 % 64);
+        self.times.add(connection.first);
         self.blocks.add(connection.remote, 1);
     }
 }
@@ -117,6 +124,8 @@ impl RuleTable {
             into.bytes += usage.bytes;
             into.first = [into.first, usage.first].into_iter().flatten().min();
             into.last = into.last.max(usage.last);
+            into.protocols.iter_mut().zip(usage.protocols).for_each(|(into, more)| *into |= more);
+            into.times.merge(&usage.times);
             into.blocks.merge(&usage.blocks);
             into.peers.merge_within(&usage.peers, self.peers.limit);
             into.ports.merge_within(&usage.ports, self.ports.limit);

@@ -378,6 +378,7 @@ fn add_eni(account: &mut Account, line: EniLine, since: i64) {
         }),
         tcp_timeout: None,
         since,
+        until: FOREVER,
         nitro: !managed && !matches!(name, "cache" | "legacy" | "vpn"),
     });
 }

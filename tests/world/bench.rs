@@ -66,6 +66,7 @@ pub fn generate_as(options: &Options, records: u64, shape: Shape) -> io::Result<
         format: options.format,
         interval: 60,
         parquet: options.parquet,
+        traffic: "ALL",
         created: EPOCH - 86_400,
     };
     inventory::write(&estate.account, 0, described, &options.out.join("inventory"))?;

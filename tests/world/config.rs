@@ -99,6 +99,8 @@ pub struct Rule {
     pub peer: Peer,
     /// The firewall has it, the dump has not: what it lets in escapes.
     pub hidden: bool,
+    /// Added at this time, milliseconds.
+    pub since: i64,
     /// Removed at this time, milliseconds.
     pub until: i64,
 }
@@ -138,6 +140,8 @@ pub struct Eni {
     pub tcp_timeout: Option<u32>,
     /// Created at this time, milliseconds.
     pub since: i64,
+    /// Deleted at this time, milliseconds.
+    pub until: i64,
     /// Attached to a Nitro instance: its aggregation interval never exceeds 60 s.
     pub nitro: bool,
 }
@@ -262,6 +266,7 @@ impl Account {
             icmp,
             peer,
             hidden,
+            since: i64::MIN,
             until,
         };
         let index = self.group(group);

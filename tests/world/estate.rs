@@ -124,6 +124,7 @@ pub fn build(interfaces: usize, rules: usize) -> io::Result<Estate> {
                     .then(|| Ipv4Addr::from_bits(0x3410_0000 + ((tier << bits) + RESERVED + n) as u32)),
                 tcp_timeout: None,
                 since: 0,
+                until: super::config::FOREVER,
                 nitro: true,
                 name,
             });

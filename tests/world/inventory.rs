@@ -22,6 +22,8 @@ pub struct FlowLog<'a> {
     pub format: Format,
     pub interval: i64,
     pub parquet: bool,
+    /// `ALL`, `ACCEPT` or `REJECT`.
+    pub traffic: &'static str,
     /// Unix seconds.
     pub created: i64,
 }
@@ -33,7 +35,11 @@ pub fn write(account: &Account, at: i64, flow_log: FlowLog<'_>, dir: &Path) -> i
     put("describe-security-groups", json!({"SecurityGroups": sg_dump::groups(account, at)}))?;
     let rules = sg_dump::rules(account, at);
     put_list(&dir.join("describe-security-group-rules.json"), "SecurityGroupRules", rules)?;
-    let interfaces = account.enis.iter().filter(|eni| eni.since <= at).map(|eni| interface(account, eni));
+    let interfaces = account
+        .enis
+        .iter()
+        .filter(|eni| (eni.since..eni.until).contains(&at))
+        .map(|eni| interface(account, eni));
     put_list(&dir.join("describe-network-interfaces.json"), "NetworkInterfaces", interfaces)?;
     put("describe-network-acls", json!({"NetworkAcls": acls(account)}))?;
     put("describe-subnets", json!({"Subnets": subnets(account)}))?;
@@ -377,7 +383,7 @@ fn flow_logs(account: &Account, flow_log: FlowLog<'_>) -> Vec<Value> {
                 "FlowLogId": flow_log.id,
                 "FlowLogStatus": "ACTIVE",
                 "ResourceId": vpc.id,
-                "TrafficType": "ALL",
+                "TrafficType": flow_log.traffic,
                 "LogDestinationType": "s3",
                 "LogDestination": "arn:aws:s3:::example-flow-logs",
                 "LogFormat": flow_log.format.log_format(),

@@ -17,6 +17,7 @@
 //! | `rows`, `files` | records in formats v2, v3, v5; gzip text and Parquet under AWS keys |
 //! | `inventory`, `sg_dump` | AWS CLI JSON |
 //! | `truth` | connections, rule usage, events, late packets |
+//! | `usage` | a second world: rules with habits, over months, and their true classes |
 //! | `bench`, `estate` | a quick stream of many records, without truth; the account of any size behind it |
 //!
 //! Mechanics: one record per interface, direction, 5-tuple and action in an aggregation interval; intervals of
@@ -60,6 +61,7 @@ pub mod sim;
 pub mod talk;
 pub mod traffic;
 pub mod truth;
+pub mod usage;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -185,6 +187,7 @@ pub fn generate(options: &Options) -> io::Result<Summary> {
         format: options.format,
         interval: options.interval,
         parquet: options.parquet,
+        traffic: "ALL",
         created: EPOCH - 86_400,
     };
     let dir = options.out.join("inventory");

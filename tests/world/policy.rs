@@ -55,7 +55,7 @@ fn matching(
         .iter()
         .flat_map(|&group| &account.groups[group].rules)
         .filter(|rule| view == View::Firewall || !rule.hidden)
-        .filter(|rule| rule.egress == packet.egress && packet.at < rule.until)
+        .filter(|rule| rule.egress == packet.egress && (rule.since..rule.until).contains(&packet.at))
         .filter(|rule| rule.proto.is_none_or(|proto| proto == packet.proto))
         .filter(|rule| rule.ports.is_none_or(|(lo, hi)| (lo..=hi).contains(&packet.port)))
         .filter(|rule| icmp(rule))
@@ -87,7 +87,8 @@ fn is_peer(account: &Account, peer: Peer, remote: IpAddr, at: i64) -> bool {
         Peer::Cidr(block) => block.contains(remote),
         Peer::List(list) => account.lists[list].entries.iter().any(|(block, _)| block.contains(remote)),
         Peer::Group(group) => {
-            let is_member = |e: &Eni| e.since <= at && e.groups.contains(&group) && e.owns(remote);
+            let is_member =
+                |e: &Eni| (e.since..e.until).contains(&at) && e.groups.contains(&group) && e.owns(remote);
             remote.is_ipv4() && account.enis.iter().any(is_member)
         }
     }

@@ -24,7 +24,7 @@ fn from_to(rule: &Rule) -> Option<(i64, i64)> {
 }
 
 fn dumped(rule: &Rule, at: i64) -> bool {
-    !rule.hidden && at < rule.until
+    !rule.hidden && (rule.since..rule.until).contains(&at)
 }
 
 pub fn groups(account: &Account, at: i64) -> Vec<Value> {

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::finding::{
     Conclusions, EndsCounts, Finding, FindingBuilder, FormatUse, Grade, InterfaceCoverage, Kind, Limitation,
-    OpenerCount, PortCount, Ports, RuleClass, RuleRow, Severity, Summary, VerdictCount, WatchedList, Window,
+    OpenerCount, PortCount, Ports, RuleClass, RuleEvidence, RuleRow, Severity, Summary, VerdictCount,
+    WatchedList, Window,
 };
 use crate::flow::{Direction, MalformedExample, Tally};
 
@@ -95,6 +96,20 @@ fn rules() -> Vec<RuleRow> {
         grade: if class == RuleClass::NotEvaluable { Grade::NotEvaluable } else { Grade::Reliable },
         grade_reasons: if class == RuleClass::NotEvaluable { vec!["icmp".to_owned()] } else { Vec::new() },
         class,
+        evidence: RuleEvidence {
+            judged_from: Some(START),
+            judged_to: Some(START + DAY - 1),
+            watched_seconds: 86_400,
+            coverage: 0.987_65,
+            skipdata: 4,
+            interfaces_attached: 1,
+            interfaces_covered: 1,
+            interfaces_unknown: 0,
+            days_used: u32::from(connections > 0),
+            longest_pause: (connections > 0).then_some(7_200),
+            silent_seconds: (connections > 0).then_some(0),
+            chance_missed: 1.0,
+        },
     };
     use Direction::{Inbound, Outbound};
     vec![

@@ -9,6 +9,7 @@ mod openness;
 mod plan;
 pub mod render;
 mod replay;
+mod tfplan;
 
 pub use apply::{Edit, Edits, apply};
 pub use openness::{Openness, Resolver};
@@ -16,5 +17,7 @@ pub use plan::{Action, Change, CurvePoint, Plan, Replayed, Safety};
 pub use replay::{
     AclDifference, Against, Candidate, GroupDifference, Names, Replay, ReplayRow, ReplayRows, RuleName,
 };
+
+pub use tfplan::{TerraformError, TerraformPlan};
 
 pub use crate::rollup::{Lot, ReplayCount, RuleOutcome};

@@ -250,7 +250,10 @@ impl<'a> Proposer<'a> {
             n if n > NAMED => format!("{shown} and {} more", n - NAMED),
             _ => shown,
         };
-        let why = format!("each of its {} connections is permitted by {by}, too", usage.connections);
+        let why = format!(
+            "whatever used it ({}) is permitted by {by}, too",
+            counted(usage.connections, "connection")
+        );
         Some(Draft::new(Action::RemoveRedundant, vec![rule.clone()], Vec::new(), why))
     }
 
@@ -261,7 +264,9 @@ impl<'a> Proposer<'a> {
         draft.reasons.splice(0..0, row.grade_reasons.iter().cloned());
         if draft.action >= Action::Narrow && usage.connections < ENOUGH {
             draft.grade = draft.grade.max(Grade::Weak);
-            draft.reasons.push(format!("{} connections are few to learn from", usage.connections));
+            draft
+                .reasons
+                .push(format!("{} is little to learn from", counted(usage.connections, "connection")));
         }
         if self.estate.may_be_untracked(rule, &facts.interfaces) {
             draft.interrupts = true;
@@ -304,6 +309,11 @@ impl<'a> Proposer<'a> {
             replayed: None,
         }
     }
+}
+
+/// `1 connection`, `2 connections`.
+fn counted(n: u64, word: &str) -> String {
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
 }
 
 /// The description of a rule that takes the place of another: only characters that AWS takes, and no more than 255.

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::failure::{Failure, Problem, written};
+use super::failure::{Failure, written};
 use super::progress::Meter;
 use super::reading::{ReadingArguments, ResourceArguments};
 use super::{Environment, Exit, Stdin, config, interrupt};
 use crate::detect::{Meta, Sensitivity};
 use crate::finding::{Conclusions, Severity};
-use crate::pipeline::{self, ErrorKind};
+use crate::pipeline;
 use crate::report::{FILES, Look, Page, Span, TerminalOptions, Tone, write_dir, write_terminal};
 use crate::source::STDIN;
 
@@ -174,15 +174,7 @@ impl Run<'_> {
             let warnings: Option<&mut (dyn Write + Send)> =
                 if arguments.quiet { None } else { Some(&mut *stderr) };
             let meter = Meter::new(warnings, self.err, animated);
-            pipeline::analyze(&config, stdin, &meter).map_err(|error| {
-                let help = error.help();
-                let problems = vec![Problem { help, ..Problem::new(error.to_string()) }];
-                match error.kind() {
-                    ErrorKind::Configuration => Failure::usage(problems),
-                    ErrorKind::Failed => Failure { exit: Exit::Failed, problems },
-                    ErrorKind::Interrupted => Failure { exit: Exit::Interrupted, problems },
-                }
-            })?
+            pipeline::analyze(&config, stdin, &meter)?
         };
         self.conclude(arguments, &conclusions, stdout, stderr)
     }

@@ -61,6 +61,7 @@ pub(super) fn validate(
 }
 
 /// The problems so far.
+#[derive(Default)]
 pub(super) struct Check(pub Vec<Problem>);
 
 impl Check {

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use super::Exit;
+use crate::pipeline::{AnalyzeError, ErrorKind};
 use crate::report::{Look, Page, ReportError, Span, Tone};
 
 /// Something wrong, and what to do.
@@ -66,6 +67,17 @@ impl Failure {
             }
         }
         Ok(())
+    }
+}
+
+impl From<AnalyzeError> for Failure {
+    fn from(error: AnalyzeError) -> Self {
+        let problems = vec![Problem { help: error.help(), ..Problem::new(error.to_string()) }];
+        match error.kind() {
+            ErrorKind::Configuration => Self::usage(problems),
+            ErrorKind::Failed => Self { exit: Exit::Failed, problems },
+            ErrorKind::Interrupted => Self { exit: Exit::Interrupted, problems },
+        }
     }
 }
 

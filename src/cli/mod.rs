@@ -19,6 +19,7 @@ mod reading;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod tighten;
 mod values;
 
 use std::io::{BufWriter, Read, Write};
@@ -67,6 +68,7 @@ struct Display {
 #[derive(Debug, Subcommand)]
 enum Command {
     Analyze(Box<analyze::Arguments>),
+    Tighten(Box<tighten::Arguments>),
     Inventory(inventory::Arguments),
     Expect(expect::Arguments),
     Explain(explain::Arguments),
@@ -127,6 +129,7 @@ fn dispatch(
             let run = analyze::Run { environment, registry: &detect::registry(), out, err };
             run.execute(&arguments, stdin, stdout, stderr)
         }
+        Command::Tighten(arguments) => tighten::execute(&arguments, environment, (out, err), stdout, stderr),
         Command::Inventory(arguments) => {
             inventory::execute(&arguments, environment, (out, err), stdout, stderr)
         }

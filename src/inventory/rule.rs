@@ -4,7 +4,7 @@ use super::{Rule, RulePeer};
 
 /// FNV-1a, 64 bits, see <http://www.isthe.com/chongo/tech/comp/fnv/>. Small, public and stable, which is
 /// all that a synthetic id needs.
-fn fnv1a_64(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a_64(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })

@@ -21,6 +21,7 @@ mod prefetch;
 mod read;
 mod replay;
 mod run;
+mod tighten;
 mod watch;
 
 use std::io::Read;
@@ -41,6 +42,7 @@ pub use cancel::Cancel;
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
 pub use memory::MemoryPlan;
 pub use replay::{ReplayOutcome, replay};
+pub use tighten::{Tightened, tighten};
 
 /// What to analyse and how. No field left to interpret.
 #[derive(Clone, Debug)]

@@ -51,11 +51,19 @@ pub enum ReportError {
 /// # Errors
 /// When the directory can't be made or written to.
 pub fn prepare_dir(dir: &Path) -> Result<(), ReportError> {
+    prepare_files(dir, &FILES)
+}
+
+/// The same for files of these names.
+///
+/// # Errors
+/// When the directory can't be made or written to.
+pub fn prepare_files(dir: &Path, names: &[&str]) -> Result<(), ReportError> {
     if dir.exists() && !dir.is_dir() {
         return Err(ReportError::NotADirectory { path: dir.to_owned() });
     }
     fs::create_dir_all(dir).map_err(|source| ReportError::Create { path: dir.to_owned(), source })?;
-    if let Some(path) = FILES.iter().map(|name| dir.join(name)).find(|path| path.is_dir()) {
+    if let Some(path) = names.iter().map(|name| dir.join(name)).find(|path| path.is_dir()) {
         return Err(ReportError::InTheWay { path });
     }
     let probe = temporary(dir, "probe");
@@ -64,21 +72,32 @@ pub fn prepare_dir(dir: &Path) -> Result<(), ReportError> {
         .map_err(|source| ReportError::Write { path: probe, source })
 }
 
-/// Writes `findings.jsonl`, `rules.jsonl` and `summary.json`.
+/// Writes `findings.jsonl`, `rules.jsonl` and `summary.json`, as [`write_files`] does.
+///
+/// # Errors
+/// When a file can't be written. The error names it; what was written of it is removed.
+pub fn write_dir(dir: &Path, conclusions: &Conclusions) -> Result<(), ReportError> {
+    let [findings, rules, summary] = FILES;
+    let with = |renderer: &'static dyn Renderer| move |out: &mut dyn Write| renderer.render(conclusions, out);
+    let (of_findings, of_rules, of_summary) = (with(&FindingsJsonl), with(&RulesJsonl), with(&SummaryJson));
+    write_files(dir, &[(findings, &of_findings), (rules, &of_rules), (summary, &of_summary)])
+}
+
+/// A file to be: its name, and what writes it.
+pub type NamedFile<'a> = (&'a str, &'a dyn Fn(&mut dyn Write) -> io::Result<()>);
+
+/// Writes files into a directory.
 ///
 /// All of them are written under other names first, and renamed when all are complete: whoever reads
 /// the directory sees whole files, and a full disk leaves those of the last run as they were.
 ///
 /// # Errors
 /// When a file can't be written. The error names it; what was written of it is removed.
-pub fn write_dir(dir: &Path, conclusions: &Conclusions) -> Result<(), ReportError> {
-    prepare_dir(dir)?;
-    let [findings, rules, summary] = FILES;
-    let renderers: [(&str, &dyn Renderer); 3] =
-        [(findings, &FindingsJsonl), (rules, &RulesJsonl), (summary, &SummaryJson)];
-    let result = write_all(dir, conclusions, &renderers);
+pub fn write_files(dir: &Path, files: &[NamedFile<'_>]) -> Result<(), ReportError> {
+    prepare_files(dir, &files.iter().map(|(name, _)| *name).collect::<Vec<_>>())?;
+    let result = write_all(dir, files);
     if result.is_err() {
-        for (name, _) in renderers {
+        for (name, _) in files {
             // Best effort: the error to report is the one that stopped the writing.
             _ = fs::remove_file(temporary(dir, name));
         }
@@ -86,25 +105,21 @@ pub fn write_dir(dir: &Path, conclusions: &Conclusions) -> Result<(), ReportErro
     result
 }
 
-fn write_all(
-    dir: &Path,
-    conclusions: &Conclusions,
-    renderers: &[(&str, &dyn Renderer)],
-) -> Result<(), ReportError> {
-    for (name, renderer) in renderers {
-        write_file(&temporary(dir, name), *renderer, conclusions)
+fn write_all(dir: &Path, files: &[NamedFile<'_>]) -> Result<(), ReportError> {
+    for (name, write) in files {
+        write_file(&temporary(dir, name), write)
             .map_err(|source| ReportError::Write { path: dir.join(name), source })?;
     }
-    for (name, _) in renderers {
+    for (name, _) in files {
         let path = dir.join(name);
         fs::rename(temporary(dir, name), &path).map_err(|source| ReportError::Write { path, source })?;
     }
     Ok(())
 }
 
-fn write_file(path: &Path, renderer: &dyn Renderer, conclusions: &Conclusions) -> io::Result<()> {
+fn write_file(path: &Path, write: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
-    renderer.render(conclusions, &mut out)?;
+    write(&mut out)?;
     out.flush()?;
     // Or a crash after the rename could leave an empty file under the final name.
     out.get_ref().sync_all()

@@ -13,6 +13,8 @@ mod json;
 mod manual;
 mod numbers;
 mod page;
+mod plan_json;
+mod plan_terminal;
 mod rules_jsonl;
 mod sanitise;
 mod summary_json;
@@ -24,10 +26,12 @@ use std::io::{self, Write};
 
 use crate::finding::Conclusions;
 
-pub use dir::{FILES, ReportError, prepare_dir, write_dir};
+pub use dir::{FILES, NamedFile, ReportError, prepare_dir, prepare_files, write_dir, write_files};
 pub use manual::write_manual;
 pub(crate) use numbers::{count, number};
 pub use page::{Look, Page, Span, Tone};
+pub use plan_json::write_plan_json;
+pub use plan_terminal::show_plan;
 pub use sanitise::sanitise;
 pub use terminal::TerminalOptions;
 #[cfg(test)]

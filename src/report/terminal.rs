@@ -50,7 +50,7 @@ fn tone(severity: Severity) -> Tone {
 }
 
 /// A heading with an empty line above.
-fn heading(page: &mut Page<'_>, title: &str) -> io::Result<()> {
+pub(super) fn heading(page: &mut Page<'_>, title: &str) -> io::Result<()> {
     page.blank()?;
     page.line(&[Span::new(Tone::Strong, title)])
 }

@@ -46,7 +46,7 @@ pub(super) fn connection(interface: u32, remote: u128, port: u16, at: u32) -> Co
     }
 }
 
-fn judged(verdict: Verdict, rules: Vec<u32>) -> Judged {
+pub(super) fn judged(verdict: Verdict, rules: Vec<u32>) -> Judged {
     Judged {
         verdict,
         decision: Decision { known: true, has_groups: true, rules, ..Decision::default() },

@@ -69,10 +69,14 @@ impl Safety {
 /// A point of the curve of blocks against openness.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct CurvePoint {
-    /// CIDR blocks, which is rules per port range.
+    /// CIDR blocks at most, which is rules per port range.
     pub blocks: u32,
-    /// log2 of the addresses that they permit.
+    /// Rules of all port ranges together.
+    pub rules: u32,
+    /// log2 of the addresses that they permit: where port ranges differ in that, their mean weighted by ports.
     pub address_bits: f64,
+    /// log2 of (addresses x ports x protocols).
+    pub openness: f64,
 }
 
 /// What a replay over the observed connections says about a change.
@@ -125,10 +129,23 @@ pub struct Change {
     pub openness_before: f64,
     /// The same of the added rules; `None` if there are none.
     pub openness_after: Option<f64>,
+    /// Applying it cuts connections that are open: they may be untracked, because both directions are open to everywhere
+    /// (domain C.2).
+    pub interrupts: bool,
     /// How open it would be with fewer or more blocks. Empty where no block is chosen.
     pub curve: Vec<CurvePoint>,
     /// What the replay said; `None` before it.
     pub replayed: Option<Replayed>,
+}
+
+impl Change {
+    /// Decides by grade and replay whether it is safe: reliable evidence, nothing blocked in either part, nothing
+    /// undecided, and no open connection that would be cut.
+    pub fn rate(&mut self) {
+        let clean = |r: Replayed| r.blocked == 0 && r.held_out_blocked == 0 && r.undecided == 0;
+        let safe = self.grade == Grade::Reliable && !self.interrupts && self.replayed.is_some_and(clean);
+        self.safety = if safe { Safety::Safe } else { Safety::Review };
+    }
 }
 
 /// Every change that the observed traffic allows.
@@ -136,8 +153,11 @@ pub struct Change {
 pub struct Plan {
     /// First and last second of the traffic it was learned from, Unix seconds.
     pub window: Option<(i64, i64)>,
+    /// From this second on the traffic is held out, Unix seconds: the last fifth of the window, to test what was learned
+    /// before it.
+    pub held_out: Option<i64>,
     /// Sorted by group, direction, action and id.
     pub changes: Vec<Change>,
-    /// Rules that are wider than their use, or unused, and are left as they are: (rule id, why).
+    /// Rules that are wider than their use, or unused, and are left as they are: (rule id, why). Sorted as the rules are.
     pub left: Vec<(String, String)>,
 }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::apply::key;
-use super::openness::{Openness, Resolver};
+use super::extent::{Openness, Resolver};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{AclEntry, Inventory, Rule, SecurityGroup};
 use crate::rollup::{CellKey, Cells, FoldedCell, InterfaceRow, Lot, ReplayCount, Replayed, RuleOutcome};

@@ -9,7 +9,7 @@ use std::process::Command;
 use flowgate::finding::Grade;
 use flowgate::flow::{Direction, Protocol};
 use flowgate::inventory::{Inventory, Rule, RulePeer, SecurityGroup};
-use flowgate::tighten::render::{Stage, aws_cli, aws_cli_rollback, cloudformation, json, terraform};
+use flowgate::tighten::render::{Stage, aws_cli, aws_cli_rollback, cloudformation, terraform};
 use flowgate::tighten::{Action, Change, Plan, Safety};
 use hcl_edit::structure::Body;
 use proptest::prelude::*;
@@ -175,6 +175,7 @@ fn case() -> impl Strategy<Value = Case> {
             openness_before: 1.0,
             openness_after: None,
             curve: Vec::new(),
+            interrupts: false,
             replayed: None,
         };
         let mut inventory = Inventory::default();
@@ -468,12 +469,6 @@ proptest! {
     fn terraform_and_cloudformation_say_the_plan(case in case()) {
         assert_terraform(&case);
         assert_cloudformation(&case);
-        let document: Value = serde_json::from_str(&json(&case.plan)).unwrap();
-        prop_assert_eq!(&document["schema"], "flowgate.plan/v1");
-        plain(&json(&case.plan));
-        let change = &document["changes"][0];
-        prop_assert_eq!(change["add"].as_array().unwrap().len(), case.plan.changes[0].add.len());
-        prop_assert_eq!(change["why"].as_str(), Some(case.plan.changes[0].why.as_str()));
     }
 }
 
@@ -524,6 +519,7 @@ fn what_is_no_id_is_left_out() {
             openness_before: 0.0,
             openness_after: None,
             curve: Vec::new(),
+            interrupts: false,
             replayed: None,
         };
         let plan = Plan { changes: vec![change], ..Plan::default() };

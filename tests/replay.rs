@@ -12,6 +12,8 @@
 mod removed;
 #[path = "replay/render.rs"]
 mod render;
+#[path = "replay/terraform.rs"]
+mod terraform;
 #[path = "replay/unchanged.rs"]
 mod unchanged;
 #[path = "world/mod.rs"]

@@ -16,6 +16,7 @@ mod interrupt;
 mod inventory;
 mod progress;
 mod reading;
+mod replay;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -69,6 +70,7 @@ struct Display {
 enum Command {
     Analyze(Box<analyze::Arguments>),
     Tighten(Box<tighten::Arguments>),
+    Replay(Box<replay::Arguments>),
     Inventory(inventory::Arguments),
     Expect(expect::Arguments),
     Explain(explain::Arguments),
@@ -128,6 +130,9 @@ fn dispatch(
         Command::Analyze(arguments) => {
             let run = analyze::Run { environment, registry: &detect::registry(), out, err };
             run.execute(&arguments, stdin, stdout, stderr)
+        }
+        Command::Replay(arguments) => {
+            replay::execute(&arguments, environment, (out, err), stdin, stdout, stderr)
         }
         Command::Tighten(arguments) => tighten::execute(&arguments, environment, (out, err), stdout, stderr),
         Command::Inventory(arguments) => {

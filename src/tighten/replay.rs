@@ -97,6 +97,24 @@ pub struct ReplayRow {
     pub last: i64,
 }
 
+impl ReplayRow {
+    /// `443`, or `1024-2047` where ports are told as ranges.
+    #[must_use]
+    pub fn port_text(&self) -> Option<String> {
+        let (low, high) = self.ports?;
+        Some(if low == high { low.to_string() } else { format!("{low}-{high}") })
+    }
+
+    /// The address, or the block where peers are told as blocks.
+    #[must_use]
+    pub fn remote_text(&self) -> String {
+        match self.remote.prefix_len() == self.remote.max_prefix_len() {
+            true => self.remote.addr().to_string(),
+            false => self.remote.to_string(),
+        }
+    }
+}
+
 /// Rows of one kind.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct ReplayRows {

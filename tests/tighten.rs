@@ -64,7 +64,11 @@ fn assert_nothing_is_cut(tightened: &Tightened, openings: &[Opening]) {
     }
     let now = judge::permitted(&tightened.inventory, plan, &BTreeSet::new(), openings);
     let permitted = now.iter().filter(|p| **p).count();
-    assert!(permitted * 10 > openings.len() * 9, "the judge of the test knows {permitted} of {}", openings.len());
+    assert!(
+        permitted * 10 > openings.len() * 9,
+        "the judge of the test knows {permitted} of {}",
+        openings.len()
+    );
     for subset in subsets {
         let then = judge::permitted(&tightened.inventory, plan, &subset, openings);
         for ((opening, now), then) in openings.iter().zip(&now).zip(&then) {

@@ -44,7 +44,9 @@ fn texts(change: &Change) -> Vec<String> {
     let mut all: Vec<String> = change
         .add
         .iter()
-        .map(|r| format!("{} {} {}", r.protocol_text(), r.port_text(), r.peer_text(change.account.as_deref())))
+        .map(|r| {
+            format!("{} {} {}", r.protocol_text(), r.port_text(), r.peer_text(change.account.as_deref()))
+        })
         .collect();
     all.sort();
     all
@@ -108,12 +110,19 @@ fn members_of_a_group_become_a_reference() {
 fn a_full_group_gets_fewer_blocks_and_is_told_so() {
     let mut estate = Estate::new(vec![eni("eni-db", DB, &["sg-db"])]);
     for n in 0..57 {
-        let rule = ("sg-db", leak(format!("sgr-{n:02}")), false, "tcp", (443, 443), leak(format!("172.16.{n}.8/32")));
+        let rule = (
+            "sg-db",
+            leak(format!("sgr-{n:02}")),
+            false,
+            "tcp",
+            (443, 443),
+            leak(format!("172.16.{n}.8/32")),
+        );
         estate.rules.push((rule.0, rule.1, rule.2, rule.3, rule.4, rule.5));
     }
     estate.rules.push(("sg-db", "sgr-wide", false, "tcp", (5432, 5432), "10.0.0.0/8"));
     for n in 0..10 {
-        let client = leak(format!("10.{}.7.{}", n * 20, n + 1));
+        let client = leak(format!("10.{}.7.{}", n / 4 * 100, n * 5 + 1));
         talks(&mut estate, 3, client, DB, 5432);
     }
     let tightened = plan(&estate, &Options { blocks: Some(10), ..Options::default() });
@@ -190,7 +199,10 @@ fn duplicates_go_and_what_stands_in_for_them_keeps_their_use() {
     }
     let tightened = plan(&estate, &Options::default());
     let merged = of(&tightened, "sgr-a");
-    assert_eq!((merged.action, merged.grade, merged.add.len()), (Action::MergeDuplicates, Grade::Reliable, 0));
+    assert_eq!(
+        (merged.action, merged.grade, merged.add.len()),
+        (Action::MergeDuplicates, Grade::Reliable, 0)
+    );
     assert_eq!(texts(of(&tightened, "sgr-b")), ["tcp 5432 10.1.0.4/32", "tcp 5600 10.8.0.4/32"]);
     let joined = of(&tightened, "sgr-c");
     assert_eq!((joined.action, joined.remove.len()), (Action::MergeDuplicates, 2));
@@ -221,7 +233,7 @@ fn two_rules_that_become_the_same_are_one_change() {
 
 #[test]
 fn hostile_names_stay_data() {
-    let group = "sg-\u{1b}[31m\u{202e}'; rm -rf / #\"\n";
+    let group = "sg-\u{1b}[31m\u{202e}'; rm -rf / #\"\n.";
     let rule = "sgr-\"}]\u{9b}\n{{x";
     let mut estate = Estate::new(vec![eni("eni-db", DB, &[group])]);
     estate.rules.push((group, rule, false, "tcp", (0, 65_535), "10.0.0.0/8"));
@@ -250,7 +262,9 @@ fn only_the_groups_that_are_asked_for() {
     talks(&mut estate, 12, "10.1.0.4", DB, 22);
     let options = Options { groups: ["sg-more".to_owned()].into(), ..Options::default() };
     let tightened = plan(&estate, &options);
-    assert!(tightened.plan.changes.iter().all(|c| c.group == "sg-more") && !tightened.plan.changes.is_empty());
+    assert!(
+        tightened.plan.changes.iter().all(|c| c.group == "sg-more") && !tightened.plan.changes.is_empty()
+    );
     assert!(tightened.plan.left.is_empty());
     // Nothing was replayed, so nothing is safe.
     let tightened = plan(&estate, &Options { safe_only: true, ..Options::default() });
@@ -260,8 +274,7 @@ fn only_the_groups_that_are_asked_for() {
 
 #[test]
 fn references_keep_their_group_and_lose_ports() {
-    let mut estate =
-        Estate::new(vec![eni("eni-db", DB, &["sg-db"]), eni("eni-w1", "10.0.1.1", &["sg-web"])]);
+    let mut estate = Estate::new(vec![eni("eni-db", DB, &["sg-db"]), eni("eni-w1", "10.0.1.1", &["sg-web"])]);
     estate.rules.push(("sg-db", "sgr-ref", false, "-1", (-1, -1), "sg-web"));
     talks(&mut estate, 12, "10.0.1.1", DB, 5432);
     let tightened = plan(&estate, &Options::default());

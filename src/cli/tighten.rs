@@ -25,12 +25,17 @@ const PER_ACTION: usize = 20;
 /// What `--out` writes whatever the formats.
 const PLAN: &str = "plan.json";
 
+/// In place of what says that standard input is one of them.
+const INPUTS: &str = "Files, directories or patterns (quoted) with flow logs, `s3://bucket/prefix`, or \
+     `cloudwatch:log-group`; not standard input, since they are read twice";
+
 /// Propose narrower rules from what flow logs show, and prove what they would block
 ///
 /// Reads flow logs and the inventory like `flowgate analyze`, and proposes which security group rules could go, be merged,
 /// or be narrower: fewer ports, fewer protocols, smaller blocks, a group or a prefix list in place of blocks. Each rule keeps
 /// permitting whatever it was seen to be used for. Nothing is applied.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("inputs", |input| input.help(INPUTS).long_help(INPUTS)))]
 #[command(after_long_help = "\
 Examples:
   flowgate tighten logs/ --inventory inventory/

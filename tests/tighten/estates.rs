@@ -122,7 +122,7 @@ fn a_full_group_gets_fewer_blocks_and_is_told_so() {
     }
     estate.rules.push(("sg-db", "sgr-wide", false, "tcp", (5432, 5432), "10.0.0.0/8"));
     for n in 0..10 {
-        let client = leak(format!("10.{}.7.{}", n * 20, n + 1));
+        let client = leak(format!("10.{}.7.{}", n / 4 * 100, n * 5 + 1));
         talks(&mut estate, 3, client, DB, 5432);
     }
     let tightened = plan(&estate, &Options { blocks: Some(10), ..Options::default() });
@@ -233,7 +233,7 @@ fn two_rules_that_become_the_same_are_one_change() {
 
 #[test]
 fn hostile_names_stay_data() {
-    let group = "sg-\u{1b}[31m\u{202e}'; rm -rf / #\"\n";
+    let group = "sg-\u{1b}[31m\u{202e}'; rm -rf / #\"\n.";
     let rule = "sgr-\"}]\u{9b}\n{{x";
     let mut estate = Estate::new(vec![eni("eni-db", DB, &[group])]);
     estate.rules.push((group, rule, false, "tcp", (0, 65_535), "10.0.0.0/8"));

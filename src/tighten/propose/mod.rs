@@ -322,3 +322,6 @@ fn description(id: &str) -> String {
     let id: String = id.chars().filter(allowed).take(200).collect();
     format!("flowgate: in place of {id}")
 }
+
+#[cfg(test)]
+mod tests;

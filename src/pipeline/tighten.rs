@@ -1,6 +1,7 @@
 //! Reads and judges like an analysis, then proposes what should change.
 
 use super::judge::Beside;
+use super::replay::replay;
 use super::{AnalyzeConfig, AnalyzeError, Event, Progress, conclude, run};
 use crate::connection::Connection;
 use crate::detect::rule_class;
@@ -9,7 +10,10 @@ use crate::flow::Direction;
 use crate::inventory::Inventory;
 use crate::policy::{Judged, Policy};
 use crate::rollup::{Observed, ObservedTable};
-use crate::tighten::{Material, Options, Part, Plan, Safety, held_out_from, propose};
+use crate::tighten::{
+    Against, Candidate, Material, Options, Part, Plan, Replay, Replayed, Safety, apply, held_out_from,
+    propose,
+};
 
 /// What tightening comes to.
 #[derive(Debug)]
@@ -22,6 +26,10 @@ pub struct Tightened {
     pub conclusions: Conclusions,
     /// The configuration that the plan changes: the latest.
     pub inventory: Inventory,
+    /// What all of the changes together would have done to the traffic; `None` if there are none.
+    pub replayed: Option<Replay>,
+    /// What of the plan does not fit the inventory, one sentence each. Nothing, unless there is a defect.
+    pub unapplied: Vec<String>,
 }
 
 /// Reads, judges and proposes. The logs must be readable twice.
@@ -45,9 +53,10 @@ pub fn tighten(
     let inventory = run.timeline.latest().cloned().unwrap_or_default();
     drop(run);
 
-    // The replay belongs here: `plan` over all of the traffic, `early` over what came from `plan.held_out` on. It fills
-    // `Change::replayed` of each change of `plan`; what belongs to a change in `early` is what removes the same rules.
-
+    let (replayed, unapplied) = match plan.changes.is_empty() {
+        true => (None, Vec::new()),
+        false => prove(config, &mut plan, &early, &inventory, progress)?,
+    };
     plan.changes.iter_mut().for_each(|change| change.rate());
     if options.safe_only {
         for change in plan.changes.extract_if(.., |change| change.safety != Safety::Safe) {
@@ -55,7 +64,57 @@ pub fn tighten(
             plan.left.extend(change.remove.into_iter().map(|rule| (rule.id, why.to_owned())));
         }
     }
-    Ok(Tightened { plan, early, conclusions, inventory })
+    Ok(Tightened { plan, early, conclusions, inventory, replayed, unapplied })
+}
+
+/// Replays the plan over all of the traffic, and what was learned early over the part held out, and fills
+/// [`Change::replayed`]. Nothing is left from the first reading: the traffic is read again.
+fn prove(
+    config: &AnalyzeConfig,
+    plan: &mut Plan,
+    early: &Plan,
+    inventory: &Inventory,
+    progress: &dyn Progress,
+) -> Result<(Option<Replay>, Vec<String>), AnalyzeError> {
+    let changes: Vec<Vec<String>> = plan
+        .changes
+        .iter()
+        .map(|change| change.remove.iter().map(|rule| rule.id.clone()).collect())
+        .collect();
+    let (after, unapplied) = apply(plan, inventory, |_| true);
+    let whole = Candidate {
+        name: "plan".to_owned(),
+        inventory: after,
+        changes: changes.clone(),
+        ..Candidate::default()
+    };
+    // What an early change did to the same rules is counted for the change, whatever it was.
+    let held_out = Candidate {
+        name: "held-out".to_owned(),
+        inventory: apply(early, inventory, |_| true).0,
+        from: plan.held_out,
+        changes,
+        ..Candidate::default()
+    };
+    // The connections are written once.
+    let config = AnalyzeConfig { connections_out: None, ..config.clone() };
+    let outcome = replay(&config, Against::Standing, |_| vec![whole, held_out], None, progress)?;
+    let mut replays = outcome.replays.into_iter();
+    let (whole, held_out) = (replays.next(), replays.next());
+    let of = |replay: &Option<Replay>, at: usize| {
+        replay.as_ref().and_then(|replay| replay.changes.get(at)).copied().unwrap_or_default()
+    };
+    for (at, change) in plan.changes.iter_mut().enumerate() {
+        let (all, late) = (of(&whole, at), of(&held_out, at));
+        change.replayed = Some(Replayed {
+            permitted: all.permitted,
+            blocked: all.blocked,
+            held_out_permitted: late.permitted,
+            held_out_blocked: late.blocked,
+            undecided: all.undecided,
+        });
+    }
+    Ok((whole, unapplied))
 }
 
 fn see(table: &mut ObservedTable, connection: &Connection, judged: &Judged, policy: &Policy) {

@@ -31,6 +31,7 @@
 //! | bytes that leave ([`Hours`]) | 400,000 interfaces and hours | wider buckets | 14 MB |
 //! | who was accepted where ([`Admitted`]) | 131,072 sources and services | a sample of sources, each with all of its own | 12 MB |
 //! | what rules were used for ([`ObservedTable`], for proposals only) | 262,144 services and 524,288 peers of services, all rules together | ranges of ports; blocks of addresses that hold every peer | 52 MB |
+//! | replayed ([`ReplaySums`]), `replay` and `tighten` only | 28,672 cells of a candidate | blocks of peers, ranges of ports | 8 MB each, a thread |
 //!
 //! Added up that is at most 239 MB with 100,000 busy rules (291 MB for proposals), and 6 MB a thread. Measured (`tests`): 74 MB with 100,004
 //! rules that everybody uses from everywhere and as many escapes as fit; 64 MB with 12 million scanning sources, all ports, 100,000

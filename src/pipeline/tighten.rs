@@ -11,8 +11,8 @@ use crate::inventory::Inventory;
 use crate::policy::{Judged, Policy};
 use crate::rollup::{Observed, ObservedTable};
 use crate::tighten::{
-    Against, Candidate, Material, Options, Part, Plan, Replay, Replayed, Safety, apply, held_out_from,
-    propose,
+    Against, Candidate, Change, Material, Options, Part, Plan, Replay, Replayed, Safety, apply,
+    held_out_from, propose,
 };
 
 /// What tightening comes to.
@@ -57,7 +57,7 @@ pub fn tighten(
         true => (None, Vec::new()),
         false => prove(config, &mut plan, &early, &inventory, progress)?,
     };
-    plan.changes.iter_mut().for_each(|change| change.rate());
+    plan.changes.iter_mut().for_each(Change::rate);
     if options.safe_only {
         for change in plan.changes.extract_if(.., |change| change.safety != Safety::Safe) {
             let why = "its change is to be reviewed, and only safe ones are asked for";

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::json::write_line;
 use super::numbers::rfc3339;
 use crate::finding::{Limitation, Summary};
+use crate::flow::Direction;
 use crate::tighten::{GroupDifference, Lot, Openness, Replay, ReplayRow, ReplayRows, RuleName};
 
 /// Version of the lines.
@@ -201,7 +202,7 @@ fn write_rows(kind: &'static str, replay: &Replay, rows: &ReplayRows, out: &mut 
             candidate: &replay.name,
             interface: &row.interface,
             instance: instance.as_deref(),
-            direction: row.direction.map(|direction| direction.as_str()),
+            direction: row.direction.map(Direction::as_str),
             protocol: row.protocol.to_string(),
             ports: row.port_text(),
             remote: row.remote_text(),

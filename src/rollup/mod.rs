@@ -96,7 +96,7 @@ pub use sides::{Group, Role, Side, SideKind, Sides};
 pub use unmet::{ExpectationFacts, Expectations, Unmet};
 pub use watched::{Knocks, ListTotal, WatchSums, Watched};
 
-pub use crate::policy::{Cause, EscapeReason, Tracking, Verdict};
+pub use crate::policy::{Cause, EscapeReason, Tracking, Undecided, Verdict};
 
 /// Seconds per bucket of rejected attempts, where there are not too many.
 pub const REJECT_BUCKET: u32 = places::REJECT_BUCKET;

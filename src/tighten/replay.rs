@@ -8,7 +8,9 @@ use super::apply::key;
 use super::extent::{Openness, Resolver};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{AclEntry, Inventory, Rule, SecurityGroup};
-use crate::rollup::{CellKey, Cells, FoldedCell, InterfaceRow, Lot, ReplayCount, Replayed, RuleOutcome};
+use crate::rollup::{
+    Cause, CellKey, Cells, FoldedCell, InterfaceRow, Lot, ReplayCount, Replayed, RuleOutcome, Undecided,
+};
 
 /// A configuration to be replayed.
 #[derive(Clone, Debug, Default)]
@@ -205,9 +207,9 @@ impl Replay {
     pub fn new(candidate: &Candidate, replayed: Replayed, names: &Names<'_>) -> Self {
         Self {
             name: candidate.name.clone(),
-            blocked: rows(&replayed.blocked, |cause| cause.as_str(), names.now, names),
-            opened: rows(&replayed.opened, |cause| cause.as_str(), names.then, names),
-            unsure: rows(&replayed.unsure, |why| why.as_str(), names.now, names),
+            blocked: rows(&replayed.blocked, Cause::as_str, names.now, names),
+            opened: rows(&replayed.opened, Cause::as_str, names.then, names),
+            unsure: rows(&replayed.unsure, Undecided::as_str, names.now, names),
             undecided: replayed.undecided.into_iter().map(|(why, count)| (why.as_str(), count)).collect(),
             counts: replayed.counts,
             changes: replayed.changes,

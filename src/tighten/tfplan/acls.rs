@@ -112,7 +112,7 @@ impl Draft<'_> {
                     match entry(block, direction) {
                         Ok(entry) => self.put_entry(id, entry, comes),
                         Err(what) => {
-                            self.gap(format!("{}: {key}: {what} can't be understood", change.address))
+                            self.gap(format!("{}: {key}: {what} can't be understood", change.address));
                         }
                     }
                 }
@@ -148,7 +148,7 @@ impl Draft<'_> {
         };
         if let (Some(before), Some(id)) = (change.before, change.was_text("network_acl_id")) {
             match entry(before, direction(before.get("egress"))) {
-                Ok(entry) => self.put_entry(&id.to_owned(), entry, false),
+                Ok(entry) => self.put_entry(id, entry, false),
                 Err(what) => self.gap(format!("{}: {what} can't be understood", change.address)),
             }
         }
@@ -179,10 +179,9 @@ impl Draft<'_> {
         }
         let kinds = ["aws_network_acl", "aws_default_network_acl"];
         let Some(id) = self.one_id(change, "network_acl_id", &kinds) else { return };
-        match change.will("subnet_id") {
-            Told::Known(Value::String(subnet)) => self.join_subnet(&id, subnet),
-            // A subnet that is not there yet has no traffic to replay.
-            _ => {}
+        // A subnet that is not there yet has no traffic to replay.
+        if let Told::Known(Value::String(subnet)) = change.will("subnet_id") {
+            self.join_subnet(&id, subnet);
         }
     }
 

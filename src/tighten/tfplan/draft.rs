@@ -51,10 +51,10 @@ impl<'p> Draft<'p> {
             let there = self.current.security_groups.get(&rule.group);
             match there {
                 None => {
-                    _ = self.gaps.insert(format!(
+                    self.gaps.insert(format!(
                         "{address}: {} is not in the inventory: what the plan does to it is not followed",
                         rule.group
-                    ))
+                    ));
                 }
                 Some(group) if !group.rules.iter().any(|rule| key(rule) == *key_of) => {
                     self.gaps.insert(format!(
@@ -412,7 +412,7 @@ impl<'p> Draft<'p> {
         match self.after.network_acls.values_mut().find(|other| other.is_default && other.vpc == vpc) {
             Some(default) => default.subnets.extend(left),
             None => {
-                self.gap(format!("subnets leave {id}, and the default network ACL of its VPC is not known"))
+                self.gap(format!("subnets leave {id}, and the default network ACL of its VPC is not known"));
             }
         }
     }
@@ -424,7 +424,7 @@ impl<'p> Draft<'p> {
         match self.after.network_acls.get_mut(id) {
             Some(acl) => acl.subnets.push(subnet.to_owned()),
             None => {
-                self.gap(format!("{id} is not in the inventory: what the plan does to it is not followed"))
+                self.gap(format!("{id} is not in the inventory: what the plan does to it is not followed"));
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::flow::Direction;
 use crate::inventory::Inventory;
 use crate::policy::{Judged, Policy};
 use crate::rollup::{Observed, ObservedTable};
-use crate::tighten::{Material, Options, Part, Plan, Safety, held_out_from, propose};
+use crate::tighten::{Change, Material, Options, Part, Plan, Safety, held_out_from, propose};
 
 /// What tightening comes to.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub fn tighten(
     // The replay belongs here: `plan` over all of the traffic, `early` over what came from `plan.held_out` on. It fills
     // `Change::replayed` of each change of `plan`; what belongs to a change in `early` is what removes the same rules.
 
-    plan.changes.iter_mut().for_each(|change| change.rate());
+    plan.changes.iter_mut().for_each(Change::rate);
     if options.safe_only {
         for change in plan.changes.extract_if(.., |change| change.safety != Safety::Safe) {
             let why = "its change is to be reviewed, and only safe ones are asked for";

@@ -116,6 +116,29 @@ fn no_connection_of_a_world_is_cut() {
     }
 }
 
+/// Without flags some openers are inferred the wrong way round: what really used a rule is then not known to have.
+#[test]
+fn weakly_known_openers_cut_next_to_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut options = world::Options::new(directory.path(), 7);
+    (options.format, options.hours) = (Format::V2, 2.0);
+    world::generate(&options).unwrap();
+    let openings = openings(directory.path());
+    let tightened = tighten(&config(directory.path()), &Options::default(), &Silent).unwrap();
+    let all: Subset = (0..tightened.plan.changes.len()).collect();
+    let now = judge::permitted(&tightened.inventory, &tightened.plan, &BTreeSet::new(), &openings);
+    let then = judge::permitted(&tightened.inventory, &tightened.plan, &all, &openings);
+    let cut: Vec<&Opening> = openings
+        .iter()
+        .zip(&now)
+        .zip(&then)
+        .filter(|((_, now), then)| **now && !**then)
+        .map(|((o, _), _)| o)
+        .collect();
+    assert!(cut.len() * 1000 < openings.len(), "{} of {}: {cut:#?}", cut.len(), openings.len());
+    assert!(tightened.plan.changes.iter().all(|c| c.safety == Safety::Review));
+}
+
 #[test]
 fn what_the_truth_uses_is_never_removed_as_unused() {
     let directory = tempfile::tempdir().unwrap();

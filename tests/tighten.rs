@@ -136,7 +136,11 @@ fn weakly_known_openers_cut_next_to_nothing() {
         .map(|((o, _), _)| o)
         .collect();
     assert!(cut.len() * 1000 < openings.len(), "{} of {}: {cut:#?}", cut.len(), openings.len());
-    assert!(tightened.plan.changes.iter().all(|c| c.safety == Safety::Review));
+    // What is called safe rests on what the rules say, not on who opened what: it cuts nothing at all.
+    let safe = |at: &usize| tightened.plan.changes[*at].safety == Safety::Safe;
+    let safe: Subset = (0..tightened.plan.changes.len()).filter(safe).collect();
+    let then = judge::permitted(&tightened.inventory, &tightened.plan, &safe, &openings);
+    assert_eq!(now, then, "{safe:?}");
 }
 
 #[test]

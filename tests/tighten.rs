@@ -3,6 +3,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::needless_pass_by_value,
     clippy::unwrap_used,
     reason = "test code fails by panicking and may read files as it likes"
 )]

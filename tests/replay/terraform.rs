@@ -16,6 +16,9 @@ const NEW: &str = "(module.app.aws_security_group.app)";
 const ACL: &str = "acl-0aaaaaaaaaaaaaaa1";
 const LIST: &str = "pl-0aaaaaaaaaaaaaaa1";
 
+/// Number, allow, block, ports.
+type Entry = (u32, bool, String, Option<(u16, u16)>);
+
 fn rule(group: &str, number: usize, text: &str) -> Rule {
     let words: Vec<&str> = text.split(' ').collect();
     let [direction, protocol, ports, peer] = words[..] else { panic!("{text}") };
@@ -136,7 +139,7 @@ fn a_pull_request_becomes_a_candidate() {
 
     assert_eq!(after.interfaces["eni-0aaaaaaaaaaaaaaa1"].groups, [NEW, WEB]);
     assert_eq!(after.interfaces["eni-0bbbbbbbbbbbbbbb2"].groups, [WEB]);
-    let entries: BTreeSet<(u32, bool, String, Option<(u16, u16)>)> = after.network_acls[ACL]
+    let entries: BTreeSet<Entry> = after.network_acls[ACL]
         .entries
         .iter()
         .map(|e| (e.number, e.allow, e.cidr.to_string(), e.ports))

@@ -60,6 +60,7 @@
 //! | Replies prove nothing: a rule is credited only by connections opened in the direction it governs | `connection` decides the opener, `policy` judges by it | `tests/truth.rs`: rule usage equals the truth of simulated accounts |
 //! | Every matching rule is credited, sole matches are counted apart | `policy` returns the set | `tests/truth.rs` |
 //! | No finding without evidence | the builder in `finding` | its tests |
+//! | No proposal cuts what was seen: a narrowed rule permits whatever it was used for, and what a rule that goes was used for, one that stays permits | `rollup` credits every matching rule and loses no peer, `tighten` covers them all | `tests/tighten.rs`, with rules of its own |
 //! | Nothing is applied: only the files the user names are written | `cli` | there is no code that could |
 //! | Rooms know only whom they may | whoever edits | `tests/repo.rs`, from the table in CONTRIBUTING.md |
 //!

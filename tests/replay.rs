@@ -3,6 +3,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::needless_pass_by_value,
     clippy::print_stdout,
     clippy::unwrap_used,
     reason = "test code fails by panicking and talks to whoever runs it"
@@ -12,6 +13,8 @@
 mod removed;
 #[path = "replay/render.rs"]
 mod render;
+#[path = "replay/terraform.rs"]
+mod terraform;
 #[path = "replay/unchanged.rs"]
 mod unchanged;
 #[path = "world/mod.rs"]

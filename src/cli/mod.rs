@@ -18,6 +18,7 @@ mod inventory;
 mod log;
 mod progress;
 mod reading;
+mod replay;
 mod settings;
 mod suggest;
 #[cfg(test)]
@@ -80,6 +81,7 @@ struct Display {
 enum Command {
     Analyze(Box<analyze::Arguments>),
     Tighten(Box<tighten::Arguments>),
+    Replay(Box<replay::Arguments>),
     Inventory(inventory::Arguments),
     Expect(expect::Arguments),
     Explain(explain::Arguments),
@@ -182,6 +184,7 @@ fn begin(cli: &Cli, remark: Option<String>, look: Look, stderr: &mut dyn Write) 
     let quiet = match &cli.command {
         Command::Analyze(arguments) => arguments.quiet,
         Command::Tighten(arguments) => arguments.quiet,
+        Command::Replay(arguments) => arguments.quiet,
         _ => false,
     };
     match remark.filter(|_| !quiet) {
@@ -207,6 +210,9 @@ fn dispatch(
         Command::Analyze(arguments) => {
             let run = analyze::Run { environment, registry: &detect::registry(), out, err };
             run.execute(&arguments, stdin, stdout, stderr)
+        }
+        Command::Replay(arguments) => {
+            replay::execute(&arguments, environment, (out, err), stdin, stdout, stderr)
         }
         Command::Tighten(arguments) => tighten::execute(&arguments, environment, (out, err), stdout, stderr),
         Command::Inventory(arguments) => {

@@ -17,13 +17,23 @@ use crate::report::{
     write_plan_json,
 };
 use crate::source::STDIN;
-use crate::tighten::{Headroom, MOST_BLOCKS, Options};
+use crate::tighten::{Headroom, MOST_BLOCKS, Options, render};
 
 /// Changes shown of an action, and rules that are left, unless all are asked for.
 const PER_ACTION: usize = 20;
 
 /// What `--out` writes whatever the formats.
 const PLAN: &str = "plan.json";
+/// Script for the AWS CLI, in stages.
+const APPLY: &str = "apply.sh";
+/// The script that takes it back.
+const ROLLBACK: &str = "rollback.sh";
+/// Terraform, for the first and the last stage.
+const TERRAFORM: [&str; 2] = ["terraform-add.tf", "terraform-remove.tf"];
+
+/// In place of what says that standard input is one of them.
+const INPUTS: &str = "Files, directories or patterns (quoted) with flow logs, `s3://bucket/prefix`, or \
+     `cloudwatch:log-group`; not standard input, since they are read twice";
 
 /// Propose narrower rules from what flow logs show, and prove what they would block
 ///
@@ -31,6 +41,7 @@ const PLAN: &str = "plan.json";
 /// or be narrower: fewer ports, fewer protocols, smaller blocks, a group or a prefix list in place of blocks. Each rule keeps
 /// permitting whatever it was seen to be used for. Nothing is applied.
 #[derive(Debug, clap::Args)]
+#[command(mut_arg("inputs", |input| input.help(INPUTS).long_help(INPUTS)))]
 #[command(after_long_help = "\
 Examples:
   flowgate tighten logs/ --inventory inventory/
@@ -63,7 +74,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     reading: ReadingArguments,
 
-    /// Write plan.json into this directory
+    /// Write plan.json into this directory, a script for the AWS CLI, one that takes it back, Terraform and CloudFormation
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
     /// Show every change, not only the first 20 of an action
@@ -115,9 +126,10 @@ pub(super) fn execute(
     let options = options(arguments, &mut check);
     // The one check that changes something: only for a command line that would run.
     if let (Some(dir), true) = (&arguments.out, check.0.is_empty()) {
-        match prepare_files(dir, &[PLAN]) {
+        let names = [PLAN, APPLY, ROLLBACK, TERRAFORM[0], TERRAFORM[1]];
+        match prepare_files(dir, &names) {
             // What an earlier run wrote must not be taken for this one's, however it ends.
-            Ok(()) => _ = std::fs::remove_file(dir.join(PLAN)),
+            Ok(()) => names.iter().for_each(|name| _ = std::fs::remove_file(dir.join(name))),
             Err(error) => check.add(error.into()),
         }
     }
@@ -172,6 +184,22 @@ fn options(arguments: &Arguments, check: &mut Check) -> Options {
     }
 }
 
+/// Names and texts of the forms in which a plan can be applied. What a change says is for people to decide: all of them
+/// are in it, `--safe-only` leaves the others out.
+fn renderings(tightened: &Tightened) -> Vec<(String, String)> {
+    let Tightened { plan, inventory, .. } = tightened;
+    let mut texts = vec![
+        (APPLY.to_owned(), render::aws_cli(plan, inventory)),
+        (ROLLBACK.to_owned(), render::aws_cli_rollback(plan, inventory)),
+        (TERRAFORM[0].to_owned(), render::terraform(plan, inventory, render::Stage::Add)),
+        (TERRAFORM[1].to_owned(), render::terraform(plan, inventory, render::Stage::Remove)),
+    ];
+    for (number, template) in (1..).zip(render::cloudformation(plan, inventory)) {
+        texts.push((format!("cloudformation-{number}.json"), template.text));
+    }
+    texts
+}
+
 /// Files first, so that they are there however the reader of standard output behaves.
 fn conclude(
     arguments: &Arguments,
@@ -184,8 +212,11 @@ fn conclude(
     let incomplete = conclusions.is_incomplete();
     if let Some(dir) = &arguments.out {
         let json = |out: &mut dyn Write| write_plan_json(plan, incomplete, out);
-        // Further formats are further files here.
-        let files: [NamedFile<'_>; 1] = [(PLAN, &json)];
+        let texts = renderings(tightened);
+        let writers: Vec<_> =
+            texts.iter().map(|(_, text)| move |out: &mut dyn Write| out.write_all(text.as_bytes())).collect();
+        let mut files: Vec<NamedFile<'_>> = vec![(PLAN, &json)];
+        files.extend(texts.iter().zip(&writers).map(|((name, _), write)| -> NamedFile<'_> { (name, write) }));
         write_files(dir, &files).map_err(|error| Failure::failed(error.into()))?;
     }
     if !arguments.quiet {
@@ -201,7 +232,7 @@ fn conclude(
         let shown = show_plan(plan, conclusions, &options, &mut Page::new(stdout, out));
         written(shown.and_then(|()| stdout.flush()))?;
         if let Some(dir) = &arguments.out {
-            let text = format!("{PLAN} in {}", dir.display());
+            let text = format!("{PLAN}, scripts, Terraform and CloudFormation in {}", dir.display());
             // A remark: not worth an error if nobody can read it.
             _ = Page::new(stderr, err).flow(&[Span::new(Tone::Faint, "wrote ")], 2, &[Span::plain(text)]);
         }

@@ -1,7 +1,8 @@
 //! Reads and judges like an analysis, then proposes what should change.
 
 use super::judge::Beside;
-use super::{AnalyzeConfig, AnalyzeError, Event, Progress, conclude, replay, run};
+use super::replay::replay;
+use super::{AnalyzeConfig, AnalyzeError, Event, Progress, conclude, run};
 use crate::connection::Connection;
 use crate::detect::rule_class;
 use crate::finding::Conclusions;
@@ -10,8 +11,8 @@ use crate::inventory::Inventory;
 use crate::policy::{Judged, Policy};
 use crate::rollup::{Observed, ObservedTable};
 use crate::tighten::{
-    Against, Candidate, Change, Material, Options, Part, Plan, Replayed, Safety, apply, held_out_from,
-    propose,
+    Against, Candidate, Change, Material, Options, Part, Plan, Replay, Replayed, Safety, apply,
+    held_out_from, propose,
 };
 
 /// What tightening comes to.
@@ -25,6 +26,10 @@ pub struct Tightened {
     pub conclusions: Conclusions,
     /// The configuration that the plan changes: the latest.
     pub inventory: Inventory,
+    /// What all of the changes together would have done to the traffic; `None` if there are none.
+    pub replayed: Option<Replay>,
+    /// What of the plan does not fit the inventory, one sentence each. Nothing, unless there is a defect.
+    pub unapplied: Vec<String>,
 }
 
 /// Reads, judges and proposes. The logs must be readable twice.
@@ -48,9 +53,10 @@ pub fn tighten(
     let inventory = run.timeline.latest().cloned().unwrap_or_default();
     drop(run);
 
-    if !plan.changes.is_empty() {
-        prove(&mut plan, &early, &inventory, config, progress)?;
-    }
+    let (replayed, unapplied) = match plan.changes.is_empty() {
+        true => (None, Vec::new()),
+        false => prove(config, &mut plan, &early, &inventory, progress)?,
+    };
     plan.changes.iter_mut().for_each(Change::rate);
     if options.safe_only {
         for change in plan.changes.extract_if(.., |change| change.safety != Safety::Safe) {
@@ -58,44 +64,57 @@ pub fn tighten(
             plan.left.extend(change.remove.into_iter().map(|rule| (rule.id, why.to_owned())));
         }
     }
-    Ok(Tightened { plan, early, conclusions, inventory })
+    Ok(Tightened { plan, early, conclusions, inventory, replayed, unapplied })
 }
 
-/// Replays the plan over all of the traffic, and what would have been proposed earlier over what came after it.
-///
-/// What belongs to a change is what the rules that it takes out permit now, whichever early change took these out.
+/// Replays the plan over all of the traffic, and what was learned early over the part held out, and fills
+/// [`Change::replayed`]. Nothing is left from the first reading: the traffic is read again.
 fn prove(
+    config: &AnalyzeConfig,
     plan: &mut Plan,
     early: &Plan,
     inventory: &Inventory,
-    config: &AnalyzeConfig,
     progress: &dyn Progress,
-) -> Result<(), AnalyzeError> {
+) -> Result<(Option<Replay>, Vec<String>), AnalyzeError> {
     let changes: Vec<Vec<String>> = plan
         .changes
         .iter()
         .map(|change| change.remove.iter().map(|rule| rule.id.clone()).collect())
         .collect();
-    let candidate = |name: &str, plan: &Plan, from: Option<i64>| {
-        let (inventory, gaps) = apply(plan, inventory, |_| true);
-        Candidate { name: name.to_owned(), inventory, from, to: None, changes: changes.clone(), gaps }
+    let (after, unapplied) = apply(plan, inventory, |_| true);
+    let whole = Candidate {
+        name: "plan".to_owned(),
+        inventory: after,
+        changes: changes.clone(),
+        ..Candidate::default()
     };
-    let candidates = vec![candidate("plan", plan, None), candidate("early", early, plan.held_out)];
-    let outcome = replay(config, Against::Standing, |_| candidates, None, progress)?;
-    let [all, held_out] = outcome.replays.as_slice() else {
-        return Err(AnalyzeError::Internal("two plans were not replayed".to_owned()));
+    // What an early change did to the same rules is counted for the change, whatever it was.
+    let held_out = Candidate {
+        name: "held-out".to_owned(),
+        inventory: apply(early, inventory, |_| true).0,
+        from: plan.held_out,
+        changes,
+        ..Candidate::default()
+    };
+    // The connections are written once.
+    let config = AnalyzeConfig { connections_out: None, ..config.clone() };
+    let outcome = replay(&config, Against::Standing, |_| vec![whole, held_out], None, progress)?;
+    let mut replays = outcome.replays.into_iter();
+    let (whole, held_out) = (replays.next(), replays.next());
+    let of = |replay: &Option<Replay>, at: usize| {
+        replay.as_ref().and_then(|replay| replay.changes.get(at)).copied().unwrap_or_default()
     };
     for (at, change) in plan.changes.iter_mut().enumerate() {
-        let (all, held_out) = (all.changes[at], held_out.changes[at]);
+        let (all, late) = (of(&whole, at), of(&held_out, at));
         change.replayed = Some(Replayed {
             permitted: all.permitted,
             blocked: all.blocked,
-            held_out_permitted: held_out.permitted,
-            held_out_blocked: held_out.blocked,
+            held_out_permitted: late.permitted,
+            held_out_blocked: late.blocked,
             undecided: all.undecided,
         });
     }
-    Ok(())
+    Ok((whole, unapplied))
 }
 
 fn see(table: &mut ObservedTable, connection: &Connection, judged: &Judged, policy: &Policy) {

@@ -23,6 +23,8 @@ mod page;
 mod place;
 mod plan_json;
 mod plan_terminal;
+mod replay_jsonl;
+mod replay_terminal;
 mod rules_jsonl;
 mod sanitise;
 mod sarif;
@@ -46,6 +48,8 @@ pub(crate) use numbers::{count, number};
 pub use page::{Look, Page, Span, Tone};
 pub use plan_json::write_plan_json;
 pub use plan_terminal::show_plan;
+pub use replay_jsonl::{replay_is_incomplete, write_replay_jsonl};
+pub use replay_terminal::show_replay;
 pub use sanitise::sanitise;
 pub use terminal::TerminalOptions;
 #[cfg(test)]

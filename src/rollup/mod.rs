@@ -33,6 +33,7 @@
 //! | bytes that leave ([`Hours`]) | 400,000 interfaces and hours | wider buckets | 14 MB |
 //! | who was accepted where ([`Admitted`]) | 131,072 sources and services | a sample of sources, each with all of its own | 12 MB |
 //! | what rules were used for ([`ObservedTable`], for proposals only) | 262,144 services and 524,288 peers of services, all rules together | ranges of ports; blocks of addresses that hold every peer | 52 MB |
+//! | replayed ([`ReplaySums`]), `replay` and `tighten` only | 28,672 cells of a candidate | blocks of peers, ranges of ports | 8 MB each, a thread |
 //!
 //! Added up that is at most 311 MB with 100,000 busy rules (363 MB for proposals), and 22 MB a thread; what comes back
 //! from disk does so when no records are held any more. Measured (`tests`): 74 MB with 100,004
@@ -116,7 +117,7 @@ pub use usual::{Season, Usual, Watched as WatchedTime};
 pub use watch::Watch;
 pub use watched::{Knocks, ListTotal, WatchSums, Watched};
 
-pub use crate::policy::{Cause, EscapeReason, Tracking, Verdict};
+pub use crate::policy::{Cause, EscapeReason, Tracking, Undecided, Verdict};
 
 /// Seconds per bucket of rejected attempts, where there are not too many.
 pub const REJECT_BUCKET: u32 = places::REJECT_BUCKET;

@@ -1,3 +1,5 @@
+//! What rules were used for: nothing is lost, and nothing depends on order.
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 

@@ -123,8 +123,8 @@ impl ReplayScope {
     }
 }
 
-/// Sums over weighed connections, within bounds: about 32,000 cells of what would be blocked, 16,000 of what would be
-/// opened and 8,000 of what is undecided are told exactly; see [`Cells`] for what happens beyond. They do not depend on
+/// Sums over weighed connections, within bounds: about 16,000 cells of what would be blocked, 8,000 of what would be
+/// opened and 4,000 of what is undecided are told exactly; see [`Cells`] for what happens beyond. They do not depend on
 /// the order of connections, nor on how they are spread over threads.
 #[derive(Debug)]
 pub struct ReplaySums {
@@ -139,7 +139,7 @@ pub struct ReplaySums {
 }
 
 /// Cells of what would be blocked.
-const BLOCKED: usize = 1 << 15;
+const BLOCKED: usize = 1 << 14;
 
 impl ReplaySums {
     /// Nothing yet, for so many changes.
@@ -280,5 +280,48 @@ impl<W: Folding> CellTable<W> {
         };
         let span = (connection.first, connection.last);
         self.put(key, (1, u64::from(weak), connection.bytes()), span, rules);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::Cause;
+    use crate::rollup::tests::connection;
+
+    /// The table of the room says 8 MB.
+    #[test]
+    fn whatever_comes_takes_a_few_megabytes() {
+        let scope = ReplayScope { changes: 60, ..ReplayScope::default() };
+        let mut sums = ReplaySums::new(&scope);
+        let rules: Vec<u32> = (0..16).collect();
+        let consequences = [
+            Consequence::Blocked(Cause::SecurityGroup),
+            Consequence::Opened(Cause::Both),
+            Consequence::Undecided(Undecided::OpenerUnknown),
+        ];
+        let mut most = 0;
+        for n in 0..300_000_u32 {
+            let mut one = connection(
+                n % 7_000,
+                0xffff_0000_0000 | u128::from(n.wrapping_mul(2_654_435_761)),
+                (n % 60_000) as u16,
+                n,
+            );
+            one.opener = Some(crate::flow::Direction::Inbound);
+            for consequence in consequences {
+                let weighed = Weighed { consequence, weak: n % 2 == 0, now: &rules, then: &rules };
+                sums.add(&one, &weighed, &scope);
+            }
+            if n % 1_000 == 0 {
+                most = most.max(sums.heap_bytes());
+            }
+        }
+        assert!(most < 8 << 20, "{most}");
+        let told = sums.finish();
+        assert_eq!(told.count(Lot::Blocked).connections, 300_000);
+        let cells: u64 = told.blocked.iter().map(|(_, cell)| cell.connections).sum();
+        assert_eq!(cells, 300_000, "nothing is dropped");
+        assert!(told.blocked.is_folded());
     }
 }

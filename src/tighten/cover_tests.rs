@@ -1,3 +1,5 @@
+//! No cover is better, against every cover there is of a small universe; and the time for many peers.
+
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};

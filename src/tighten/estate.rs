@@ -177,7 +177,7 @@ impl<'a> Estate<'a> {
         let inside = |net: &IpNet, outer: &[IpNet]| outer.iter().any(|b| b.contains(net));
         let fitting = self.inventory.prefix_lists.values().filter_map(|list| {
             let entries = IpNet::aggregate(list.entries.as_ref()?);
-            let addresses = super::breadth::addresses(&entries);
+            let addresses = super::openness::addresses(&entries);
             let fits = addresses <= most
                 && entries.iter().all(|e| inside(e, blocks))
                 && peers.iter().all(|p| inside(p, &entries));

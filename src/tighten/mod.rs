@@ -6,25 +6,27 @@
 
 mod apply;
 mod block;
-mod breadth;
 mod cover;
 mod estate;
+mod extent;
 mod openness;
 mod options;
 mod plan;
 mod propose;
 pub mod render;
 mod replay;
+mod tfplan;
 
 pub use apply::{Edit, Edits, apply};
 pub use cover::{Cover, MOST_BLOCKS};
-pub use openness::{Openness, Resolver};
+pub use extent::{Openness, Resolver};
 pub use options::{Headroom, Options};
 pub use plan::{Action, Change, CurvePoint, Plan, Replayed, Safety};
 pub use propose::{Material, Part, held_out_from, propose};
 pub use replay::{
     AclDifference, Against, Candidate, GroupDifference, Names, Replay, ReplayRow, ReplayRows, RuleName,
 };
+pub use tfplan::{TerraformError, TerraformPlan};
 
 pub use crate::inventory::{Rule, RulePeer};
 pub use crate::rollup::{Lot, ReplayCount, RuleOutcome};

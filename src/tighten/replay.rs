@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use ipnet::IpNet;
 
 use super::apply::key;
-use super::openness::{Openness, Resolver};
+use super::extent::{Openness, Resolver};
 use crate::flow::{Direction, Protocol};
 use crate::inventory::{AclEntry, Inventory, Rule, SecurityGroup};
-use crate::rollup::{CellKey, Cells, FoldedCell, InterfaceRow, Lot, ReplayCount, Replayed, RuleOutcome};
+use crate::rollup::{
+    Cause, CellKey, Cells, FoldedCell, InterfaceRow, Lot, ReplayCount, Replayed, RuleOutcome, Undecided,
+};
 
 /// A configuration to be replayed.
 #[derive(Clone, Debug, Default)]
@@ -95,6 +97,24 @@ pub struct ReplayRow {
     pub first: i64,
     /// Last packet.
     pub last: i64,
+}
+
+impl ReplayRow {
+    /// `443`, or `1024-2047` where ports are told as ranges.
+    #[must_use]
+    pub fn port_text(&self) -> Option<String> {
+        let (low, high) = self.ports?;
+        Some(if low == high { low.to_string() } else { format!("{low}-{high}") })
+    }
+
+    /// The address, or the block where peers are told as blocks.
+    #[must_use]
+    pub fn remote_text(&self) -> String {
+        match self.remote.prefix_len() == self.remote.max_prefix_len() {
+            true => self.remote.addr().to_string(),
+            false => self.remote.to_string(),
+        }
+    }
 }
 
 /// Rows of one kind.
@@ -187,9 +207,9 @@ impl Replay {
     pub fn new(candidate: &Candidate, replayed: Replayed, names: &Names<'_>) -> Self {
         Self {
             name: candidate.name.clone(),
-            blocked: rows(&replayed.blocked, |cause| cause.as_str(), names.now, names),
-            opened: rows(&replayed.opened, |cause| cause.as_str(), names.then, names),
-            unsure: rows(&replayed.unsure, |why| why.as_str(), names.now, names),
+            blocked: rows(&replayed.blocked, Cause::as_str, names.now, names),
+            opened: rows(&replayed.opened, Cause::as_str, names.then, names),
+            unsure: rows(&replayed.unsure, Undecided::as_str, names.now, names),
             undecided: replayed.undecided.into_iter().map(|(why, count)| (why.as_str(), count)).collect(),
             counts: replayed.counts,
             changes: replayed.changes,

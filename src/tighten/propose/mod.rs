@@ -16,8 +16,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
-use super::breadth::sum;
 use super::estate::Estate;
+use super::openness::sum;
 use super::options::Options;
 use super::plan::{Action, Change, CurvePoint, Plan, Safety};
 use crate::finding::{Grade, RuleClass, RuleRow};
@@ -250,7 +250,10 @@ impl<'a> Proposer<'a> {
             n if n > NAMED => format!("{shown} and {} more", n - NAMED),
             _ => shown,
         };
-        let why = format!("each of its {} connections is permitted by {by}, too", usage.connections);
+        let why = format!(
+            "whatever used it ({}) is permitted by {by}, too",
+            counted(usage.connections, "connection")
+        );
         Some(Draft::new(Action::RemoveRedundant, vec![rule.clone()], Vec::new(), why))
     }
 
@@ -261,7 +264,9 @@ impl<'a> Proposer<'a> {
         draft.reasons.splice(0..0, row.grade_reasons.iter().cloned());
         if draft.action >= Action::Narrow && usage.connections < ENOUGH {
             draft.grade = draft.grade.max(Grade::Weak);
-            draft.reasons.push(format!("{} connections are few to learn from", usage.connections));
+            draft
+                .reasons
+                .push(format!("{} is little to learn from", counted(usage.connections, "connection")));
         }
         if self.estate.may_be_untracked(rule, &facts.interfaces) {
             draft.interrupts = true;
@@ -306,9 +311,17 @@ impl<'a> Proposer<'a> {
     }
 }
 
+/// `1 connection`, `2 connections`.
+fn counted(n: u64, word: &str) -> String {
+    format!("{n} {word}{}", if n == 1 { "" } else { "s" })
+}
+
 /// The description of a rule that takes the place of another: only characters that AWS takes, and no more than 255.
 fn description(id: &str) -> String {
     let allowed = |c: &char| c.is_ascii_alphanumeric() || " ._-:/()#,@[]+=;{}!$*".contains(*c);
     let id: String = id.chars().filter(allowed).take(200).collect();
     format!("flowgate: in place of {id}")
 }
+
+#[cfg(test)]
+mod tests;

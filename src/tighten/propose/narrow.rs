@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use ipnet::IpNet;
 
-use super::super::breadth::{service_bits, sum};
+use super::super::openness::{service_bits, sum};
 use super::super::plan::Action;
 use super::sources::{self, Piece};
-use super::usage::Usage;
-use super::{Draft, Proposer, ports};
+use super::usage::{Usage, distinct};
+use super::{Draft, Proposer, counted, ports};
 use crate::flow::Protocol;
 use crate::inventory::{Rule, RulePeer};
+use crate::rollup::ObservedPeer;
 
 /// Ranges of ports of a protocol at most: fewer ports beside are worth fewer rules.
 const RANGES: [usize; 4] = [8, 4, 2, 1];
@@ -50,34 +51,44 @@ impl<'a> Proposer<'a> {
         let mut action = Action::Narrow;
         let mut curve = Vec::new();
         let mut peers: Vec<Vec<RulePeer>> = vec![vec![rule.peer.clone()]; pieces.len()];
-        if let Some(known) = &known {
-            match sources::public(known, usage, self.fresh(), |net| self.is_inside(net)) {
-                Some(why) => reasons.push(format!("sources are left: {why}")),
-                None => {
-                    // A rule's blocks are of one family.
-                    let family = usize::from(matches!(known.first(), Some(IpNet::V6(_))));
-                    let chosen = sources::blocks(&pieces, known, limit[family], self.options());
-                    let everybody: Vec<IpNet> = usage.everybody().into_iter().map(|(net, _)| net).collect();
-                    let instead = sources::instead(&everybody, chosen.as_ref(), &rule.group, known, estate)
-                        .filter(|peer| *peer != rule.peer && fits(pieces.len(), estate.weight(peer)));
-                    if let Some(peer) = instead {
-                        action = match peer {
-                            RulePeer::PrefixList(_) => Action::ReplaceByPrefixList,
-                            _ => Action::ReplaceByGroup,
-                        };
-                        reasons.extend(reference_reason(&peer));
-                        peers = vec![vec![peer]; pieces.len()];
-                    } else if let Some(chosen) = chosen.filter(|_| !self.is_of_aws(&rule.peer)) {
-                        if let Some(wanted) = chosen.wanted {
-                            reasons.push(format!(
-                                "{} blocks of {wanted} that would be best: a group may have 60 rules of a direction and family",
-                                chosen.most
-                            ));
-                        }
-                        curve = chosen.curve;
-                        let nets = chosen.blocks.into_iter();
-                        peers = nets.map(|nets| nets.into_iter().map(RulePeer::Cidr).collect()).collect();
-                    }
+        if let Some(known) = &known
+            && !self.is_of_aws(&rule.peer)
+        {
+            // Where the public comes, it still may.
+            let mut closed = Vec::new();
+            for (at, piece) in pieces.iter().enumerate() {
+                let inside = |net: &IpNet| self.is_inside(net);
+                match sources::public(known, rule.direction, &piece.users, self.fresh(), inside) {
+                    Some(why) => reasons.push(format!("sources of {} are left: {why}", piece.text())),
+                    None => closed.push(at),
+                }
+            }
+            let narrower: Vec<Piece> = closed.iter().map(|at| pieces[*at].clone()).collect();
+            // A rule's blocks are of one family.
+            let family = usize::from(matches!(known.first(), Some(IpNet::V6(_))));
+            let room = limit[family].saturating_sub((pieces.len() - closed.len()) * own[family]);
+            let chosen = sources::blocks(&narrower, known, room, self.options());
+            let users: Vec<ObservedPeer> = narrower.iter().flat_map(|piece| piece.users.clone()).collect();
+            let instead = sources::instead(&distinct(&users), chosen.as_ref(), &rule.group, known, estate);
+            let instead =
+                instead.filter(|peer| *peer != rule.peer && fits(pieces.len(), estate.weight(peer)));
+            if let Some(peer) = instead {
+                action = match peer {
+                    RulePeer::PrefixList(_) => Action::ReplaceByPrefixList,
+                    _ => Action::ReplaceByGroup,
+                };
+                reasons.extend(reference_reason(&peer));
+                closed.iter().for_each(|at| peers[*at] = vec![peer.clone()]);
+            } else if let Some(chosen) = chosen {
+                if let Some(wanted) = chosen.wanted {
+                    reasons.push(format!(
+                        "blocks for a range of ports: {} instead of {wanted}, since a group may have 60 rules of a direction and family, and an interface 1,000",
+                        chosen.most
+                    ));
+                }
+                curve = chosen.curve;
+                for (at, nets) in closed.iter().zip(chosen.blocks) {
+                    peers[*at] = nets.into_iter().map(RulePeer::Cidr).collect();
                 }
             }
         }
@@ -122,14 +133,16 @@ impl<'a> Proposer<'a> {
                 false => vec![(0, u16::MAX)],
             };
             for range in ranges {
-                let mut peers = usage.peers(protocol, range);
+                let mut users = usage.users(protocol, range);
+                let mut peers = Vec::new();
                 if let Some(known) = &known {
                     // Those that an earlier form of the rule let in are none of its.
-                    peers.retain(|peer| known.iter().any(|b| b.contains(peer) || peer.contains(b)));
-                    peers = sources::round_up(peers, self.options().addresses, known, &self.estate);
-                    if peers.is_empty() {
+                    users.retain(|user| known.iter().any(|b| b.contains(&user.net) || user.net.contains(b)));
+                    if users.is_empty() {
                         continue;
                     }
+                    peers =
+                        sources::round_up(distinct(&users), self.options().addresses, known, &self.estate);
                 }
                 let whole = !protocol.has_ports() || range == (0, u16::MAX);
                 let ports = if whole && rule.ports.is_none() { None } else { Some(range) };
@@ -137,7 +150,7 @@ impl<'a> Proposer<'a> {
                 let any = protocol.is_icmp().then_some((-1, -1));
                 let icmp = if rule.protocol.is_some() { rule.icmp } else { any };
                 let bits = service_bits(Some(protocol), ports);
-                pieces.push(Piece { protocol: Some(protocol), ports, icmp, peers, bits });
+                pieces.push(Piece { protocol, ports, icmp, users, peers, bits });
             }
         }
         pieces
@@ -154,35 +167,42 @@ impl<'a> Proposer<'a> {
         let mut by_protocol: BTreeMap<Protocol, Vec<(u16, u16)>> = BTreeMap::new();
         for piece in pieces {
             let ports = piece.ports.unwrap_or((0, u16::MAX));
-            by_protocol.entry(piece.protocol.unwrap_or(Protocol(0))).or_default().push(ports);
+            by_protocol.entry(piece.protocol).or_default().push(ports);
         }
         let services: Vec<String> =
             by_protocol.iter().map(|(protocol, ranges)| ports::text(*protocol, ranges)).collect();
-        let peers = usage.everybody().len();
-        let connections = usage.connections;
-        let plural = |n: u64, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
-        let used = format!(
-            "{} of {} used {}",
-            plural(connections, "connection"),
-            if usage.folded {
-                format!("some {}", plural(peers as u64, "block"))
-            } else {
-                plural(peers as u64, "peer")
-            },
-            services.join(", ")
-        );
+        let peers = usage.distinct() as u64;
+        let peers = match usage.folded {
+            true => format!("some {}", counted(peers, "block")),
+            false => counted(peers, "peer"),
+        };
+        let used =
+            format!("{} of {peers} used {}", counted(usage.connections, "connection"), services.join(", "));
         let owner = self.estate.inventory.security_groups.get(&rule.group).and_then(|g| g.account.as_deref());
-        let permits = format!("{} {} with {}", rule.protocol_text(), rule.port_text(), rule.peer_text(owner));
-        match (action, add.first()) {
-            (Action::ReplaceByGroup, Some(first)) => {
-                format!("{used}, all members of {}; it permits {permits}", first.peer_text(owner))
+        let permits = permits(rule, owner);
+        let reference = add.iter().find(|added| added.peer != rule.peer);
+        match (action, reference) {
+            (Action::ReplaceByGroup, Some(added)) => {
+                format!("{used}, all members of {}; it permits {permits}", added.peer_text(owner))
             }
-            (Action::ReplaceByPrefixList, Some(first)) => {
-                format!("{used}, all in {}; it permits {permits}", first.peer_text(owner))
+            (Action::ReplaceByPrefixList, Some(added)) => {
+                format!("{used}, all in {}; it permits {permits}", added.peer_text(owner))
             }
             _ => format!("{used}; it permits {permits}"),
         }
     }
+}
+
+/// `tcp 443 of 10.0.0.0/8`, `everything of 0.0.0.0/0`.
+fn permits(rule: &Rule, owner: Option<&str>) -> String {
+    let what = match (rule.protocol, rule.ports) {
+        (None, _) => "everything".to_owned(),
+        (Some(protocol), None) if protocol.has_ports() => format!("{protocol} on all ports"),
+        (Some(protocol), None) if !protocol.is_icmp() => format!("protocol {protocol}"),
+        (Some(_), None) if rule.icmp.is_none_or(|(kind, _)| kind < 0) => rule.protocol_text(),
+        _ => format!("{} {}", rule.protocol_text(), rule.port_text()),
+    };
+    format!("{what} of {}", rule.peer_text(owner))
 }
 
 /// Open to everybody: worth a word when it stays so.
@@ -220,7 +240,7 @@ fn made(from: &Rule, piece: &Piece, peer: RulePeer) -> Rule {
         synthetic: true,
         group: from.group.clone(),
         direction: from.direction,
-        protocol: piece.protocol,
+        protocol: Some(piece.protocol),
         ports: piece.ports,
         icmp: piece.icmp,
         peer,

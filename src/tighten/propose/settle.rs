@@ -1,6 +1,6 @@
 //! The changes of a group and direction must go together: no two may authorise the same rule, and none a rule that is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Draft;
 use crate::inventory::Rule;
@@ -15,44 +15,52 @@ fn key(rule: &Rule) -> String {
 /// left as they are whose drafts had to go.
 pub(super) fn settle(drafts: Vec<Draft>, rules: &[&Rule]) -> (Vec<Draft>, BTreeMap<String, String>) {
     let existing: BTreeMap<String, &str> = rules.iter().rev().map(|rule| (key(rule), &*rule.id)).collect();
+    let mut removed_by: BTreeMap<String, usize> = BTreeMap::new();
+    for (at, draft) in drafts.iter().enumerate() {
+        removed_by.extend(draft.remove.iter().map(|rule| (rule.id.clone(), at)));
+    }
     let mut drafts: Vec<Option<Draft>> = drafts.into_iter().map(Some).collect();
     let mut left = BTreeMap::new();
     for at in 0..drafts.len() {
         let Some(mut draft) = drafts[at].take() else { continue };
-        let own: Vec<String> = draft.remove.iter().map(|rule| rule.id.clone()).collect();
         for add in std::mem::take(&mut draft.add) {
-            let Some(there) = existing.get(&key(&add)).filter(|id| !own.iter().any(|own| own == *id)) else {
+            let there = existing.get(&key(&add)).filter(|id| removed_by.get(**id) != Some(&at));
+            let Some(there) = there else {
                 draft.add.push(add);
                 continue;
             };
             // It stays, so that this change does not depend on another.
-            let becomes = own.first().map_or("", String::as_str);
-            for other in &mut drafts {
-                let goes = other.as_ref().is_some_and(|o| o.remove.iter().any(|rule| rule.id == *there));
-                if let Some(other) = other.take_if(|_| goes) {
-                    for rule in other.remove {
-                        left.insert(rule.id, format!("it is part of what {becomes} would become"));
-                    }
+            if let Some(other) = removed_by.get(*there).and_then(|other| drafts[*other].take()) {
+                let becomes = draft.remove.first().map_or("", |rule| rule.id.as_str());
+                for rule in other.remove {
+                    left.insert(rule.id, format!("it is part of what {becomes} would become"));
                 }
             }
             draft.reasons.push(format!("{there} permits part of it already"));
         }
         drafts[at] = Some(draft);
     }
-    let mut settled: Vec<Draft> = Vec::new();
-    for draft in drafts.into_iter().flatten() {
-        let shares = |other: &Draft| other.add.iter().any(|a| draft.add.iter().any(|b| key(a) == key(b)));
-        // It may join several that had nothing in common before.
-        let (with, others): (Vec<Draft>, Vec<Draft>) = settled.into_iter().partition(shares);
-        settled = others;
-        settled.push(with.into_iter().fold(draft, combined));
+    // Those that authorise the same rule become one.
+    let mut by_key: BTreeMap<String, usize> = BTreeMap::new();
+    let mut settled: Vec<Option<Draft>> = Vec::new();
+    for mut draft in drafts.into_iter().flatten() {
+        let keys: Vec<String> = draft.add.iter().map(key).collect();
+        // In the order in which they came.
+        let with: BTreeSet<usize> = keys.iter().filter_map(|key| by_key.get(key)).copied().collect();
+        for before in with.into_iter().rev() {
+            if let Some(before) = settled[before].take() {
+                draft = combined(before, draft);
+            }
+        }
+        for key in draft.add.iter().map(key) {
+            by_key.insert(key, settled.len());
+        }
+        settled.push(Some(draft));
     }
-    (settled, left)
+    (settled.into_iter().flatten().collect(), left)
 }
 
-fn combined(one: Draft, two: Draft) -> Draft {
-    // In the order in which they came.
-    let (mut one, two) = (two, one);
+fn combined(mut one: Draft, two: Draft) -> Draft {
     one.remove.extend(two.remove);
     one.remove.sort_by(|a, b| a.id.cmp(&b.id));
     for rule in two.add {

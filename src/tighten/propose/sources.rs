@@ -5,35 +5,48 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 
 use super::super::block::Block;
-use super::super::breadth::{address_bits, sum};
 use super::super::cover::{Cover, MOST_BLOCKS};
 use super::super::estate::Estate;
+use super::super::openness::{address_bits, sum};
 use super::super::options::{Headroom, Options};
 use super::super::plan::CurvePoint;
-use super::usage::Usage;
-use crate::flow::Protocol;
+use crate::flow::{Direction, Protocol};
 use crate::inventory::RulePeer;
-use crate::rollup::is_private;
+use crate::rollup::{ObservedPeer, is_private};
 
 /// How much narrower, log2, a further rule has to make it on the average to be worth its while: the slope at the knee.
 const WORTH: f64 = 0.5;
-/// More public blocks (/24 of IPv4, /48 of IPv6) than this are the public.
-const PUBLIC_BLOCKS: u128 = 32;
+/// More public blocks (/24 of IPv4, /48 of IPv6) than this are the public: of those who come in, of those who are gone out to.
+const PUBLIC_BLOCKS: [u64; 2] = [8, 32];
 /// Fewer public blocks tell nothing about whether new ones keep coming.
-const FEW_BLOCKS: u128 = 8;
+const FEW_BLOCKS: u64 = 4;
+/// Connections of a block, on the average, from which on it is taken for one that comes back.
+const COMES_BACK: u64 = 3;
 /// A group or a list may hold so many times as many addresses as were seen (or as the best blocks hold).
 const LOOSE: u128 = 4;
 
 /// A protocol and range of ports of a narrower rule, and who uses it.
 #[derive(Clone, Debug)]
 pub(super) struct Piece {
-    pub protocol: Option<Protocol>,
+    pub protocol: Protocol,
     pub ports: Option<(u16, u16)>,
     pub icmp: Option<(i16, i16)>,
-    /// As seen, with head-room.
+    /// As seen.
+    pub users: Vec<ObservedPeer>,
+    /// With head-room, within what the rule permits; nobody where that is a reference.
     pub peers: Vec<IpNet>,
     /// log2 of (ports x protocols).
     pub bits: f64,
+}
+
+impl Piece {
+    /// `tcp 443`.
+    pub fn text(&self) -> String {
+        match self.ports {
+            None if self.protocol.has_ports() => self.protocol.to_string(),
+            ports => super::ports::text(self.protocol, &[ports.unwrap_or_default()]),
+        }
+    }
 }
 
 /// Blocks for each of some pieces.
@@ -67,11 +80,12 @@ pub(super) fn round_up(peers: Vec<IpNet>, to: Headroom, blocks: &[IpNet], estate
     rounded
 }
 
-/// Why a rule that is open to the public has to stay so, `None` if it need not. `fresh` is the second from which on a peer
-/// seen for the first time is a new one.
+/// Why what is open to the public has to stay so, `None` if it need not. `fresh` is the second from which on a peer seen for
+/// the first time is a new one.
 pub(super) fn public(
     blocks: &[IpNet],
-    usage: &Usage,
+    direction: Direction,
+    users: &[ObservedPeer],
     fresh: Option<u32>,
     is_inside: impl Fn(&IpNet) -> bool,
 ) -> Option<String> {
@@ -82,28 +96,32 @@ pub(super) fn public(
     if !blocks.iter().any(wide) {
         return None;
     }
-    let mut before = BTreeSet::new();
-    let mut after = BTreeSet::new();
-    // Blocks that were folded to more than one.
-    let mut folded = 0_u128;
-    let public = |net: &IpNet| !is_private(net.addr()) && !is_inside(net);
-    for (net, first) in usage.everybody().into_iter().filter(|(net, _)| public(net)) {
-        let length = if matches!(net, IpNet::V4(_)) { 24 } else { 48 };
-        if net.prefix_len() < length {
-            folded += PUBLIC_BLOCKS;
+    let most = PUBLIC_BLOCKS[direction as usize];
+    let (mut before, mut after) = (BTreeSet::new(), BTreeSet::new());
+    // Folded blocks may be many.
+    let (mut folded, mut connections) = (0, 0_u64);
+    for user in users.iter().filter(|user| !is_private(user.net.addr()) && !is_inside(&user.net)) {
+        let length = if matches!(user.net, IpNet::V4(_)) { 24 } else { 48 };
+        if user.net.prefix_len() < length {
+            folded += most;
         }
-        let block = IpNet::new(net.addr(), length.min(net.prefix_len())).map_or(net, |n| n.trunc());
-        let into = if fresh.is_some_and(|fresh| first >= fresh) { &mut after } else { &mut before };
-        into.insert(block);
+        let block = IpNet::new(user.net.addr(), length.min(user.net.prefix_len()));
+        let into = if fresh.is_some_and(|fresh| user.first >= fresh) { &mut after } else { &mut before };
+        into.insert(block.map_or(user.net, |net| net.trunc()));
+        connections += u64::from(user.connections);
     }
-    let new = after.difference(&before).count() as u128;
-    let all = (before.len() as u128 + new).saturating_add(folded);
-    let size = "blocks (/24, of IPv6 /48)";
-    if all > PUBLIC_BLOCKS {
-        return Some(format!("its peers come from {all} public {size}, too many and too spread to narrow"));
+    let new = after.difference(&before).count() as u64;
+    let all = before.len() as u64 + new + folded;
+    let size = "public blocks (/24, of IPv6 /48)";
+    if all > most {
+        Some(format!("peers come from {all} {size}, too many and too spread to narrow"))
+    } else if all >= FEW_BLOCKS && new * 5 > all {
+        Some(format!("new peers keep coming: {new} of {all} {size} in the last fifth of the time"))
+    } else if direction == Direction::Inbound && all > 1 && connections < COMES_BACK * all {
+        Some(format!("{connections} connections from {all} {size} don't tell who comes back"))
+    } else {
+        None
     }
-    (all >= FEW_BLOCKS && new * 5 > all)
-        .then(|| format!("new peers keep coming: {new} of {all} public {size} in the last fifth of the time"))
 }
 
 /// Best blocks for each piece, with no more than `limit` rules together; `None` if that can't be.

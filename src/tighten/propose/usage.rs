@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use ipnet::IpNet;
 
 use crate::flow::Protocol;
-use crate::rollup::ObservedUse;
+use crate::rollup::{ObservedPeer, ObservedUse};
 
 /// The time that a plan is learned from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,8 +30,7 @@ impl Part {
 pub(super) struct Usage {
     /// Protocol and ports, sorted.
     pub services: BTreeSet<(Protocol, (u16, u16))>,
-    /// Address or block, the service where it is told apart, first seen.
-    peers: Vec<(IpNet, Option<(Protocol, u16)>, u32)>,
+    peers: Vec<ObservedPeer>,
     pub connections: u64,
     /// Ports or addresses were folded.
     pub folded: bool,
@@ -48,7 +47,7 @@ impl Usage {
                 usage.connections += u64::from(service.connections);
             }
             let peers = one.peers.iter().filter(|p| part.has(p.first));
-            usage.peers.extend(peers.map(|p| (p.net, p.service, p.first)));
+            usage.peers.extend(peers.copied());
             usage.folded |= one.peers_folded || one.ports_folded;
         }
         usage
@@ -58,23 +57,24 @@ impl Usage {
         self.services.is_empty()
     }
 
-    /// Who used these ports of a protocol; everybody where that is not told apart.
-    pub fn peers(&self, protocol: Protocol, (low, high): (u16, u16)) -> Vec<IpNet> {
+    /// Who used these ports of a protocol; everybody where that is not told apart. A peer may be there several times.
+    pub fn users(&self, protocol: Protocol, (low, high): (u16, u16)) -> Vec<ObservedPeer> {
         let uses = |service: Option<(Protocol, u16)>| {
             service.is_none_or(|(p, port)| p == protocol && (!p.has_ports() || (low <= port && port <= high)))
         };
-        let mut peers: Vec<IpNet> =
-            self.peers.iter().filter(|(_, service, _)| uses(*service)).map(|(net, ..)| *net).collect();
-        peers.sort_unstable();
-        peers.dedup();
-        peers
+        self.peers.iter().filter(|peer| uses(peer.service)).copied().collect()
     }
 
-    /// Every peer, once, with when it was first seen.
-    pub fn everybody(&self) -> Vec<(IpNet, u32)> {
-        let mut all: Vec<(IpNet, u32)> = self.peers.iter().map(|(net, _, first)| (*net, *first)).collect();
-        all.sort_unstable();
-        all.dedup_by_key(|(net, _)| *net);
-        all
+    /// How many peers, or blocks of them.
+    pub fn distinct(&self) -> usize {
+        distinct(&self.peers).len()
     }
+}
+
+/// The addresses, each once, in order.
+pub(super) fn distinct(peers: &[ObservedPeer]) -> Vec<IpNet> {
+    let mut nets: Vec<IpNet> = peers.iter().map(|peer| peer.net).collect();
+    nets.sort_unstable();
+    nets.dedup();
+    nets
 }

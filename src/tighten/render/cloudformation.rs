@@ -123,7 +123,7 @@ fn removal(step: &Step, rule: &Rule, owner: Option<&str>, region: Option<&str>) 
 }
 
 /// JSON without a character that is not ASCII, so that nothing is hidden or reordered in an editor.
-pub(super) fn ascii(json: &str) -> String {
+fn ascii(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         if c.is_ascii() && c != '\u{7f}' {

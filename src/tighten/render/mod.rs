@@ -1,6 +1,6 @@
 //! How is a plan applied? As text for tools that can; nothing is applied here.
 //!
-//! Every renderer is a pure function of a plan and the inventory that it was made from. Rules that are wanted and there
+//! The plan itself, as JSON, is in the room for reports. Every renderer is a pure function of a plan and the inventory that it was made from. Rules that are wanted and there
 //! are left alone. What can't be written safely is left out and said so in the text itself.
 //!
 //! Names, descriptions and tags come from whoever may edit the account, ids from whoever wrote the dump: nothing of

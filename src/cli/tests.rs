@@ -275,7 +275,7 @@ fn every_problem_is_told_at_once_and_nothing_is_made() {
     ];
     assert_eq!(messages, expected);
     assert!(failure.problems.iter().all(|p| p.help.is_some()));
-    assert!(failure.problems[4].help.as_ref().unwrap().starts_with("did you mean `unused-rule`?"));
+    assert!(failure.problems[5].help.as_ref().unwrap().starts_with("did you mean `unused-rule`?"));
     assert!(!Path::new(dir).exists());
 }
 

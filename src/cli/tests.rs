@@ -268,14 +268,14 @@ fn every_problem_is_told_at_once_and_nothing_is_made() {
         "nope: no such file or directory",
         "--from is not before --to",
         "--account 1: not an account",
+        "--threads 0: nothing would run",
         "--only unusd-rule: no such detector",
         "--skip unusd-rule: no such detector",
         "unusd-rule is in --only and in --skip",
-        "--threads 0: nothing would run",
     ];
     assert_eq!(messages, expected);
     assert!(failure.problems.iter().all(|p| p.help.is_some()));
-    assert!(failure.problems[4].help.as_ref().unwrap().starts_with("did you mean `unused-rule`?"));
+    assert!(failure.problems[5].help.as_ref().unwrap().starts_with("did you mean `unused-rule`?"));
     assert!(!Path::new(dir).exists());
 }
 

@@ -63,8 +63,9 @@ mod tests {
         assert_eq!(sum([3.0]), Some(3.0));
         assert_eq!(sum([3.0, 3.0]), Some(4.0));
         assert_eq!(sum([128.0 + 24.0, 0.0]), Some(152.0));
-        assert_eq!([u128::MAX, 256, 0].map(address_bits), [128.0, 8.0, 0.0]);
+        let bits = |addresses: u128| Some(address_bits(addresses));
+        assert_eq!((bits(u128::MAX), bits(256), bits(0)), (Some(128.0), Some(8.0), Some(0.0)));
         let all_ports = service_bits(Some(Protocol::TCP), Some((0, 65_535)));
-        assert_eq!([all_ports, service_bits(Some(Protocol::ICMP), None)], [16.0, 0.0]);
+        assert_eq!((all_ports, service_bits(Some(Protocol::ICMP), None)), (16.0, 0.0));
     }
 }

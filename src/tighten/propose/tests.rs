@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::finding::RuleClass;
 use crate::flow::Protocol;
-use crate::inventory::{RulePeer, SecurityGroup};
+use crate::inventory::{NetworkInterface, PrefixList, RulePeer, SecurityGroup};
 use crate::rollup::{ObservedPeer, ObservedService};
 
 fn rule(id: &str, protocol: Option<u8>, ports: Option<(u16, u16)>, peer: &str) -> Rule {
@@ -89,13 +89,21 @@ fn facts(rule: &Rule, number: u32) -> RuleFacts {
 
 /// The plan for some rules of one group with their use.
 fn plan(rules: &[(Rule, RuleClass, Grade, ObservedUse)], options: &Options) -> Plan {
+    plan_with(rules, options, Inventory::default())
+}
+
+/// The same in an inventory that holds more.
+fn plan_with(
+    rules: &[(Rule, RuleClass, Grade, ObservedUse)],
+    options: &Options,
+    mut inventory: Inventory,
+) -> Plan {
     let group = SecurityGroup {
         id: "sg-1".into(),
         rules: rules.iter().map(|(rule, ..)| rule.clone()).collect(),
         ..SecurityGroup::default()
     };
-    let inventory =
-        Inventory { security_groups: [("sg-1".to_owned(), group)].into(), ..Inventory::default() };
+    inventory.security_groups.insert(group.id.clone(), group);
     let timeline = Timeline::new(vec![inventory]);
     let mut rollups = Rollups::default();
     rollups.window = Some((0, 99));
@@ -224,4 +232,99 @@ fn icmp_keeps_its_type_and_loses_peers() {
     let plan = plan(&[(echo, RuleClass::Used, Grade::Reliable, used)], &Options::default());
     assert_eq!(texts(&plan.changes[0]), ["icmp type 8 code 0 10.1.1.1/32"]);
     assert_eq!(plan.changes[0].add[0].icmp, Some((8, 0)));
+}
+
+fn list(id: &str, account: &str, most: u32, entries: &[&str]) -> (String, PrefixList) {
+    let list = PrefixList {
+        id: id.to_owned(),
+        name: "offices".to_owned(),
+        account: Some(account.to_owned()),
+        entries: Some(entries.iter().map(|e| e.parse().unwrap()).collect()),
+        max_entries: Some(most),
+    };
+    (id.to_owned(), list)
+}
+
+fn asked_by(peers: &[&str]) -> ObservedUse {
+    ObservedUse {
+        services: vec![service(6, (443, 443))],
+        peers: peers.iter().map(|net| peer(net, Some((6, 443)))).collect(),
+        ..ObservedUse::default()
+    }
+}
+
+#[test]
+fn a_list_that_fits_takes_the_place_of_blocks() {
+    let wide = rule("sgr-1", Some(6), Some((443, 443)), "10.0.0.0/8");
+    let used = asked_by(&["10.1.0.1/32", "10.77.0.1/32", "10.200.0.1/32"]);
+    let offices = ["10.1.0.1/32", "10.77.0.0/31", "10.200.0.1/32"];
+    let of = |lists: &[(String, PrefixList)], rules: &[(Rule, RuleClass, Grade, ObservedUse)]| {
+        let inventory = Inventory { prefix_lists: lists.iter().cloned().collect(), ..Inventory::default() };
+        let plan = plan_with(rules, &Options::default(), inventory);
+        plan.changes.iter().map(|c| (c.action, texts(c))).next_back().unwrap()
+    };
+    let rules = [(wide, RuleClass::Permissive, Grade::Reliable, used)];
+    let fits = list("pl-fits", "1", 10, &offices);
+    let narrow = (
+        Action::Narrow,
+        vec!["tcp 443 10.1.0.1/32".to_owned(), "tcp 443 10.77.0.1/32".into(), "tcp 443 10.200.0.1/32".into()],
+    );
+    let listed = (Action::ReplaceByPrefixList, vec!["tcp 443 pl-fits".to_owned()]);
+    assert_eq!(of(std::slice::from_ref(&fits), &rules), listed);
+    // The tighter one of two.
+    let looser = list("pl-a", "1", 10, &["10.1.0.0/30", "10.77.0.0/31", "10.200.0.1/32"]);
+    assert_eq!(of(&[looser, fits], &rules), listed);
+    // One that lacks a peer, one that lets others in, one that is far too wide, and one that is too heavy.
+    for other in [
+        list("pl-a", "1", 10, &offices[..2]),
+        list("pl-b", "1", 10, &[offices[0], offices[1], offices[2], "192.168.0.1/32"]),
+        list("pl-c", "1", 10, &["10.0.0.0/9", "10.200.0.0/16"]),
+        list("pl-d", "1", 61, &offices),
+    ] {
+        assert_eq!(of(&[other], &rules), narrow);
+    }
+}
+
+#[test]
+fn lists_of_aws_stay_and_their_ports_do_not() {
+    let of_aws = Rule { peer: RulePeer::PrefixList("pl-aws".into()), ..rule("sgr-1", Some(6), None, "::/0") };
+    let unread =
+        Rule { peer: RulePeer::PrefixList("pl-gone".into()), ..rule("sgr-2", Some(6), None, "::/0") };
+    let used = asked_by(&["52.218.0.1/32"]);
+    let lists = [list("pl-aws", "AWS", 1, &["52.218.0.0/17"])].into();
+    let inventory = Inventory { prefix_lists: lists, ..Inventory::default() };
+    let rules = [of_aws, unread].map(|rule| (rule, RuleClass::Permissive, Grade::Reliable, used.clone()));
+    let plan = plan_with(&rules, &Options::default(), inventory);
+    let all: Vec<String> = plan.changes.iter().flat_map(texts).collect();
+    assert_eq!(all.len(), 2);
+    assert!(all.contains(&"tcp 443 pl-aws".to_owned()) && all.contains(&"tcp 443 pl-gone".to_owned()));
+}
+
+#[test]
+fn an_interface_has_no_more_than_a_thousand_rules() {
+    let wide = rule("sgr-1", Some(6), Some((443, 443)), "10.0.0.0/8");
+    let used = asked_by(&["10.1.0.1/32", "10.1.9.1/32", "10.200.0.1/32"]);
+    // Another group of the same interface has all but two of them already, by a raised quota.
+    let other = |n: u32| Rule {
+        group: "sg-2".into(),
+        ..rule(&format!("sgr-o{n}"), Some(6), Some((80, 80)), &format!("172.16.{}.{}/32", n / 250, n % 250))
+    };
+    let crowd =
+        SecurityGroup { id: "sg-2".into(), rules: (0..998).map(other).collect(), ..SecurityGroup::default() };
+    let both = NetworkInterface {
+        id: "eni-1".into(),
+        groups: vec!["sg-1".into(), "sg-2".into()],
+        ..NetworkInterface::default()
+    };
+    let inventory = Inventory {
+        security_groups: [("sg-2".to_owned(), crowd)].into(),
+        interfaces: [("eni-1".to_owned(), both)].into(),
+        ..Inventory::default()
+    };
+    let rules = [(wide, RuleClass::Permissive, Grade::Reliable, used)];
+    let options = Options { blocks: Some(3), ..Options::default() };
+    let change = &plan_with(&rules, &options, inventory).changes[0];
+    assert_eq!(change.add.len(), 2, "999 rules, and 1,000 are allowed");
+    assert!(change.reasons.iter().any(|reason| reason.contains("2 instead of 3")), "{:?}", change.reasons);
+    assert_eq!(plan(&rules, &options).changes[0].add.len(), 3);
 }

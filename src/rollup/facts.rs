@@ -19,6 +19,7 @@ use super::rule_use::RuleUse;
 use super::scene::Scene;
 use super::sets::RuleSets;
 use super::sides::Sides;
+use super::traffic::Traffic;
 use super::unmet::Expectations;
 use super::watched::WatchSums;
 use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
@@ -159,6 +160,8 @@ pub struct Rollups {
     pub given_baseline: Option<Baseline>,
     /// Who was accepted where.
     pub admitted: Admitted,
+    /// Connections over time.
+    pub traffic: Traffic,
     /// What was changed in the configuration, and when, sorted by time.
     pub changes: Vec<Change>,
     /// Verdict matrix.
@@ -235,6 +238,7 @@ impl Rollups {
             sides: Sides::default(),
             given_baseline: None,
             admitted: rollup.admitted.finish(),
+            traffic: rollup.traffic.finish(),
             changes: changes(timeline, &rows),
             verdicts,
             openers,

@@ -12,7 +12,7 @@ use super::{Environment, Exit, Stdin, config, interrupt};
 use crate::detect::{Meta, Sensitivity};
 use crate::finding::{Conclusions, Severity};
 use crate::pipeline::{self, ErrorKind};
-use crate::report::{FILES, Look, Page, Span, TerminalOptions, Tone, write_dir, write_terminal};
+use crate::report::{FILES, Look, Page, Span, TerminalOptions, Tone, write_dir, write_report, write_terminal};
 use crate::source::STDIN;
 use crate::source::s3::MAX_REQUESTS;
 
@@ -123,6 +123,9 @@ pub(super) struct Arguments {
     /// Write findings.jsonl, rules.jsonl and summary.json into this directory
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    /// Write a report for browsers to this file: one HTML page that loads nothing
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    pub report: Option<PathBuf>,
     /// Write every connection with its verdict to this Parquet file
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub connections: Option<PathBuf>,
@@ -223,7 +226,8 @@ impl Run<'_> {
         let config = config::validate(arguments, self.registry, self.environment)?;
         let stdin = stdin.filter(|_| arguments.inputs.iter().any(|input| input.as_os_str() == STDIN));
         // What an earlier run wrote must not be taken for this one's, however it ends.
-        for file in arguments.out.iter().flat_map(|dir| FILES.map(|name| dir.join(name))) {
+        let files = arguments.out.iter().flat_map(|dir| FILES.map(|name| dir.join(name)));
+        for file in files.chain(arguments.report.clone()) {
             _ = std::fs::remove_file(file);
         }
         if self.environment.owns_process {
@@ -258,6 +262,9 @@ impl Run<'_> {
         if let Some(dir) = &arguments.out {
             write_dir(dir, conclusions).map_err(|error| Failure::failed(error.into()))?;
         }
+        if let Some(path) = &arguments.report {
+            write_report(path, conclusions, None).map_err(|error| Failure::failed(error.into()))?;
+        }
         if !arguments.quiet {
             let options = TerminalOptions {
                 look: self.out,
@@ -269,8 +276,8 @@ impl Run<'_> {
                 verbose: arguments.verbose,
             };
             written(write_terminal(conclusions, &options, stdout).and_then(|()| stdout.flush()))?;
-            if let Some(dir) = &arguments.out {
-                let text = format!("{} in {}", FILES.join(", "), dir.display());
+            let files = arguments.out.iter().map(|dir| format!("{} in {}", FILES.join(", "), dir.display()));
+            for text in files.chain(arguments.report.iter().map(|path| path.display().to_string())) {
                 // A remark: not worth an error if nobody can read it.
                 _ = Page::new(stderr, self.err).flow(
                     &[Span::new(Tone::Faint, "wrote ")],

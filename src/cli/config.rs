@@ -8,7 +8,7 @@ use super::{Environment, expect, suggest, values};
 use crate::detect::Meta;
 use crate::finding::IgnoreList;
 use crate::pipeline::{AnalyzeConfig, Baseline, Cancel, Expect, Input, MemoryPlan, Remote};
-use crate::report::prepare_dir;
+use crate::report::{prepare_dir, prepare_report};
 
 use crate::source::{S3Options, STDIN, Selection};
 
@@ -65,9 +65,17 @@ pub(super) fn validate(
     if let Some(path) = &arguments.connections {
         check.parent("--connections", path);
     }
+    if let Some(path) = &arguments.report {
+        check.report(path);
+    }
     // The one check that changes something: only for a command line that would run.
     if let (Some(dir), true) = (&arguments.out, check.0.is_empty())
         && let Err(error) = prepare_dir(dir)
+    {
+        check.add(error.into());
+    }
+    if let (Some(path), true) = (&arguments.report, check.0.is_empty())
+        && let Err(error) = prepare_report(path)
     {
         check.add(error.into());
     }
@@ -284,6 +292,18 @@ impl Check {
         } else if !parent.is_dir() {
             let message = format!("{flag} {}: there is no directory {}", path.display(), parent.display());
             self.add(Problem::new(message).help("create it, or name another"));
+        }
+    }
+
+    /// One format, so that a name that promises another is a mistake.
+    fn report(&mut self, path: &Path) {
+        self.parent("--report", path);
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        if !path.is_dir() && !matches!(extension.as_str(), "html" | "htm") {
+            self.add(
+                Problem::new(format!("--report {}: the report is HTML", path.display()))
+                    .help("name it like report.html; --out DIR writes JSON"),
+            );
         }
     }
 

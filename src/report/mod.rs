@@ -8,7 +8,9 @@
 //! that lays out lines, [`Page`], so that no renderer can forget it.
 
 mod dir;
+mod file;
 mod findings_jsonl;
+mod html;
 mod json;
 mod manual;
 mod numbers;
@@ -25,6 +27,7 @@ use std::io::{self, Write};
 use crate::finding::Conclusions;
 
 pub use dir::{FILES, ReportError, prepare_dir, write_dir};
+pub use file::{prepare_report, write_report};
 pub use manual::write_manual;
 pub(crate) use numbers::{count, number};
 pub use page::{Look, Page, Span, Tone};

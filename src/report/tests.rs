@@ -5,6 +5,7 @@
 
 mod contract;
 mod directory;
+mod picture;
 mod sample;
 
 use std::path::Path;

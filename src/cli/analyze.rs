@@ -12,7 +12,9 @@ use super::{Environment, Exit, Stdin, config, interrupt};
 use crate::detect::{Meta, Sensitivity};
 use crate::finding::{Conclusions, Severity};
 use crate::pipeline::{self, ErrorKind};
-use crate::report::{FILES, Look, Page, Span, TerminalOptions, Tone, write_dir, write_report, write_terminal};
+use crate::report::{
+    FILES, Look, Page, Span, TerminalOptions, Tone, write_dir, write_report, write_terminal,
+};
 use crate::source::STDIN;
 use crate::source::s3::MAX_REQUESTS;
 

@@ -41,14 +41,10 @@ pub(super) fn picture(rollups: &Rollups) -> Picture {
 }
 
 fn time_line(rollups: &Rollups) -> TimeLine {
-    let bucket = |&[permitted, escaped, accepted_unjudged, rejected, misdropped, rejected_unjudged]: &[u64; 6]| Traffic {
-        permitted,
-        escaped,
-        accepted_unjudged,
-        rejected,
-        misdropped,
-        rejected_unjudged,
-    };
+    let bucket =
+        |&[permitted, escaped, accepted_unjudged, rejected, misdropped, rejected_unjudged]: &[u64; 6]| {
+            Traffic { permitted, escaped, accepted_unjudged, rejected, misdropped, rejected_unjudged }
+        };
     let traffic = &rollups.traffic;
     TimeLine {
         from: i64::from(traffic.from),
@@ -106,7 +102,8 @@ fn graph(rollups: &Rollups, picture: &mut Picture) {
         edges.entry((from, to)).or_default().push((a.max(b), protocol, port));
     }
     let total = |services: &[(u64, Protocol, u16)]| services.iter().map(|(n, ..)| n).sum::<u64>();
-    let mut edges: Vec<_> = edges.into_iter().map(|(ends, services)| (total(&services), ends, services)).collect();
+    let mut edges: Vec<_> =
+        edges.into_iter().map(|(ends, services)| (total(&services), ends, services)).collect();
     edges.sort_by_key(|(n, ends, _)| (Reverse(*n), *ends));
     let rest = edges.split_off(edges.len().min(Picture::EDGES));
     picture.more_edges = rest.len() as u64;
@@ -123,7 +120,8 @@ fn graph(rollups: &Rollups, picture: &mut Picture) {
         services.sort_by_key(|&(n, protocol, port)| (Reverse(n), protocol, port));
         let more_services = services.len().saturating_sub(Picture::SERVICES) as u64;
         let named = services.into_iter().take(Picture::SERVICES);
-        let services = named.map(|(connections, protocol, port)| Service { name: words(protocol, port), connections });
+        let services =
+            named.map(|(connections, protocol, port)| Service { name: words(protocol, port), connections });
         picture.edges.push(Edge { from, to, connections, services: services.collect(), more_services });
     }
 }
@@ -151,7 +149,8 @@ fn node(rollups: &Rollups, place: Place) -> Node {
             let called = |id: &String| {
                 // Sorted by group.
                 let at = rollups.rules.partition_point(|rule| rule.group < *id);
-                let named = rollups.rules.get(at).filter(|rule| rule.group == *id && !rule.group_name.is_empty());
+                let named =
+                    rollups.rules.get(at).filter(|rule| rule.group == *id && !rule.group_name.is_empty());
                 named.map_or_else(|| id.clone(), |rule| rule.group_name.clone())
             };
             let names: Vec<String> = group.security_groups.iter().map(called).collect();

@@ -12,10 +12,10 @@ use crate::tighten::{Change, Plan};
 const GROUPS: usize = 400;
 const GROUP_RULES: usize = 2_500;
 /// Most pages of interfaces.
-const INTERFACES: usize = 800;
+const INTERFACES: usize = 600;
 /// Findings with all of their evidence, and about how many bytes these take.
 const FINDINGS: usize = 2_000;
-const FINDING_BYTES: usize = 6_000_000;
+const FINDING_BYTES: usize = 5_500_000;
 
 /// A word with or without a place to go to.
 #[derive(Clone, Debug, Serialize)]
@@ -42,14 +42,20 @@ pub(super) struct Estate<'a> {
     pub changes: BTreeMap<&'a str, Vec<&'a Change>>,
     /// Interfaces by group.
     pub members: BTreeMap<&'a str, Vec<&'a str>>,
+    rule_ids: BTreeSet<&'a str>,
     pub group_pages: BTreeSet<&'a str>,
     pub interface_pages: BTreeSet<&'a str>,
     /// How many findings, from the first, have a page.
     pub articles: usize,
+    pub finding_pages: BTreeSet<&'a str>,
+    /// Rules that the plan leaves as they are, and why.
+    pub left: BTreeMap<&'a str, &'a str>,
 }
 
 impl<'a> Estate<'a> {
     pub fn new(conclusions: &'a Conclusions, plan: Option<&'a Plan>) -> Self {
+        let articles = articles(&conclusions.findings);
+        let left = plan.into_iter().flat_map(|plan| &plan.left);
         let mut estate = Self {
             conclusions,
             plan,
@@ -59,9 +65,12 @@ impl<'a> Estate<'a> {
             findings_of_rule: BTreeMap::new(),
             changes: BTreeMap::new(),
             members: BTreeMap::new(),
+            rule_ids: conclusions.rules.iter().map(|rule| rule.rule_id.as_str()).collect(),
             group_pages: BTreeSet::new(),
             interface_pages: BTreeSet::new(),
-            articles: articles(&conclusions.findings),
+            articles,
+            finding_pages: conclusions.findings.iter().take(articles).map(|f| f.id.as_str()).collect(),
+            left: left.map(|(id, why)| (id.as_str(), why.as_str())).collect(),
         };
         for rule in &conclusions.rules {
             estate.rules.entry(&rule.security_group).or_default().push(rule);
@@ -139,28 +148,30 @@ impl<'a> Estate<'a> {
         let href = if self.interface_pages.contains(id) {
             Some(format!("#interface-{}", anchor(id)))
         } else {
-            coverage.binary_search_by(|c| c.interface.as_str().cmp(id)).is_ok().then(|| search_for("interfaces", id))
+            coverage
+                .binary_search_by(|c| c.interface.as_str().cmp(id))
+                .is_ok()
+                .then(|| search_for("interfaces", id))
         };
         Link { text: id.to_owned(), href }
     }
 
     pub fn rule(&self, id: &str) -> Link {
-        let known = self.conclusions.picture.rules.contains_key(id)
-            || self.conclusions.rules.iter().any(|rule| rule.rule_id == id);
+        let known = self.rule_ids.contains(id);
         Link { text: id.to_owned(), href: known.then(|| format!("#rule-{}", anchor(id))) }
-    }
-
-    pub fn has_page(&self, finding: &Finding) -> bool {
-        self.conclusions.findings.iter().take(self.articles).any(|f| f.id == finding.id)
     }
 }
 
 fn articles(findings: &[Finding]) -> usize {
     let mut bytes = 0;
     let fits = |finding: &&Finding| {
-        let evidence: usize = finding.evidence.iter().map(|(key, value)| key.len() + value.to_string().len()).sum();
+        let evidence: usize =
+            finding.evidence.iter().map(|(key, value)| key.len() + value.to_string().len()).sum();
         let next: usize = finding.next.iter().map(String::len).sum();
-        bytes += 1_600 + 2 * (finding.title.len() + finding.summary.len() + evidence + next);
+        let named = finding.interfaces.len().min(20)
+            + finding.remotes.len().min(20)
+            + finding.instances.len().min(20);
+        bytes += 3_000 + 60 * named + 2 * (finding.title.len() + finding.summary.len() + evidence + next);
         bytes <= FINDING_BYTES
     };
     findings.iter().take(FINDINGS).take_while(fits).count()

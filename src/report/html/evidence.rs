@@ -19,12 +19,26 @@ const DEPTH: usize = 3;
 #[derive(Debug, Serialize)]
 #[serde(tag = "form", rename_all = "kebab-case")]
 pub(super) enum Evidence {
-    Text { text: String },
+    Text {
+        text: String,
+    },
     /// A log line or something as long.
-    Code { text: String },
-    List { items: Vec<String>, more: usize },
-    Pairs { pairs: Vec<(String, Evidence)>, more: usize },
-    Table { columns: Vec<String>, rows: Vec<Vec<String>>, more: usize },
+    Code {
+        text: String,
+    },
+    List {
+        items: Vec<String>,
+        more: usize,
+    },
+    Pairs {
+        pairs: Vec<(String, Evidence)>,
+        more: usize,
+    },
+    Table {
+        columns: Vec<String>,
+        rows: Vec<Vec<String>>,
+        more: usize,
+    },
 }
 
 impl Evidence {
@@ -54,7 +68,9 @@ fn table(list: &[Value]) -> Evidence {
     let keys: BTreeSet<&String> =
         list.iter().take(ITEMS).filter_map(Value::as_object).flat_map(|map| map.keys()).collect();
     let keys: Vec<&String> = keys.into_iter().take(ITEMS).collect();
-    let row = |item: &Value| keys.iter().map(|key| item.get(key.as_str()).map_or_else(String::new, scalar)).collect();
+    let row = |item: &Value| {
+        keys.iter().map(|key| item.get(key.as_str()).map_or_else(String::new, scalar)).collect()
+    };
     Evidence::Table {
         rows: list.iter().take(ITEMS).map(row).collect(),
         columns: keys.iter().map(|key| words(key)).collect(),

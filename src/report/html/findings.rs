@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::estate::{Estate, Link};
 use super::evidence::Evidence;
 use super::table::{Column, HIDDEN, Kind, Table};
-use super::text::{anchor, short, words};
+use super::text::{anchor, search_for, short, words};
 use crate::finding::{Finding, Grade, Kind as FindingKind, Severity};
 use crate::report::numbers::{bytes, duration, number, time};
 
@@ -29,13 +29,23 @@ const ROWS: usize = 5_000;
 const NAMED: usize = 20;
 
 const COLUMNS: [Column; 10] = [
-    Column { name: "Severity", about: "How much it matters", kind: Kind::Word(&SEVERITIES, "sev"), width: 13 },
+    Column {
+        name: "Severity",
+        about: "How much it matters",
+        kind: Kind::Word(&SEVERITIES, "sev"),
+        width: 13,
+    },
     Column { name: "Finding", about: "What was found", kind: Kind::Link("finding", 7), width: 0 },
     Column { name: "Kind", about: "Which question it answers", kind: Kind::Word(&KINDS, "plain"), width: 17 },
-    Column { name: "Cause", about: "Subclass of the kind", kind: Kind::Text, width: 18 },
-    Column { name: "Grade", about: "How far the logs carry it", kind: Kind::Word(&GRADES, "grade"), width: 13 },
+    Column {
+        name: "Grade",
+        about: "How far the logs carry it",
+        kind: Kind::Word(&GRADES, "grade"),
+        width: 13,
+    },
     Column { name: "Where", about: "Interface, group or rule", kind: Kind::Code, width: 23 },
     Column { name: "From", about: "Begin, UTC", kind: Kind::Time, width: 16 },
+    Column { name: "Cause", about: "Subclass of the kind", kind: Kind::Text, width: HIDDEN },
     Column { name: "Id", about: "The same from run to run", kind: Kind::Code, width: HIDDEN },
     Column { name: "Remotes", about: "Addresses of the other side", kind: Kind::Code, width: HIDDEN },
     Column { name: "Account", about: "Account", kind: Kind::Code, width: HIDDEN },
@@ -54,10 +64,10 @@ pub(super) fn table(estate: &Estate<'_>) -> Table {
             place(&SEVERITIES, &f.severity.as_str()),
             short(&f.title, 240),
             place(&KINDS, &f.kind.as_str()),
-            words(&f.cause),
             place(&GRADES, &f.grade.as_str()),
             place_of,
             f.start,
+            words(&f.cause),
             f.id,
             f.remotes.iter().take(5).cloned().collect::<Vec<_>>().join(", "),
             f.account,
@@ -71,7 +81,6 @@ pub(super) fn table(estate: &Estate<'_>) -> Table {
         columns: &COLUMNS,
         rows: findings.iter().take(ROWS).map(row).collect(),
         left_out: findings.len().saturating_sub(ROWS),
-        detail: None,
     }
 }
 
@@ -115,9 +124,10 @@ pub(super) struct FindingLink {
 }
 
 pub(super) fn link(estate: &Estate<'_>, finding: &Finding) -> FindingLink {
-    let href = match estate.has_page(finding) {
-        true => format!("#finding-{}", anchor(&finding.id)),
-        false => super::text::search_for("findings", &finding.id),
+    let href = if estate.finding_pages.contains(finding.id.as_str()) {
+        format!("#finding-{}", anchor(&finding.id))
+    } else {
+        search_for("findings", &finding.id)
     };
     FindingLink {
         severity: finding.severity.as_str(),
@@ -210,13 +220,14 @@ fn named(texts: &[String], link: impl Fn(&str) -> Link) -> Vec<Link> {
 /// Others about the same rule or interfaces.
 fn related(estate: &Estate<'_>, f: &Finding) -> Vec<FindingLink> {
     let rule = f.rule_id.iter().filter_map(|id| estate.findings_of_rule.get(id.as_str())).flatten();
-    let interfaces = f.interfaces.iter().take(3).filter_map(|id| estate.findings_of_interface.get(id.as_str()));
+    let interfaces =
+        f.interfaces.iter().take(3).filter_map(|id| estate.findings_of_interface.get(id.as_str()));
     let group = f.security_group.iter().filter_map(|id| estate.findings_of_group.get(id.as_str())).flatten();
     let mut others: Vec<&Finding> = Vec::new();
     for other in rule.chain(interfaces.flatten()).chain(group) {
         if other.id != f.id && !others.iter().any(|known| known.id == other.id) {
             others.push(other);
-            if others.len() == 5 {
+            if others.len() == 3 {
                 break;
             }
         }

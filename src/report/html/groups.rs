@@ -23,7 +23,12 @@ const COLUMNS: [Column; 11] = [
     Column { name: "Rules", about: "Rules", kind: Kind::Number, width: 8 },
     Column { name: "Unused", about: "Rules that no connection used", kind: Kind::Number, width: 9 },
     Column { name: "Redundant", about: "Rules that are never the only one", kind: Kind::Number, width: 11 },
-    Column { name: "Permissive", about: "Rules that are far wider than their use", kind: Kind::Number, width: 11 },
+    Column {
+        name: "Permissive",
+        about: "Rules that are far wider than their use",
+        kind: Kind::Number,
+        width: 11,
+    },
     Column { name: "Interfaces", about: "It is attached to", kind: Kind::Number, width: 11 },
     Column { name: "Findings", about: "About it or one of its rules", kind: Kind::Number, width: 10 },
     Column { name: "Proposals", about: "Changes that the traffic allows", kind: Kind::Number, width: 10 },
@@ -56,7 +61,6 @@ pub(super) fn table(estate: &Estate<'_>) -> Table {
         columns: &COLUMNS,
         rows: estate.rules.iter().map(row).collect(),
         left_out: 0,
-        detail: None,
     }
 }
 
@@ -125,7 +129,13 @@ fn page(estate: &Estate<'_>, id: &str) -> GroupView {
         findings: findings.iter().take(NAMED).map(|f| link(estate, f)).collect(),
         more_findings: findings.len().saturating_sub(NAMED),
         planned: estate.plan.is_some(),
-        proposals: estate.changes.get(id).into_iter().flatten().map(|change| proposals::view(change)).collect(),
+        proposals: estate
+            .changes
+            .get(id)
+            .into_iter()
+            .flatten()
+            .map(|change| proposals::view(change))
+            .collect(),
         history: about.map(|change| (minute(change.to), change.what.clone())).collect(),
     }
 }
@@ -151,6 +161,10 @@ fn partners<'e>(
 pub(super) fn services(edge: &Edge) -> String {
     let told: Vec<String> =
         edge.services.iter().map(|s| format!("{} × {}", s.name, number(s.connections))).collect();
-    let more = if edge.more_services > 0 { format!(" and {} more", number(edge.more_services)) } else { String::new() };
+    let more = if edge.more_services > 0 {
+        format!(" and {} more", number(edge.more_services))
+    } else {
+        String::new()
+    };
     told.join(", ") + &more
 }

@@ -13,7 +13,7 @@ use crate::report::numbers::{number, percent, time};
 /// Most rows of the table.
 const ROWS: usize = 20_000;
 /// Findings named on a page.
-const NAMED: usize = 40;
+const NAMED: usize = 15;
 
 const TRAFFIC: [&str; 4] = ["all", "accept", "reject", "none"];
 const KNOWN: [&str; 2] = ["known", "missing"];
@@ -24,10 +24,25 @@ const COLUMNS: [Column; 13] = [
     Column { name: "Groups", about: "Security groups", kind: Kind::Text, width: 24 },
     Column { name: "Instance", about: "Instance", kind: Kind::Code, width: 21 },
     Column { name: "Records", about: "Flow records used", kind: Kind::Number, width: 10 },
-    Column { name: "Heard of", about: "Share of the window's 10-minute steps", kind: Kind::Percent, width: 10 },
+    Column {
+        name: "Heard of",
+        about: "Share of the window's 10-minute steps",
+        kind: Kind::Percent,
+        width: 10,
+    },
     Column { name: "Skipdata", about: "Rows that say that records were lost", kind: Kind::Number, width: 10 },
-    Column { name: "Logs", about: "Which traffic its log holds", kind: Kind::Word(&TRAFFIC, "plain"), width: 9 },
-    Column { name: "Inventory", about: "Whether the inventory has it", kind: Kind::Word(&KNOWN, "known"), width: 11 },
+    Column {
+        name: "Logs",
+        about: "Which traffic its log holds",
+        kind: Kind::Word(&TRAFFIC, "plain"),
+        width: 9,
+    },
+    Column {
+        name: "Inventory",
+        about: "Whether the inventory has it",
+        kind: Kind::Word(&KNOWN, "known"),
+        width: 11,
+    },
     Column { name: "Findings", about: "That name it", kind: Kind::Number, width: 10 },
     Column { name: "Subnet", about: "Subnet", kind: Kind::Code, width: HIDDEN },
     Column { name: "VPC", about: "VPC", kind: Kind::Code, width: HIDDEN },
@@ -43,7 +58,8 @@ pub(super) fn table(estate: &Estate<'_>) -> Table {
     let coverage = &estate.conclusions.summary.coverage;
     let row = |c: &InterfaceCoverage| -> Vec<Value> {
         let note = estate.conclusions.picture.interfaces.get(&c.interface);
-        let groups = note.map(|n| n.groups.iter().map(|id| estate.group_name(id)).collect::<Vec<_>>().join(", "));
+        let groups =
+            note.map(|n| n.groups.iter().map(|id| estate.group_name(id)).collect::<Vec<_>>().join(", "));
         let cells = json!([
             c.interface,
             note.and_then(|n| n.label.as_deref()).map(|label| short(label, 80)),
@@ -68,7 +84,6 @@ pub(super) fn table(estate: &Estate<'_>) -> Table {
         columns: &COLUMNS,
         rows: coverage.iter().take(ROWS).map(row).collect(),
         left_out: coverage.len().saturating_sub(ROWS),
-        detail: None,
     }
 }
 
@@ -87,7 +102,10 @@ pub(super) struct InterfaceView {
 
 pub(super) fn pages(estate: &Estate<'_>) -> Vec<InterfaceView> {
     let coverage = estate.conclusions.summary.coverage.iter();
-    coverage.filter(|c| estate.interface_pages.contains(c.interface.as_str())).map(|c| page(estate, c)).collect()
+    coverage
+        .filter(|c| estate.interface_pages.contains(c.interface.as_str()))
+        .map(|c| page(estate, c))
+        .collect()
 }
 
 fn page(estate: &Estate<'_>, c: &InterfaceCoverage) -> InterfaceView {
@@ -110,8 +128,23 @@ fn page(estate: &Estate<'_>, c: &InterfaceCoverage) -> InterfaceView {
         ("Rows without data", Some(number(c.nodata))),
         ("Rows of lost records", Some(format!("{approximate}{}", number(c.skipdata)))),
         ("Heard of", seen),
-        ("Steps of 10 minutes", Some(format!("{} of {} ({})", number(c.buckets_seen), number(c.buckets_expected), percent(c.buckets_seen, c.buckets_expected)))),
-        ("Log holds", Some(if c.traffic == "all" { "accepted and rejected traffic".to_owned() } else { c.traffic.to_owned() })),
+        (
+            "Steps of 10 minutes",
+            Some(format!(
+                "{} of {} ({})",
+                number(c.buckets_seen),
+                number(c.buckets_expected),
+                percent(c.buckets_seen, c.buckets_expected)
+            )),
+        ),
+        (
+            "Log holds",
+            Some(if c.traffic == "all" {
+                "accepted and rejected traffic".to_owned()
+            } else {
+                c.traffic.to_owned()
+            }),
+        ),
     ];
     let group = |id: &String| {
         let (name, link) = (estate.group_name(id), estate.group(id));

@@ -3,7 +3,7 @@
 //! Sugiyama's way: cycles are cut (greedily, Eades, Lin and Smyth 1993), layers follow from the longest path, and within a
 //! layer nodes are put near their neighbours (barycentres, a fixed number of sweeps). Ties are broken by number.
 
-/// Most layers; longer paths end in the last one.
+/// Most layers.
 const LAYERS: usize = 5;
 const SWEEPS: usize = 16;
 
@@ -14,17 +14,35 @@ pub(super) fn layers(nodes: usize, edges: &[(usize, usize, u64)]) -> Vec<Vec<usi
     order.iter().enumerate().for_each(|(at, &node)| place[node] = at);
     // Every edge from the earlier to the later one.
     let forward = |&(a, b, _): &(usize, usize, u64)| if place[a] < place[b] { (a, b) } else { (b, a) };
-    let mut arcs: Vec<(usize, usize)> = edges.iter().filter(|(a, b, _)| a != b).map(forward).collect();
-    arcs.sort_by_key(|&(a, b)| (place[a], place[b]));
-    let mut layer = vec![0_usize; nodes];
-    for &(a, b) in &arcs {
-        layer[b] = layer[b].max((layer[a] + 1).min(LAYERS - 1));
+    let mut heavy: Vec<&(usize, usize, u64)> = edges.iter().filter(|(a, b, _)| a != b).collect();
+    heavy.sort_by_key(|&&(a, b, weight)| (std::cmp::Reverse(weight), a, b));
+    let arcs: Vec<(usize, usize)> = heavy.into_iter().map(forward).collect();
+    // Where a path is too long, the lightest edges have no say.
+    let deep = |arcs: &[(usize, usize)]| {
+        let mut layer = vec![0_usize; nodes];
+        let mut sorted = arcs.to_vec();
+        sorted.sort_by_key(|&(a, b)| (place[a], place[b]));
+        sorted.iter().for_each(|&(a, b)| layer[b] = layer[b].max(layer[a] + 1));
+        layer
+    };
+    let fits = |layer: &[usize]| layer.iter().all(|&layer| layer < LAYERS);
+    let kept = (0..=arcs.len()).rev().find(|&kept| fits(&deep(&arcs[..kept]))).unwrap_or(0);
+    let mut layer = deep(&arcs[..kept]);
+    for &(a, b) in &arcs[kept..] {
+        let alone = |node: usize| !arcs[..kept].iter().any(|&(a, b)| a == node || b == node);
+        if alone(b) {
+            layer[b] = layer[b].max((layer[a] + 1).min(LAYERS - 1));
+        }
     }
     let mut layers = vec![Vec::new(); layer.iter().max().map_or(0, |most| most + 1)];
     order.iter().for_each(|&node| layers[layer[node]].push(node));
     layers.retain(|layer: &Vec<usize>| !layer.is_empty());
     for sweep in 0..SWEEPS {
-        let numbers: Vec<usize> = if sweep % 2 == 0 { (1..layers.len()).collect() } else { (0..layers.len().saturating_sub(1)).rev().collect() };
+        let numbers: Vec<usize> = if sweep % 2 == 0 {
+            (1..layers.len()).collect()
+        } else {
+            (0..layers.len().saturating_sub(1)).rev().collect()
+        };
         for number in numbers {
             let other = if sweep % 2 == 0 { number - 1 } else { number + 1 };
             settle(&mut layers, number, other, edges);
@@ -44,7 +62,8 @@ fn order(nodes: usize, edges: &[(usize, usize, u64)]) -> Vec<usize> {
             // Few lines that go the wrong way matter more than what goes over them.
             edges.iter().filter(ends).filter(inside).map(|(.., n)| 1 + u64::from(n.ilog2())).sum()
         };
-        let weights: Vec<(u64, u64)> = left.iter().map(|&node| (weight(node, true), weight(node, false))).collect();
+        let weights: Vec<(u64, u64)> =
+            left.iter().map(|&node| (weight(node, true), weight(node, false))).collect();
         let sink = weights.iter().position(|&(out, into)| out == 0 && into > 0);
         let source = weights.iter().position(|&(_, into)| into == 0);
         let surplus = |at: &usize| i128::from(weights[*at].0) - i128::from(weights[*at].1);
@@ -69,7 +88,8 @@ fn settle(layers: &mut [Vec<usize>], number: usize, other: usize, edges: &[(usiz
         let places: Vec<usize> = ends.filter_map(|&(a, b, _)| place(if a == node { b } else { a })).collect();
         let share = layers[other].len().max(1) as f64 / layers[number].len().max(1) as f64;
         let own = at as f64 * share;
-        let mean = if places.is_empty() { own } else { places.iter().sum::<usize>() as f64 / places.len() as f64 };
+        let mean =
+            if places.is_empty() { own } else { places.iter().sum::<usize>() as f64 / places.len() as f64 };
         (mean, at, node)
     };
     let mut sorted: Vec<(f64, usize, usize)> = layers[number].iter().enumerate().map(middle).collect();

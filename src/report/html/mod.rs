@@ -16,9 +16,9 @@ mod overview;
 mod proposals;
 mod rules;
 mod table;
-mod text;
 #[cfg(test)]
 mod tests;
+mod text;
 mod timeline;
 mod words;
 
@@ -78,7 +78,8 @@ fn render(conclusions: &Conclusions, plan: Option<&Plan>) -> Result<String, mini
         [findings::table(&estate), rules::table(&estate), groups::table(&estate), interfaces::table(&estate)];
     let data: serde_json::Map<String, serde_json::Value> =
         tables.iter().map(|table| (table.id.to_owned(), table.data())).collect();
-    let views: std::collections::BTreeMap<&str, _> = tables.iter().map(|table| (table.id, table.view())).collect();
+    let views: std::collections::BTreeMap<&str, _> =
+        tables.iter().map(|table| (table.id, table.view())).collect();
     let policy = format!(
         "default-src 'none'; style-src {}; script-src {}; base-uri 'none'; form-action 'none'",
         text::hash_source(STYLE),

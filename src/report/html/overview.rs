@@ -123,12 +123,24 @@ fn facts(s: &Summary) -> Vec<(&'static str, String)> {
         .filter(|(_, n)| **n > 0)
         .map(|(kind, n)| format!("{}\u{a0}{}", number(*n), kind.replace('-', "\u{a0}")))
         .collect();
-    let formats: Vec<String> =
-        s.formats.iter().map(|f| format!("{} ({}, {})", f.format, f.origin, count(f.lines, "line"))).collect();
-    let inventory = if held.is_empty() { "none: nothing can be said about rules".to_owned() } else { held.join(", ") };
+    let formats: Vec<String> = s
+        .formats
+        .iter()
+        .map(|f| format!("{} ({}, {})", f.format, f.origin, count(f.lines, "line")))
+        .collect();
+    let inventory =
+        if held.is_empty() { "none: nothing can be said about rules".to_owned() } else { held.join(", ") };
     let facts = [
         ("Inputs", list(&s.inputs)),
-        ("Read", format!("{}, {}, {}", count(s.objects, "object"), bytes(s.bytes), count(s.tally.records, "record"))),
+        (
+            "Read",
+            format!(
+                "{}, {}, {}",
+                count(s.objects, "object"),
+                bytes(s.bytes),
+                count(s.tally.records, "record")
+            ),
+        ),
         ("Inventory", inventory),
         ("From", list(&s.inventories)),
         ("Formats assumed", list(&formats)),
@@ -141,7 +153,8 @@ fn matrix(s: &Summary) -> Vec<Row> {
     let verdict = |name: &'static str| {
         let cells: Vec<_> = s.verdicts.iter().filter(|v| v.verdict == name).collect();
         let total: u64 = cells.iter().map(|v| v.connections).sum();
-        let mut by_reason: Vec<_> = cells.iter().filter(|v| !v.reason.is_empty() && v.connections > 0).collect();
+        let mut by_reason: Vec<_> =
+            cells.iter().filter(|v| !v.reason.is_empty() && v.connections > 0).collect();
         by_reason.sort_by_key(|v| (std::cmp::Reverse(v.connections), v.reason));
         Verdict {
             name,
@@ -169,7 +182,12 @@ fn coverage(s: &Summary) -> Vec<Share> {
         share("Interfaces known", "those with traffic that the inventory has", known, interfaces),
         share("Interfaces logged in full", "their logs hold accepted and rejected traffic", full, interfaces),
         share("Lines used", "lines that were records and counted", s.tally.records, s.tally.lines),
-        share("Openers known", "connections of which it is known who opened them", s.openers.iter().filter(|o| o.evidence != "none").map(|o| o.connections).sum(), s.connections),
+        share(
+            "Openers known",
+            "connections of which it is known who opened them",
+            s.openers.iter().filter(|o| o.evidence != "none").map(|o| o.connections).sum(),
+            s.connections,
+        ),
     ]
 }
 
@@ -212,7 +230,12 @@ pub(super) fn reading(s: &Summary) -> Reading {
         fates: fates.into_iter().filter(|(name, _, n)| *n > 0 || *name == "used").map(fate).collect(),
         incomplete: grouped(&s.limitations, true),
         remarks: grouped(&s.limitations, false),
-        fields: t.unknown_fields.iter().take(LIMITATIONS).map(|(name, n)| (name.clone(), count(*n, "line"))).collect(),
+        fields: t
+            .unknown_fields
+            .iter()
+            .take(LIMITATIONS)
+            .map(|(name, n)| (name.clone(), count(*n, "line")))
+            .collect(),
         examples: t.examples.iter().map(|e| (format!("{}:{}", e.object, e.line), e.reason.clone())).collect(),
         assumptions: s.assumptions.clone(),
         ignored: s
@@ -223,7 +246,15 @@ pub(super) fn reading(s: &Summary) -> Reading {
         watchlists: s
             .watchlists
             .iter()
-            .map(|l| (l.name.clone(), number(l.entries), number(l.bad_lines), number(l.accepted), number(l.rejected)))
+            .map(|l| {
+                (
+                    l.name.clone(),
+                    number(l.entries),
+                    number(l.bad_lines),
+                    number(l.accepted),
+                    number(l.rejected),
+                )
+            })
             .collect(),
         ends: ends(s),
     }
@@ -240,8 +271,18 @@ fn ends(s: &Summary) -> Vec<(String, String)> {
         ("rejected at the one end that has them".to_owned(), number(e.rejected_at_one_end)),
         ("not compared".to_owned(), number(e.not_compared)),
     ];
-    rows.extend(e.by_cause.iter().filter(|(_, n)| *n > 0).map(|(cause, n)| (format!("disagree: {}", words(cause)), number(*n))));
-    rows.extend(e.not_compared_by.iter().filter(|(_, n)| *n > 0).map(|(why, n)| (format!("not compared: {}", words(why)), number(*n))));
+    rows.extend(
+        e.by_cause
+            .iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(cause, n)| (format!("disagree: {}", words(cause)), number(*n))),
+    );
+    rows.extend(
+        e.not_compared_by
+            .iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(why, n)| (format!("not compared: {}", words(why)), number(*n))),
+    );
     rows
 }
 

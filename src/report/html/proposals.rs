@@ -66,12 +66,20 @@ struct Point {
 }
 
 pub(super) fn view(change: &Change) -> ChangeView {
-    let rules = |rules: &[_], text: &dyn Fn(usize) -> String| (0..rules.len().min(RULES)).map(text).collect::<Vec<_>>();
+    let rules = |rules: &[_], text: &dyn Fn(usize) -> String| {
+        (0..rules.len().min(RULES)).map(text).collect::<Vec<_>>()
+    };
     let account = change.account.as_deref();
     let way = if change.direction.as_str() == "inbound" { "from" } else { "to" };
     let removed = |at: usize| {
         let rule = &change.remove[at];
-        format!("{} {} {way} {}  ({})", rule.protocol_text(), rule.port_text(), rule.peer_text(account), rule.id)
+        format!(
+            "{} {} {way} {}  ({})",
+            rule.protocol_text(),
+            rule.port_text(),
+            rule.peer_text(account),
+            rule.id
+        )
     };
     let added = |at: usize| {
         let rule = &change.add[at];
@@ -108,7 +116,8 @@ pub(super) fn view(change: &Change) -> ChangeView {
 fn curve(change: &Change) -> Option<Curve> {
     let points: Vec<&CurvePoint> = change.curve.iter().filter(|p| p.address_bits.is_finite()).collect();
     let (first, last) = (points.first()?, points.last()?);
-    let mut peers: Vec<String> = change.add.iter().map(|rule| rule.peer_text(change.account.as_deref())).collect();
+    let mut peers: Vec<String> =
+        change.add.iter().map(|rule| rule.peer_text(change.account.as_deref())).collect();
     peers.sort();
     peers.dedup();
     let (low, high) = (f64::from(first.blocks.min(last.blocks)), f64::from(first.blocks.max(last.blocks)));
@@ -135,7 +144,9 @@ fn curve(change: &Change) -> Option<Curve> {
         axis: format!("M{LEFT} {MARGIN}V{}H{WIDTH}", HEIGHT - BOTTOM),
         path,
         points: shown.collect(),
-        x_labels: if low < high { vec![(x(low as u32), low.to_string()), (x(high as u32), high.to_string())] } else {
+        x_labels: if low < high {
+            vec![(x(low as u32), low.to_string()), (x(high as u32), high.to_string())]
+        } else {
             vec![(x(low as u32), low.to_string())]
         },
         y_labels: vec![(y(0.0), "1".to_owned()), (y(most), addresses(most))],

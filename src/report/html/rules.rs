@@ -20,23 +20,43 @@ pub(super) const CLASSES: [&str; 5] = ["used", "unused", "redundant", "permissiv
 const DIRECTIONS: [&str; 2] = ["inbound", "outbound"];
 
 const COLUMNS: [Column; 20] = [
-    Column { name: "Rule", about: "Id of the rule", kind: Kind::Link("rule", 0), width: 23 },
-    Column { name: "Group", about: "Security group", kind: Kind::Link("group", 13), width: 22 },
-    Column { name: "Direction", about: "Direction it governs", kind: Kind::Word(&DIRECTIONS, "dir"), width: 11 },
-    Column { name: "Permits", about: "Protocol and ports", kind: Kind::Code, width: 16 },
-    Column { name: "Peer", about: "Who may connect, or be connected to", kind: Kind::Code, width: 22 },
-    Column { name: "Class", about: "What the traffic says about it", kind: Kind::Word(&CLASSES, "class"), width: 14 },
-    Column { name: "Grade", about: "How far the logs carry the class", kind: Kind::Word(&GRADES, "grade"), width: 14 },
+    Column { name: "Permits", about: "Protocol and ports", kind: Kind::Link("rule", 11), width: 16 },
+    Column { name: "Peer", about: "Who may connect, or be connected to", kind: Kind::Code, width: 23 },
+    Column { name: "Group", about: "Security group", kind: Kind::Link("group", 13), width: 18 },
+    Column {
+        name: "Direction",
+        about: "Direction it governs",
+        kind: Kind::Word(&DIRECTIONS, "dir"),
+        width: 11,
+    },
+    Column {
+        name: "Class",
+        about: "What the traffic says about it",
+        kind: Kind::Word(&CLASSES, "class"),
+        width: 14,
+    },
+    Column {
+        name: "Grade",
+        about: "How far the logs carry the class",
+        kind: Kind::Word(&GRADES, "grade"),
+        width: 14,
+    },
     Column { name: "Connections", about: "Accepted connections it permits", kind: Kind::Number, width: 13 },
-    Column { name: "Sole", about: "Connections that no other rule permits: lost with it", kind: Kind::Number, width: 10 },
+    Column {
+        name: "Sole",
+        about: "Connections that no other rule permits: lost with it",
+        kind: Kind::Number,
+        width: 9,
+    },
     Column { name: "Peers", about: "Distinct remote addresses", kind: Kind::Number, width: 9 },
     Column {
         name: "Openness",
         about: "log2 of addresses x ports x protocols that it permits",
         kind: Kind::Bits,
-        width: 11,
+        width: 9,
     },
     Column { name: "Last used", about: "Last packet, UTC", kind: Kind::Time, width: 16 },
+    Column { name: "Rule", about: "Id of the rule", kind: Kind::Code, width: 23 },
     Column { name: "First used", about: "First packet, UTC", kind: Kind::Time, width: HIDDEN },
     Column { name: "Group id", about: "Security group", kind: Kind::Code, width: HIDDEN },
     Column { name: "Bytes", about: "Of its connections, both directions", kind: Kind::Bytes, width: HIDDEN },
@@ -52,11 +72,10 @@ pub(super) fn table(estate: &Estate<'_>) -> Table {
     let row = |rule: &RuleRow| -> Vec<Value> {
         let note = estate.conclusions.picture.rules.get(&rule.rule_id);
         let cells = json!([
-            rule.rule_id,
+            permits(rule),
+            peer(estate, rule),
             estate.group_name(&rule.security_group),
             usize::from(rule.direction == Direction::Outbound),
-            permits(rule),
-            rule.peer,
             place(&CLASSES, &rule.class.as_str()),
             place(&GRADES, &rule.grade.as_str()),
             rule.connections,
@@ -64,6 +83,7 @@ pub(super) fn table(estate: &Estate<'_>) -> Table {
             rule.distinct_peers,
             note.map(|n| (n.openness * 10.0).round() / 10.0),
             rule.last_used,
+            rule.rule_id,
             rule.first_used,
             rule.security_group,
             rule.bytes,
@@ -82,7 +102,6 @@ pub(super) fn table(estate: &Estate<'_>) -> Table {
         columns: &COLUMNS,
         rows: rules.iter().take(ROWS).map(row).collect(),
         left_out: rules.len().saturating_sub(ROWS),
-        detail: Some("rule"),
     }
 }
 
@@ -95,18 +114,26 @@ fn permits(rule: &RuleRow) -> String {
     }
 }
 
+/// A group is told by its name, too.
+fn peer(estate: &Estate<'_>, rule: &RuleRow) -> String {
+    let name = estate.group_name(&rule.peer);
+    if name == rule.peer { name } else { format!("{name} ({})", rule.peer) }
+}
+
 fn ports(rule: &RuleRow) -> Option<String> {
     let single = rule.observed_ports.iter().map(|p| (p.port.to_string(), p.connections));
     let ranges = rule.observed_port_ranges.iter().map(|r| (format!("{}-{}", r.first, r.last), r.connections));
     let all: Vec<(String, u64)> = single.chain(ranges).collect();
-    let told: Vec<String> = all.iter().take(PORTS).map(|(port, n)| format!("{port} ({})", number(*n))).collect();
+    let told: Vec<String> =
+        all.iter().take(PORTS).map(|(port, n)| format!("{port} ({})", number(*n))).collect();
     let more = if all.len() > PORTS { format!(" and {} more", all.len() - PORTS) } else { String::new() };
     (!told.is_empty()).then(|| told.join(", ") + &more)
 }
 
 fn blocks(estate: &Estate<'_>, rule: &RuleRow) -> Option<String> {
     let note = estate.conclusions.picture.rules.get(&rule.rule_id)?;
-    let told: Vec<String> = note.blocks.iter().map(|(block, n)| format!("{block} ({})", number(*n))).collect();
+    let told: Vec<String> =
+        note.blocks.iter().map(|(block, n)| format!("{block} ({})", number(*n))).collect();
     (!told.is_empty()).then(|| told.join(", "))
 }
 
@@ -140,13 +167,12 @@ pub(super) struct RuleView {
 pub(super) fn view(estate: &Estate<'_>, rule: &RuleRow) -> RuleView {
     let note = estate.conclusions.picture.rules.get(&rule.rule_id);
     let findings = estate.findings_of_rule.get(rule.rule_id.as_str()).into_iter().flatten();
-    let left = estate.plan.and_then(|plan| plan.left.iter().find(|(id, _)| *id == rule.rule_id));
     RuleView {
         anchor: anchor(&rule.rule_id).into_owned(),
         id: rule.rule_id.clone(),
         direction: rule.direction.as_str(),
         permits: permits(rule),
-        peer: rule.peer.clone(),
+        peer: peer(estate, rule),
         class: rule.class.as_str(),
         grade: rule.grade.as_str(),
         reasons: rule.grade_reasons.join("; "),
@@ -159,7 +185,7 @@ pub(super) fn view(estate: &Estate<'_>, rule: &RuleRow) -> RuleView {
         ports: ports(rule),
         blocks: blocks(estate, rule),
         findings: findings.take(5).map(|f| link(estate, f)).collect(),
-        left: left.map(|(_, why)| why.clone()),
+        left: estate.left.get(rule.rule_id.as_str()).map(|&why| why.to_owned()),
     }
 }
 

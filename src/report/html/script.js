@@ -237,18 +237,20 @@
   let behind = "#overview";
   const detail = (id) => {
     const grid = grids.get("rules");
-    const at = grid.spec.rows.findIndex((row) => row[0] === id);
+    const key = grid.columns.find((column) => column.n === "Rule").at;
+    const at = grid.spec.rows.findIndex((row) => row[key] === id);
     if (at < 0) return false;
     const row = grid.spec.rows[at];
     byId("detail-title").textContent = id;
     const list = make("dl", { class: "facts" });
-    for (const column of grid.columns.slice(1)) {
+    for (const column of grid.columns) {
       const value = row[column.at];
-      if (value === null || value === "") continue;
+      if (column.at === key || value === null || value === "") continue;
       list.append(make("div", { title: column.a }, make("dt", {}, column.n), make("dd", {}, content(row, column, value))));
     }
     const search = new URLSearchParams({ q: id }).toString();
-    const about = data.findings.rows.filter((other) => grids.get("findings").text(data.findings.rows.indexOf(other)).includes(id.toLowerCase()));
+    const findings = grids.get("findings");
+    const about = findings.spec.rows.filter((_, n) => findings.text(n).includes(id.toLowerCase()));
     if (about.length) list.append(make("div", {}, make("dt", {}, "Findings"), make("dd", {}, make("a", { href: `#findings?${search}` }, `${about.length} that name it`))));
     byId("detail-body").replaceChildren(list);
     if (!dialog.open) dialog.showModal();
@@ -312,6 +314,9 @@
   };
   addEventListener("hashchange", go);
   go(null);
+  // A browser goes to the place of the hash, below the header, once all is there.
+  if (byId(current).contains(byId(decode(location.hash.slice(1)))) === false || location.hash === `#${current}`)
+    addEventListener("load", () => requestAnimationFrame(() => scrollTo(0, 0)));
 
   // A printed table can't be scrolled.
   const PRINTED = 400;

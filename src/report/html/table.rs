@@ -58,8 +58,6 @@ pub(super) struct Table {
     pub rows: Vec<Vec<Value>>,
     /// Rows that the data leaves out.
     pub left_out: usize,
-    /// Whether a row opens a detail of its own, at `#prefix-id` with the id in the first column.
-    pub detail: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -74,7 +72,6 @@ pub(super) struct TableView {
     more: usize,
     plain: usize,
     left_out: usize,
-    min_width: usize,
 }
 
 #[derive(Debug, Serialize)]
@@ -144,20 +141,25 @@ impl Table {
             total: number((self.rows.len() + self.left_out) as u64),
             columns: columns
                 .iter()
-                .map(|c| ColumnView { name: c.name, about: c.about, numeric: c.kind.is_numeric(), width: c.width })
+                .map(|c| ColumnView {
+                    name: c.name,
+                    about: c.about,
+                    numeric: c.kind.is_numeric(),
+                    width: c.width,
+                })
                 .collect(),
             rows: self.rows.iter().take(PLAIN).map(row).collect(),
             more: (self.rows.len() + self.left_out).saturating_sub(PLAIN),
             plain: PLAIN,
             left_out: self.left_out,
-            min_width: columns.iter().map(|c| if c.width == 0 { 30 } else { c.width }).sum(),
         }
     }
 
     /// What the script gets.
     pub fn data(&self) -> Value {
         let column = |c: &Column| {
-            let (words, class) = if let Kind::Word(words, class) = c.kind { (words, class) } else { (&[][..], "") };
+            let (words, class) =
+                if let Kind::Word(words, class) = c.kind { (words, class) } else { (&[][..], "") };
             let (prefix, of) = if let Kind::Link(prefix, of) = c.kind { (prefix, of) } else { ("", 0) };
             json!({
                 "n": c.name, "a": c.about, "k": c.kind.name(), "w": words, "c": class, "p": prefix, "i": of,
@@ -165,7 +167,7 @@ impl Table {
             })
         };
         json!({
-            "noun": self.noun, "file": self.file, "left": self.left_out, "detail": self.detail,
+            "noun": self.noun, "file": self.file, "left": self.left_out,
             "columns": self.columns.iter().map(column).collect::<Vec<_>>(),
             "rows": self.rows,
         })

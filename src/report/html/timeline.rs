@@ -2,15 +2,15 @@
 
 use serde::Serialize;
 
-use super::findings;
 use super::estate::Estate;
-use super::text::{anchor, minute, search_for, short};
+use super::findings;
+use super::text::{minute, short};
 use crate::finding::{Finding, Traffic};
 use crate::report::numbers::{duration, number};
 
 const WIDTH: f64 = 1000.0;
 const LEFT: f64 = 62.0;
-const RIGHT: f64 = 992.0;
+const RIGHT: f64 = 962.0;
 /// Accepted: from the baseline up.
 const ACCEPTED: (f64, f64) = (16.0, 136.0);
 /// Rejected: from the top down, in a scale of its own.
@@ -87,7 +87,14 @@ pub(super) fn timeline(estate: &Estate<'_>) -> Option<Timeline> {
         // Something must be seen.
         if n == 0 { 0.0 } else { (n as f64 * (bottom - top) / most as f64).max(1.5) }
     };
-    let mut paths = [("permitted", String::new()), ("unjudged", String::new()), ("escaped", String::new()), ("rejected", String::new()), ("unjudged", String::new()), ("misdropped", String::new())];
+    let mut paths = [
+        ("permitted", String::new()),
+        ("unjudged", String::new()),
+        ("escaped", String::new()),
+        ("rejected", String::new()),
+        ("unjudged", String::new()),
+        ("misdropped", String::new()),
+    ];
     let mut hits = Vec::new();
     for (at, t) in (0..).zip(buckets) {
         let begin = line.from + at * line.width;
@@ -210,14 +217,13 @@ fn episodes(estate: &Estate<'_>, x: &dyn Fn(i64) -> f64, span: i64) -> (Vec<Mark
             None => continue,
         };
         lanes[lane].push((left, right));
-        let link = findings::link(estate, f);
         marks.push(Mark {
             x: round(left),
             w: round(right - left),
             y: LANES + lane as f64 * LANE,
             class: f.severity.as_str(),
             title: short(&format!("{} ({}): {}", f.severity, when(start, end), f.title), 300),
-            href: Some(if estate.has_page(f) { format!("#finding-{}", anchor(&f.id)) } else { search_for("findings", &f.id) }).filter(|href| *href == link.href),
+            href: Some(findings::link(estate, f).href),
         });
     }
     let more = all.len() - marks.len();
@@ -226,7 +232,8 @@ fn episodes(estate: &Estate<'_>, x: &dyn Fn(i64) -> f64, span: i64) -> (Vec<Mark
 
 /// Steps of time that people count in.
 const STEPS: [i64; 15] = [
-    300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600, 2_592_000, 31_536_000,
+    300, 600, 900, 1_800, 3_600, 7_200, 10_800, 21_600, 43_200, 86_400, 172_800, 604_800, 1_209_600,
+    2_592_000, 31_536_000,
 ];
 
 fn ticks(from: i64, span: i64, x: &dyn Fn(i64) -> f64) -> Vec<(f64, String)> {

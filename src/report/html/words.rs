@@ -38,7 +38,11 @@ pub(super) const CHAPTERS: [Chapter; 5] = [
                  way out, which stops the reply.",
             ),
             word("misdropped", "verdict-misdropped", "Rejected, although rules and ACLs permit it."),
-            word("not evaluable", "verdict-not-evaluable", "It can't be said, and the reason is told. It is never counted as harmless."),
+            word(
+                "not evaluable",
+                "verdict-not-evaluable",
+                "It can't be said, and the reason is told. It is never counted as harmless.",
+            ),
         ],
     },
     Chapter {
@@ -56,7 +60,11 @@ pub(super) const CHAPTERS: [Chapter; 5] = [
         words: &[
             word("reliable", "grade-reliable", "The logs cover what the conclusion needs."),
             word("weak", "grade-weak", "Something is missing that could change it; the reasons say what."),
-            word("not-evaluable", "grade-not-evaluable", "The logs can't carry a conclusion. For a rule: do not take it for unused."),
+            word(
+                "not-evaluable",
+                "grade-not-evaluable",
+                "The logs can't carry a conclusion. For a rule: do not take it for unused.",
+            ),
         ],
     },
     Chapter {
@@ -64,7 +72,11 @@ pub(super) const CHAPTERS: [Chapter; 5] = [
         words: &[
             word("used", "class-used", "Needed as it is."),
             word("unused", "class-unused", "No connection used it. Replies don't count as use."),
-            word("redundant", "class-redundant", "Used, but other rules permit every one of its connections."),
+            word(
+                "redundant",
+                "class-redundant",
+                "Used, but other rules permit every one of its connections.",
+            ),
             word("permissive", "class-permissive", "Used, but it permits far more than was used."),
             word("not-evaluable", "class-not-evaluable", "The logs can't tell."),
         ],
@@ -78,7 +90,11 @@ pub(super) const CHAPTERS: [Chapter; 5] = [
                 "",
                 "Both directions of one 5-tuple at one interface, until it closes or stays idle too long. A long one counts once.",
             ),
-            word("opener", "", "Which side began it, with the evidence that decided. Nothing is judged by the direction of a single record."),
+            word(
+                "opener",
+                "",
+                "Which side began it, with the evidence that decided. Nothing is judged by the direction of a single record.",
+            ),
             word("inbound, outbound", "", "Opened by the other side, opened by the interface."),
             word("sole", "", "A connection that exactly one rule permits: it would be lost with the rule."),
             word(
@@ -87,9 +103,17 @@ pub(super) const CHAPTERS: [Chapter; 5] = [
                 "log2 of addresses x ports x protocols that a rule permits. One less is half as open: a /24 on one port is 8, \
                  everything from everywhere is 56.",
             ),
-            word("heard of", "", "The share of 10-minute steps of the window for which there is any row of an interface."),
+            word(
+                "heard of",
+                "",
+                "The share of 10-minute steps of the window for which there is any row of an interface.",
+            ),
             word("SKIPDATA", "", "AWS says that it lost records. What was not seen may have happened."),
-            word("late packet", "", "A reject of a connection that was accepted before: no attempt of anybody."),
+            word(
+                "late packet",
+                "",
+                "A reject of a connection that was accepted before: no attempt of anybody.",
+            ),
         ],
     },
 ];

@@ -30,7 +30,11 @@ pub(super) fn picture() -> Picture {
         services: vec![Service { name: "tcp 5432 (PostgreSQL)".to_owned(), connections }],
         more_services: 1,
     };
-    let note = |name: &str| GroupNote { name: name.to_owned(), vpc: Some("vpc-0001".to_owned()), ..GroupNote::default() };
+    let note = |name: &str| GroupNote {
+        name: name.to_owned(),
+        vpc: Some("vpc-0001".to_owned()),
+        ..GroupNote::default()
+    };
     Picture {
         traffic: TimeLine { from: START, width: 3_600, buckets: (0..24).map(bucket).collect() },
         changes: vec![ChangeNote {
@@ -53,9 +57,17 @@ pub(super) fn picture() -> Picture {
         groups: [("sg-0web".to_owned(), note("web"))].into(),
         interfaces: [(
             "eni-0aaa1111bbbb2222c".to_owned(),
-            InterfaceNote { label: Some("web 1".to_owned()), groups: vec!["sg-0web".to_owned()], ..InterfaceNote::default() },
+            InterfaceNote {
+                label: Some("web 1".to_owned()),
+                groups: vec!["sg-0web".to_owned()],
+                ..InterfaceNote::default()
+            },
         )]
         .into(),
-        rules: [("sgr-1".to_owned(), RuleNote { openness: 48.0, blocks: vec![("10.0.0.0/24".to_owned(), 9)] })].into(),
+        rules: [(
+            "sgr-1".to_owned(),
+            RuleNote { openness: 48.0, blocks: vec![("10.0.0.0/24".to_owned(), 9)] },
+        )]
+        .into(),
     }
 }

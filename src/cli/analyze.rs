@@ -265,7 +265,8 @@ impl Run<'_> {
             write_dir(dir, conclusions).map_err(|error| Failure::failed(error.into()))?;
         }
         if let Some(path) = &arguments.report {
-            write_report(path, conclusions, None).map_err(|error| Failure::failed(error.into()))?;
+            write_report(path, conclusions, None)
+                .map_err(|error| Failure::failed(Problem::new(format!("--report {error}"))))?;
         }
         if !arguments.quiet {
             let options = TerminalOptions {

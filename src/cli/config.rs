@@ -77,7 +77,7 @@ pub(super) fn validate(
     if let (Some(path), true) = (&arguments.report, check.0.is_empty())
         && let Err(error) = prepare_report(path)
     {
-        check.add(error.into());
+        check.add(Problem::new(format!("--report {error}")));
     }
     if !check.0.is_empty() {
         return Err(Failure::usage(check.0));

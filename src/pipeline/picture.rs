@@ -71,6 +71,9 @@ fn changes(rollups: &Rollups, picture: &mut Picture) {
     picture.changes = all;
 }
 
+/// Connections of a service.
+type Use = (u64, Protocol, u16);
+
 /// Who opened to whom, on which service.
 type Call = (Place, Place, Protocol, u16);
 
@@ -97,11 +100,11 @@ fn graph(rollups: &Rollups, picture: &mut Picture) {
             seen[usize::from(inbound)] += u64::from(contact.connections);
         }
     }
-    let mut edges: BTreeMap<(Place, Place), Vec<(u64, Protocol, u16)>> = BTreeMap::new();
+    let mut edges: BTreeMap<(Place, Place), Vec<Use>> = BTreeMap::new();
     for ((from, to, protocol, port), [a, b]) in calls {
         edges.entry((from, to)).or_default().push((a.max(b), protocol, port));
     }
-    let total = |services: &[(u64, Protocol, u16)]| services.iter().map(|(n, ..)| n).sum::<u64>();
+    let total = |services: &[Use]| services.iter().map(|(n, ..)| n).sum::<u64>();
     let mut edges: Vec<_> =
         edges.into_iter().map(|(ends, services)| (total(&services), ends, services)).collect();
     edges.sort_by_key(|(n, ends, _)| (Reverse(*n), *ends));

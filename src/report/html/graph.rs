@@ -13,13 +13,13 @@ use crate::report::numbers::{count, number};
 
 /// Edges and nodes that are drawn; the busiest.
 const DRAWN: usize = 60;
-const NODES: usize = 28;
+const NODES: usize = 26;
 /// Edges in the table.
 const LISTED: usize = 200;
 
 /// Width and least height of a box, room between boxes, and room for a line that ends at one.
 const BOX: (f64, f64) = (168.0, 38.0);
-const GAP: (f64, f64) = (118.0, 18.0);
+const GAP: (f64, f64) = (118.0, 14.0);
 const PORT: f64 = 12.0;
 const MARGIN: f64 = 16.0;
 

@@ -71,10 +71,10 @@ fn the_structure_is_as_drawn() {
         let text = format!("{text}{ends}").split_whitespace().collect::<Vec<_>>().join(" ");
         match tag.name.as_str() {
             "h1" | "h2" | "h3" | "h4" | "caption" | "th" | "dt" => {
-                outline += &format!("{}: {text}\n", tag.name)
+                outline += &format!("{}: {text}\n", tag.name);
             }
             "section" | "article" if tag.get("id").is_some() => {
-                outline += &format!("\n{} #{}\n", tag.name, tag.get("id").unwrap())
+                outline += &format!("\n{} #{}\n", tag.name, tag.get("id").unwrap());
             }
             _ => {}
         }
@@ -260,7 +260,7 @@ fn the_policy_names_the_style_and_the_script() {
         policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe") && !policy.contains("data:")
     );
     let inside = |name: &str| {
-        let end = tags.iter().filter(|tag| tag.name == format!("/{name}")).next_back().unwrap();
+        let end = tags.iter().rfind(|tag| tag.name == format!("/{name}")).unwrap();
         end.before.clone()
     };
     for content in [inside("style"), inside("script")] {

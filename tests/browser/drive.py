@@ -198,7 +198,7 @@ class Reader:
             const row = rows('rules')[0], id = row[at('rules', 'Rule')];
             await go('#rule-' + id);
             const dialog = document.getElementById('detail');
-            const shown = dialog.open && dialog.textContent.includes(id) && dialog.textContent.includes('Openness');
+            const shown = dialog.open && dialog.textContent.includes(id) && dialog.textContent.includes('Connections');
             dialog.close(); await new Promise((done) => setTimeout(done, 50)); await settle();
             return shown && page().join() === 'rules' && location.hash === '#rules';
             """,

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::failure::{Failure, written};
+use super::failure::{Failure, Problem, written};
 use super::progress::Meter;
 use super::reading::{ReadingArguments, ResourceArguments};
 use super::{Environment, Exit, Stdin, config, interrupt, log};
@@ -14,7 +14,7 @@ use crate::finding::{Conclusions, Severity};
 use crate::pipeline;
 use crate::report::{
     FILES, Format, FormatOptions, Look, Manual, Page, Span, TerminalOptions, Tone, clear_dir, count,
-    left_out, write_format, write_formats, write_terminal,
+    left_out, write_format, write_formats, write_report, write_terminal,
 };
 use crate::source::STDIN;
 
@@ -84,6 +84,9 @@ pub(super) struct Arguments {
     /// Write findings.jsonl, rules.jsonl and summary.json into this directory, and files of each --format
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     pub out: Option<PathBuf>,
+    /// Write a report for browsers to this file: one HTML page that loads nothing
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    pub report: Option<PathBuf>,
     /// Write every connection with its verdict to this Parquet file
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub connections: Option<PathBuf>,
@@ -204,6 +207,9 @@ impl Run<'_> {
         let config = config::validate(arguments, self.registry, self.environment)?;
         let stdin = stdin.filter(|_| arguments.reading.inputs.iter().any(|input| input.as_os_str() == STDIN));
         // What an earlier run wrote must not be taken for this one's, however it ends.
+        if let Some(file) = &arguments.report {
+            _ = std::fs::remove_file(file);
+        }
         if let Some(dir) = &arguments.out {
             clear_dir(dir).map_err(|error| Failure::usage(vec![error.into()]))?;
         }
@@ -231,6 +237,10 @@ impl Run<'_> {
         if log::is_on() {
             let (findings, incomplete) = (conclusions.findings.len(), conclusions.is_incomplete());
             tracing::info!(target: log::TARGET, findings, incomplete, "concluded");
+        }
+        if let Some(path) = &arguments.report {
+            write_report(path, conclusions, None)
+                .map_err(|error| Failure::failed(Problem::new(format!("--report {error}"))))?;
         }
         let formats: Vec<Format> = arguments.formats.iter().filter_map(|shown| shown.format()).collect();
         let options = self.format_options(arguments);
@@ -261,6 +271,9 @@ impl Run<'_> {
         if let Some(dir) = arguments.out.as_ref().filter(|_| !arguments.quiet) {
             let text = format!("{} in {}", written_files.join(", "), dir.display());
             self.remark(Span::new(Tone::Faint, "wrote "), &text, stderr);
+        }
+        if let Some(path) = arguments.report.as_ref().filter(|_| !arguments.quiet) {
+            self.remark(Span::new(Tone::Faint, "wrote "), &path.display().to_string(), stderr);
         }
         let left_out: usize = formats.iter().map(|format| left_out(*format, conclusions, &options)).sum();
         if left_out > 0 {

@@ -9,7 +9,7 @@ use super::{Environment, expect, suggest, values};
 use crate::detect::Meta;
 use crate::finding::IgnoreList;
 use crate::pipeline::{AnalyzeConfig, Baseline, Expect, Input, MemoryPlan, Remote, log_fields};
-use crate::report::prepare_dir;
+use crate::report::{prepare_dir, prepare_report};
 
 use crate::source::{S3Options, STDIN, Selection};
 
@@ -41,6 +41,7 @@ pub(super) fn validate(
     if let Some(path) = &arguments.connections {
         check.parent("--connections", path);
     }
+    check.prepared_report(arguments.report.as_deref());
     // The one check that changes something: only for a command line that would run.
     if let (Some(dir), true) = (&arguments.out, check.0.is_empty())
         && let Err(error) = prepare_dir(dir)
@@ -332,6 +333,25 @@ impl Check {
         } else if !parent.is_dir() {
             let message = format!("{flag} {}: there is no directory {}", path.display(), parent.display());
             self.add(Problem::new(message).help("create it, or name another"));
+        }
+    }
+
+    /// Looks whether the report can be written. One format, so that a name that promises another is a mistake.
+    pub fn prepared_report(&mut self, path: Option<&Path>) {
+        let Some(path) = path else { return };
+        self.parent("--report", path);
+        let extension = path.extension().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        if !path.is_dir() && !matches!(extension.as_str(), "html" | "htm") {
+            self.add(
+                Problem::new(format!("--report {}: the report is HTML", path.display()))
+                    .help("name it like report.html; --out DIR writes JSON"),
+            );
+        }
+        // Only for a command line that would run.
+        if self.0.is_empty()
+            && let Err(error) = prepare_report(path)
+        {
+            self.add(Problem::new(format!("--report {error}")));
         }
     }
 

@@ -14,7 +14,7 @@ use super::{Environment, Exit, interrupt};
 use crate::pipeline::{self, Tightened};
 use crate::report::{
     Look, NamedFile, Page, Span, TerminalOptions, Tone, prepare_files, show_plan, write_files,
-    write_plan_json,
+    write_plan_json, write_report,
 };
 use crate::source::STDIN;
 use crate::tighten::{Headroom, MOST_BLOCKS, Options, render};
@@ -77,6 +77,9 @@ pub(super) struct Arguments {
     /// Write plan.json into this directory, a script for the AWS CLI, one that takes it back, Terraform and CloudFormation
     #[arg(long, value_name = "DIR", help_heading = "Output")]
     out: Option<PathBuf>,
+    /// Write a report for browsers to this file: that of `analyze`, with the proposals on the pages of groups
+    #[arg(long, value_name = "FILE.html", help_heading = "Output")]
+    report: Option<PathBuf>,
     /// Show every change, not only the first 20 of an action
     #[arg(long, help_heading = "Output")]
     all: bool,
@@ -133,8 +136,12 @@ pub(super) fn execute(
             Err(error) => check.add(error.into()),
         }
     }
+    check.prepared_report(arguments.report.as_deref());
     if !check.0.is_empty() {
         return Err(Failure::usage(check.0));
+    }
+    if let Some(file) = &arguments.report {
+        _ = std::fs::remove_file(file);
     }
     if environment.owns_process {
         interrupt::watch(&config.cancel);
@@ -219,6 +226,10 @@ fn conclude(
         files.extend(texts.iter().zip(&writers).map(|((name, _), write)| -> NamedFile<'_> { (name, write) }));
         write_files(dir, &files).map_err(|error| Failure::failed(error.into()))?;
     }
+    if let Some(path) = &arguments.report {
+        write_report(path, conclusions, Some(plan))
+            .map_err(|error| Failure::failed(Problem::new(format!("--report {error}"))))?;
+    }
     if !arguments.quiet {
         let options = TerminalOptions {
             look: out,
@@ -234,6 +245,10 @@ fn conclude(
         if let Some(dir) = &arguments.out {
             let text = format!("{PLAN}, scripts, Terraform and CloudFormation in {}", dir.display());
             // A remark: not worth an error if nobody can read it.
+            _ = Page::new(stderr, err).flow(&[Span::new(Tone::Faint, "wrote ")], 2, &[Span::plain(text)]);
+        }
+        if let Some(path) = &arguments.report {
+            let text = path.display().to_string();
             _ = Page::new(stderr, err).flow(&[Span::new(Tone::Faint, "wrote ")], 2, &[Span::plain(text)]);
         }
     }

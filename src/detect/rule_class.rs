@@ -101,7 +101,8 @@ fn row(rule: &RuleFacts, judged: &Redundancy) -> RuleRow {
 }
 
 /// Permitted (addresses x ports x protocols) on a log2 scale. Group references count as one address.
-pub(super) fn openness(rule: &RuleFacts) -> f64 {
+#[must_use]
+pub fn openness(rule: &RuleFacts) -> f64 {
     let protocols = if rule.protocol.is_none() { 8.0 } else { 0.0 };
     f64::from(port_count(rule)).log2() + address_bits(rule).unwrap_or(0.0) + protocols
 }

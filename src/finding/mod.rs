@@ -8,6 +8,7 @@ mod builder;
 mod evidence;
 mod ignore;
 mod model;
+mod picture;
 mod rules;
 mod summary;
 
@@ -15,6 +16,9 @@ pub use builder::{FindingBuilder, IncompleteFinding};
 pub use evidence::RuleEvidence;
 pub use ignore::{IgnoreEntry, IgnoreList, Ignored};
 pub use model::{Finding, Grade, Kind, Ports, Severity};
+pub use picture::{
+    ChangeNote, Edge, GroupNote, InterfaceNote, Node, NodeKind, Picture, RuleNote, Service, TimeLine, Traffic,
+};
 pub use rules::{PortCount, PortRangeCount, RuleClass, RuleRow};
 pub use summary::{
     Conclusions, EndsCounts, FormatUse, InterfaceCoverage, Limitation, OpenerCount, Summary, VerdictCount,

@@ -68,7 +68,7 @@ impl Kind {
 
     /// Kebab-case word of the contract.
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::RejectedSpike => "rejected-spike",
             Self::FirstContact => "first-contact",

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Finding, Ignored, RuleRow};
+use super::{Finding, Ignored, Picture, RuleRow};
 use crate::flow::Tally;
 
 /// A half-open time window, Unix seconds.
@@ -177,6 +177,8 @@ pub struct Conclusions {
     pub rules: Vec<RuleRow>,
     /// What was read and what was not.
     pub summary: Summary,
+    /// What a picture of the network needs beside them.
+    pub picture: Picture,
 }
 
 impl Conclusions {

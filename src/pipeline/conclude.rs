@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::AnalyzeConfig;
 use super::inputs::InventoryOutcome;
+use super::picture::picture;
 use super::read::{ObjectProblem, Outcome};
 use super::watch;
 use crate::connection::Evidence;
@@ -72,7 +73,7 @@ pub(super) fn conclude(material: &Material<'_>) -> Conclusions {
         ignored,
         tally,
     };
-    Conclusions { findings, rules, summary }
+    Conclusions { findings, rules, summary, picture: picture(rollups) }
 }
 
 fn formats(reading: &Outcome) -> Vec<FormatUse> {

@@ -17,6 +17,7 @@ mod formats;
 mod inputs;
 mod judge;
 mod memory;
+mod picture;
 mod prefetch;
 mod read;
 mod replay;

@@ -22,7 +22,7 @@ pub struct Tightened {
     pub plan: Plan,
     /// What would have been proposed before the last fifth of the time, to be tested on it.
     pub early: Plan,
-    /// What an analysis of the same logs says, without findings.
+    /// What an analysis of the same logs says.
     pub conclusions: Conclusions,
     /// The configuration that the plan changes: the latest.
     pub inventory: Inventory,
@@ -42,9 +42,7 @@ pub fn tighten(
     progress: &dyn Progress,
 ) -> Result<Tightened, AnalyzeError> {
     let beside = |_: &run::Gathered| Beside { begin: ObservedTable::default, see };
-    let (mut run, tables) = run::run(config, None, progress, beside)?;
-    // Findings are not asked for.
-    run.detectors.clear();
+    let (run, tables) = run::run(config, None, progress, beside)?;
     let mut observed = ObservedTable::default();
     tables.into_iter().for_each(|table| observed.merge(table));
     progress.event(&Event::Phase("proposing"));

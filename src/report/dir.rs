@@ -30,6 +30,12 @@ pub enum ReportError {
         /// What is there.
         path: PathBuf,
     },
+    /// A directory has the name of a file.
+    #[error("{}: is a directory; name a file in it", .path.display())]
+    IsADirectory {
+        /// The path as given.
+        path: PathBuf,
+    },
     /// It can't be made.
     #[error("{}: can't be created: {source}; create it, or choose another directory", .path.display())]
     Create {
@@ -164,7 +170,7 @@ fn write_all(dir: &Path, files: &[NamedFile<'_>]) -> Result<(), ReportError> {
     Ok(())
 }
 
-fn write_file(path: &Path, write: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub(super) fn write_file(path: &Path, write: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     write(&mut out)?;
     out.flush()?;
@@ -174,6 +180,6 @@ fn write_file(path: &Path, write: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> 
 
 /// Beside the final name, because a rename is atomic within a file system only; hidden, and of this
 /// process, so that two runs do not write into each other's files.
-fn temporary(dir: &Path, name: &str) -> PathBuf {
+pub(super) fn temporary(dir: &Path, name: &str) -> PathBuf {
     dir.join(format!(".{name}.{}.tmp", std::process::id()))
 }

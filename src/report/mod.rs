@@ -12,8 +12,10 @@ mod asff;
 mod clip;
 mod csv;
 mod dir;
+mod file;
 mod findings_jsonl;
 mod format;
+mod html;
 mod json;
 mod manual;
 mod markdown;
@@ -41,6 +43,7 @@ pub use dir::{
     FILES, NamedFile, ReportError, clear_dir, prepare_dir, prepare_files, write_dir, write_files,
     write_formats,
 };
+pub use file::{prepare_report, write_report};
 pub use format::{Format, FormatOptions, Manual, left_out, write_format};
 pub(crate) use json::json_line;
 pub use manual::write_manual;

@@ -6,6 +6,7 @@
 mod contract;
 mod directory;
 mod formats;
+mod picture;
 mod sample;
 
 use std::path::Path;
@@ -36,7 +37,7 @@ fn terminal(conclusions: &Conclusions, options: &TerminalOptions) -> String {
 }
 
 /// Compares with a file under `tests/report/`, or writes it if `FLOWGATE_BLESS` is set.
-fn same_as_picture(name: &str, shown: &str) {
+pub(super) fn same_as_picture(name: &str, shown: &str) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/report").join(name);
     if std::env::var_os("FLOWGATE_BLESS").is_some() {
         std::fs::write(&path, shown).unwrap();
@@ -111,7 +112,7 @@ fn hidden_findings_are_counted_and_where_they_are_is_said() {
 }
 
 /// Puts the same hostile text wherever text from outside can come in.
-fn hostile(evil: &str) -> Conclusions {
+pub(super) fn hostile(evil: &str) -> Conclusions {
     let mut c = sample();
     for f in &mut c.findings {
         for text in [&mut f.title, &mut f.summary, &mut f.cause] {

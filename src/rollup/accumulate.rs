@@ -15,6 +15,7 @@ use super::rule_use::RuleTable;
 use super::scene::Scene;
 use super::service_class::is_unasked;
 use super::sets::SetTable;
+use super::traffic::TrafficSums;
 use super::unmet::UnmetSums;
 use super::watched::WatchTable;
 use crate::connection::{Connection, Evidence, InterfaceFacts, SpillError, Strength};
@@ -42,6 +43,7 @@ pub struct Rollup {
     pub(super) rejects: RejectSums,
     pub(super) contacts: ContactSums,
     pub(super) admitted: AdmittedTable,
+    pub(super) traffic: TrafficSums,
     /// A handful; the ones that came first, and so are most frequent, are found first.
     verdicts: Vec<(Verdict, u64)>,
     openers: EvidenceCounts,
@@ -94,6 +96,7 @@ impl Rollup {
             rejects: RejectSums::within(bounds),
             contacts: ContactSums::within(bounds),
             admitted: AdmittedTable::within(bounds.admitted),
+            traffic: TrafficSums::default(),
             verdicts: Vec::new(),
             openers: EvidenceCounts::default(),
             connections: 0,
@@ -111,6 +114,7 @@ impl Rollup {
             return;
         }
         self.connections += 1;
+        self.traffic.add(connection, judged.verdict);
         self.openers.add(connection.evidence, 1);
         self.contacts.add(connection, judged, scene);
         exposed::see(&mut self.exposed, connection, judged, scene);
@@ -191,6 +195,7 @@ impl Rollup {
         self.rejects.merge(other.rejects);
         self.contacts.merge(other.contacts);
         self.admitted.merge(other.admitted);
+        self.traffic.merge(other.traffic);
         other.verdicts.into_iter().for_each(|(verdict, count)| self.count_verdict(verdict, count));
         self.openers.merge(&other.openers);
         self.connections += other.connections;
@@ -221,6 +226,7 @@ impl Rollup {
             + self.rejects.heap_bytes()
             + self.contacts.heap_bytes()
             + self.admitted.heap_bytes()
+            + self.traffic.heap_bytes()
             + self.verdicts.capacity() * size_of::<(Verdict, u64)>()
     }
 }

@@ -19,6 +19,7 @@ use super::rule_facts::{RuleFacts, rule_facts};
 use super::scene::Scene;
 use super::sets::RuleSets;
 use super::sides::Sides;
+use super::traffic::Traffic;
 use super::unmet::Expectations;
 use super::watched::WatchSums;
 use crate::connection::{COVERAGE_BUCKET, Coverage, Evidence, InterfaceFacts};
@@ -93,6 +94,8 @@ pub struct Rollups {
     pub given_baseline: Option<Baseline>,
     /// Who was accepted where.
     pub admitted: Admitted,
+    /// Connections over time.
+    pub traffic: Traffic,
     /// What was changed in the configuration, and when, sorted by time.
     pub changes: Vec<Change>,
     /// Verdict matrix.
@@ -171,6 +174,7 @@ impl Rollups {
             sides: Sides::default(),
             given_baseline: None,
             admitted: rollup.admitted.finish(),
+            traffic: rollup.traffic.finish(),
             changes: changes(timeline, &rows),
             verdicts,
             openers,

@@ -31,6 +31,7 @@
 //! | who talks to whom ([`Services`]) | 1,024 peers of a service, 7 MB | fewer peers, a sample; ranges of ports | 15 MB |
 //! | who calls whom and when ([`Calls`]) | 256 connections with an address; 12 MB | fewer of them; a sample of addresses | 25 MB |
 //! | bytes that leave ([`Hours`]) | 400,000 interfaces and hours | wider buckets | 14 MB |
+//! | connections over time ([`Traffic`]) | 512 minutes | buckets of 5, 10, 30 … minutes | 25 kB |
 //! | who was accepted where ([`Admitted`]) | 131,072 sources and services | a sample of sources, each with all of its own | 12 MB |
 //! | what rules were used for ([`ObservedTable`], for proposals only) | 262,144 services and 524,288 peers of services, all rules together | ranges of ports; blocks of addresses that hold every peer | 52 MB |
 //! | replayed ([`ReplaySums`]), `replay` and `tighten` only | 28,672 cells of a candidate | blocks of peers, ranges of ports | 8 MB each, a thread |
@@ -73,6 +74,7 @@ mod service_class;
 mod services;
 mod sets;
 mod sides;
+mod traffic;
 mod unmet;
 mod use_times;
 mod usual;
@@ -111,6 +113,7 @@ pub use service_class::ServiceClass;
 pub use services::{KnownService, ServiceKind, service, services};
 pub use sets::RuleSets;
 pub use sides::{Group, Role, Side, SideKind, Sides};
+pub use traffic::{TRAFFIC_CLASSES, Traffic};
 pub use unmet::{ExpectationFacts, Expectations, Unmet};
 pub use use_times::UseTimes;
 pub use usual::{Season, Usual, Watched as WatchedTime};

@@ -16,7 +16,12 @@ const START: i64 = 1_772_323_200;
 const DAY: i64 = 86_400;
 
 pub(crate) fn sample() -> Conclusions {
-    Conclusions { findings: findings(), rules: rules(), summary: summary() }
+    Conclusions {
+        findings: findings(),
+        rules: rules(),
+        summary: summary(),
+        picture: super::picture::picture(),
+    }
 }
 
 fn findings() -> Vec<Finding> {

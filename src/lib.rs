@@ -102,6 +102,7 @@ pub mod policy;
 pub mod report;
 pub mod rollup;
 pub mod source;
+pub mod store;
 pub mod tighten;
 pub mod watchlist;
 

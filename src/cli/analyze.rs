@@ -11,7 +11,7 @@ use super::reading::{ReadingArguments, ResourceArguments};
 use super::{Environment, Exit, Stdin, config, interrupt};
 use crate::detect::{Meta, Sensitivity};
 use crate::finding::{Conclusions, Severity};
-use crate::pipeline::{self, ErrorKind};
+use crate::pipeline::{self, AnalyzeError, ErrorKind};
 use crate::report::{FILES, Look, Page, Span, TerminalOptions, Tone, write_dir, write_terminal};
 use crate::source::STDIN;
 
@@ -132,6 +132,16 @@ impl FailOn {
     }
 }
 
+/// A run without a result.
+pub(super) fn failure(error: &AnalyzeError) -> Failure {
+    let problems = vec![Problem { help: error.help(), ..Problem::new(error.to_string()) }];
+    match error.kind() {
+        ErrorKind::Configuration => Failure::usage(problems),
+        ErrorKind::Failed => Failure { exit: Exit::Failed, problems },
+        ErrorKind::Interrupted => Failure { exit: Exit::Interrupted, problems },
+    }
+}
+
 /// How a finished run ends. Incomplete wins: what was not read may hold the worst.
 pub(super) fn verdict(conclusions: &Conclusions, fail_on: FailOn) -> Exit {
     let lowest = fail_on.lowest();
@@ -174,15 +184,7 @@ impl Run<'_> {
             let warnings: Option<&mut (dyn Write + Send)> =
                 if arguments.quiet { None } else { Some(&mut *stderr) };
             let meter = Meter::new(warnings, self.err, animated);
-            pipeline::analyze(&config, stdin, &meter).map_err(|error| {
-                let help = error.help();
-                let problems = vec![Problem { help, ..Problem::new(error.to_string()) }];
-                match error.kind() {
-                    ErrorKind::Configuration => Failure::usage(problems),
-                    ErrorKind::Failed => Failure { exit: Exit::Failed, problems },
-                    ErrorKind::Interrupted => Failure { exit: Exit::Interrupted, problems },
-                }
-            })?
+            pipeline::analyze(&config, stdin, &meter).map_err(|error| failure(&error))?
         };
         self.conclude(arguments, &conclusions, stdout, stderr)
     }

@@ -12,10 +12,12 @@ mod exit;
 mod expect;
 mod explain;
 mod failure;
+mod ingest;
 mod interrupt;
 mod inventory;
 mod progress;
 mod reading;
+mod store;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -67,6 +69,8 @@ struct Display {
 #[derive(Debug, Subcommand)]
 enum Command {
     Analyze(Box<analyze::Arguments>),
+    Ingest(Box<ingest::Arguments>),
+    Store(store::Arguments),
     Inventory(inventory::Arguments),
     Expect(expect::Arguments),
     Explain(explain::Arguments),
@@ -127,6 +131,8 @@ fn dispatch(
             let run = analyze::Run { environment, registry: &detect::registry(), out, err };
             run.execute(&arguments, stdin, stdout, stderr)
         }
+        Command::Ingest(arguments) => ingest::execute(&arguments, environment, (out, err), stdout, stderr),
+        Command::Store(arguments) => store::execute(&arguments, environment, out, stdout),
         Command::Inventory(arguments) => {
             inventory::execute(&arguments, environment, (out, err), stdout, stderr)
         }

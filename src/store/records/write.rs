@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Int64Array,
+    ArrayRef, ArrowPrimitiveType, BooleanArray, DictionaryArray, FixedSizeBinaryArray, Int64Array,
     PrimitiveArray, RecordBatch, StringArray, UInt8Array, UInt16Array, UInt32Array, new_null_array,
 };
 use arrow::buffer::Buffer;

@@ -71,9 +71,11 @@ pub(super) fn execute(
     let options = IngestOptions { rejudge: arguments.rejudge, disk };
     let ingested = {
         let animated = environment.can_animate() && !arguments.no_progress && !arguments.quiet;
-        let warnings: Option<&mut (dyn Write + Send)> = if arguments.quiet { None } else { Some(&mut *stderr) };
+        let warnings: Option<&mut (dyn Write + Send)> =
+            if arguments.quiet { None } else { Some(&mut *stderr) };
         let meter = Meter::new(warnings, err, animated);
-        pipeline::ingest(&config, &arguments.store, &options, &meter).map_err(|error| analyze::failure(&error))?
+        pipeline::ingest(&config, &arguments.store, &options, &meter)
+            .map_err(|error| analyze::failure(&error))?
     };
     if !arguments.quiet {
         let page = &mut Page::new(stdout, out);
@@ -95,9 +97,7 @@ fn validate(arguments: &Arguments, environment: &Environment) -> Result<AnalyzeC
     if rejudge_only {
         check.0.retain(|problem| !problem.message.starts_with("nothing to "));
         if arguments.reading.inventories.is_empty() {
-            check.add(
-                Problem::new("--rejudge without an inventory").help("name it: --inventory DIR"),
-            );
+            check.add(Problem::new("--rejudge without an inventory").help("name it: --inventory DIR"));
         }
     }
     for input in &config.inputs {
@@ -109,7 +109,9 @@ fn validate(arguments: &Arguments, environment: &Environment) -> Result<AnalyzeC
                 "log groups can't be ingested yet: their events have no files that could be known again",
                 "export the group to S3, or analyze it directly",
             ),
-            Input::Store(_) => ("is a store", "name the logs it was made of; `flowgate store info` lists them"),
+            Input::Store(_) => {
+                ("is a store", "name the logs it was made of; `flowgate store info` lists them")
+            }
             Input::Local(_) | Input::S3(_) => continue,
         };
         check.add(Problem::new(format!("{input}: {what}")).help(help));
@@ -141,7 +143,11 @@ fn show(ingested: &Ingested, arguments: &Arguments, page: &mut Page<'_>) -> io::
         )),
     ];
     if *replaced > 0 {
-        let text = if *replaced == 1 { "takes the place of an earlier version" } else { "take the place of earlier versions" };
+        let text = if *replaced == 1 {
+            "takes the place of an earlier version"
+        } else {
+            "take the place of earlier versions"
+        };
         told.push(Span::plain(format!("; {} {text}", number(*replaced))));
     }
     page.flow(&[], 2, &told)?;
@@ -156,7 +162,8 @@ fn show(ingested: &Ingested, arguments: &Arguments, page: &mut Page<'_>) -> io::
         page.flow(&[], 2, &[Span::plain(text)])?;
     }
     if *unjudged && !days.is_empty() {
-        let text = "no inventory: the table of connections has no verdicts; add one with --rejudge --inventory DIR";
+        let text =
+            "no inventory: the table of connections has no verdicts; add one with --rejudge --inventory DIR";
         page.flow(&[Span::new(Tone::Note, "note: ")], 6, &[Span::plain(text)])?;
     }
     for problem in problems.iter().take(SHOWN) {

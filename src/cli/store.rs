@@ -79,7 +79,8 @@ pub(super) fn execute(
             let (files, bytes) = StoreWriter::open_existing(&prune.store, disk)
                 .and_then(|mut writer| writer.prune(before))
                 .map_err(failure)?;
-            let text = format!("before {}: {} of {} removed", day_name(before), count(files, "file"), size(bytes));
+            let text =
+                format!("before {}: {} of {} removed", day_name(before), count(files, "file"), size(bytes));
             written(page.flow(&[], 2, &[Span::plain(text)]))?;
         }
     }
@@ -121,27 +122,57 @@ fn size(bytes: u64) -> String {
 fn show(shown: &Shown, page: &mut Page<'_>) -> io::Result<()> {
     let Shown { store, objects, failed, flow_logs } = shown;
     let manifest = store.manifest();
-    let sum = |files: &[StoredFile]| files.iter().fold((0, 0), |(rows, bytes), f| (rows + f.rows, bytes + f.bytes));
+    let sum =
+        |files: &[StoredFile]| files.iter().fold((0, 0), |(rows, bytes), f| (rows + f.rows, bytes + f.bytes));
     let days: BTreeSet<u32> = manifest.records.iter().filter_map(|file| file.day).collect();
     let mut rows: Vec<(&str, String)> = vec![
         ("schema", format!("version {}, written by flowgate {}", manifest.version, manifest.written_by)),
-        ("objects", format!("{} of {}", count(*objects, "object"), count(flow_logs.len() as u64, "flow log"))),
+        (
+            "objects",
+            format!("{} of {}", count(*objects, "object"), count(flow_logs.len() as u64, "flow log")),
+        ),
     ];
     if *failed > 0 {
         rows.push(("not read", format!("{}: the next ingest tries again", count(*failed, "object"))));
     }
     let (records, bytes) = sum(&manifest.records);
-    rows.push(("records", format!("{}, {}, {}", count(records, "row"), size(bytes), count(manifest.records.len() as u64, "file"))));
+    rows.push((
+        "records",
+        format!(
+            "{}, {}, {}",
+            count(records, "row"),
+            size(bytes),
+            count(manifest.records.len() as u64, "file")
+        ),
+    ));
     if let (Some(&first), Some(&last)) = (days.first(), days.last()) {
-        rows.push(("days", format!("{}, {} to {}", number(days.len() as u64), day_name(first), day_name(last))));
+        rows.push((
+            "days",
+            format!("{}, {} to {}", number(days.len() as u64), day_name(first), day_name(last)),
+        ));
     }
     let connections = &manifest.connections;
     let (derived, bytes) = sum(&connections.files);
-    rows.push(("connections", format!("{}, {}, {}", count(derived, "row"), size(bytes), count(connections.files.len() as u64, "file"))));
+    rows.push((
+        "connections",
+        format!(
+            "{}, {}, {}",
+            count(derived, "row"),
+            size(bytes),
+            count(connections.files.len() as u64, "file")
+        ),
+    ));
     if !connections.stale.is_empty() {
-        rows.push(("stale", format!("{}: the next ingest judges them", count(connections.stale.len() as u64, "day"))));
+        rows.push((
+            "stale",
+            format!("{}: the next ingest judges them", count(connections.stale.len() as u64, "day")),
+        ));
     }
-    let judged = if connections.inventories.is_empty() { "nothing".to_owned() } else { connections.inventories.join(", ") };
+    let judged = if connections.inventories.is_empty() {
+        "nothing".to_owned()
+    } else {
+        connections.inventories.join(", ")
+    };
     rows.push(("judged by", judged));
     if let Some(day) = manifest.pruned_before {
         rows.push(("pruned", format!("before {}", day_name(day))));

@@ -281,12 +281,7 @@ impl Pairing<'_> {
 }
 
 /// What belongs to each day of a connection, if it is of several.
-fn days<T: Packed>(
-    connection: &Connection,
-    tuple: &Tuple,
-    own: &[T],
-    segment: &Segment,
-) -> Vec<Connection> {
+fn days<T: Packed>(connection: &Connection, tuple: &Tuple, own: &[T], segment: &Segment) -> Vec<Connection> {
     let (Some(first), Some(last)) = (own.first(), own.last()) else { return Vec::new() };
     if first.body().start / DAY == last.body().start / DAY {
         return Vec::new();

@@ -280,11 +280,7 @@ impl Segment {
 
     /// The same connection day by day (of UTC): what its records that start on one day come to. `records` are its own, in
     /// time order.
-    pub fn by_day(
-        &self,
-        records: impl Iterator<Item = (Body, usize)>,
-        protocol: Protocol,
-    ) -> Vec<Self> {
+    pub fn by_day(&self, records: impl Iterator<Item = (Body, usize)>, protocol: Protocol) -> Vec<Self> {
         let mut whole = Self { follows_accepted: self.follows_accepted, ..Self::default() };
         let mut days: Vec<(u32, Self)> = Vec::new();
         for (body, direction) in records {

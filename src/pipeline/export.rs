@@ -51,7 +51,12 @@ pub(super) enum Handed {
 /// Connections of a partition, as they are judged.
 pub(super) enum Rows<'a> {
     /// For a file.
-    File { interfaces: &'a [InterfaceFacts], policy: &'a Policy, waiting: Vec<(Connection, Judged)>, batches: Batches },
+    File {
+        interfaces: &'a [InterfaceFacts],
+        policy: &'a Policy,
+        waiting: Vec<(Connection, Judged)>,
+        batches: Batches,
+    },
     /// For a store: of these days.
     Store { days: &'a BTreeSet<u32>, rows: Vec<ConnectionRow> },
 }

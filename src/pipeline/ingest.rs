@@ -13,8 +13,8 @@ use crate::flow::{FlowBatch, Tally};
 use crate::inventory::Timeline;
 use crate::source::{self, Object, Selection};
 use crate::store::{
-    Contexts, Counts, Details, Disk, Known, NewRecords, ObjectRow, Offer, Offered, Problem, RecordWriter, Store,
-    StoreError, StoreWriter, StoredFile,
+    Contexts, Counts, Details, Disk, Known, NewRecords, ObjectRow, Offer, Offered, Problem, RecordWriter,
+    Store, StoreError, StoreWriter, StoredFile,
 };
 
 /// How to ingest.
@@ -64,7 +64,8 @@ pub(super) struct Target {
 impl Plan {
     /// What to tell the store of an object, or `None` if it knows it.
     pub fn target(&mut self, object: &Object, local: bool) -> Option<Target> {
-        let (location, version) = if local { place(&object.name) } else { (object.name.clone(), object.version.clone()) };
+        let (location, version) =
+            if local { place(&object.name) } else { (object.name.clone(), object.version.clone()) };
         let offered = Offered {
             location: &location,
             size: object.size,
@@ -85,7 +86,8 @@ impl Plan {
 /// Where a file really lies, and when it was changed last.
 fn place(name: &str) -> (String, Option<String>) {
     let path = Path::new(name);
-    let location = std::fs::canonicalize(path).map_or_else(|_| name.to_owned(), |real| real.display().to_string());
+    let location =
+        std::fs::canonicalize(path).map_or_else(|_| name.to_owned(), |real| real.display().to_string());
     let changed = std::fs::metadata(path).and_then(|metadata| metadata.modified());
     let since = changed.ok().and_then(|time| time.duration_since(std::time::UNIX_EPOCH).ok());
     (location, since.map(|since| since.as_nanos().to_string()))
@@ -162,9 +164,16 @@ impl Keeper {
             details: Details {
                 problems: problems
                     .iter()
-                    .map(|p| Problem { code: p.code.to_string(), message: p.message.clone(), is_fetch: p.is_fetch })
+                    .map(|p| Problem {
+                        code: p.code.to_string(),
+                        message: p.message.clone(),
+                        is_fetch: p.is_fetch,
+                    })
                     .collect(),
-                formats: formats.iter().map(|(origin, text, lines)| (origin.to_string(), text.clone(), *lines)).collect(),
+                formats: formats
+                    .iter()
+                    .map(|(origin, text, lines)| (origin.to_string(), text.clone(), *lines))
+                    .collect(),
                 malformed: tally.examples.iter().map(|e| (e.line, e.reason.clone())).collect(),
                 unknown_fields: tally.unknown_fields.clone(),
             },

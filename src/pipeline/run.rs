@@ -4,8 +4,8 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::conclude::Material;
-use super::inputs::{self, InventoryOutcome};
 use super::ingest::Keeper;
+use super::inputs::{self, InventoryOutcome};
 use super::judge::{self, Beside};
 use super::read::Keeping;
 use super::stored::Stored;
@@ -159,7 +159,8 @@ where
     let beside = beside(&gathered);
     let Gathered { collected, timeline, inventory, listing, reading, streams, .. } = gathered;
     progress.event(&Event::Phase("judging"));
-    let (judged, states) = judge::judge(collected, &timeline, &streams, config, watch.clone(), &beside, None)?;
+    let (judged, states) =
+        judge::judge(collected, &timeline, &streams, config, watch.clone(), &beside, None)?;
     progress.event(&Event::Phase("detecting"));
     Ok((Run { timeline, inventory, listing, reading, judged, watch, detectors }, states))
 }

@@ -160,7 +160,8 @@ impl Stored {
     pub fn note(&self, outcome: &mut Outcome, config: &AnalyzeConfig) -> Result<(), StoreError> {
         let delivered = self.delivered.load(Ordering::Relaxed);
         let missing = self.expected.checked_sub(delivered);
-        let missing = missing.ok_or_else(|| self.damaged("it holds more records than were ingested".to_owned()))?;
+        let missing =
+            missing.ok_or_else(|| self.damaged("it holds more records than were ingested".to_owned()))?;
         if missing > 0 && self.whole && !config.cancel.is_cancelled() {
             return Err(self.damaged(format!("{missing} records are missing")));
         }

@@ -178,7 +178,8 @@ fn write(
     let locals = Texts::new(rows.iter().map(|row| row.local));
     rows.sort_unstable_by(|a, b| (a.interface, a.start).cmp(&(b.interface, b.start)).then_with(|| tie(a, b)));
     let none = to_batch(&[], &remotes, &locals, names).map_err(failed)?;
-    let mut writer = FileWriter::create_plain(place, path.clone(), Some(day), none.schema(), file_properties())?;
+    let mut writer =
+        FileWriter::create_plain(place, path.clone(), Some(day), none.schema(), file_properties())?;
     for group in rows.chunks_mut(GROUP) {
         group.sort_by_cached_key(|row| (remotes.rank(row.remote), row.start));
         for part in group.chunks(4 * PAGE) {
@@ -191,7 +192,8 @@ fn write(
 
 /// Two connections never are the same in all of this.
 fn tie(a: &ConnectionRow, b: &ConnectionRow) -> std::cmp::Ordering {
-    let key = |r: &ConnectionRow| (r.remote, r.remote_port, r.local, r.local_port, r.protocol, r.opened, r.end);
+    let key =
+        |r: &ConnectionRow| (r.remote, r.remote_port, r.local, r.local_port, r.protocol, r.opened, r.end);
     key(a).cmp(&key(b)).then_with(|| (a.bytes, a.packets, a.rejected).cmp(&(b.bytes, b.packets, b.rejected)))
 }
 
@@ -241,7 +243,8 @@ fn to_batch(
     let word = |f: &dyn Fn(&Row) -> Option<&'static str>| -> ArrayRef {
         Arc::new(rows.iter().map(f).collect::<DictionaryArray<Int32Type>>())
     };
-    let small = |f: &dyn Fn(&Row) -> i32| Arc::new(Int32Array::from_iter_values(rows.iter().map(f))) as ArrayRef;
+    let small =
+        |f: &dyn Fn(&Row) -> i32| Arc::new(Int32Array::from_iter_values(rows.iter().map(f))) as ArrayRef;
     let large = |f: &dyn Fn(&Row) -> u64| {
         let values = rows.iter().map(|row| i64::try_from(f(row)).unwrap_or(i64::MAX));
         Arc::new(Int64Array::from_iter_values(values)) as ArrayRef
@@ -257,7 +260,10 @@ fn to_batch(
         }
         rules.append(true);
     }
-    let continued: BooleanArray = rows.iter().map(|row| Some(row.opened < row.start && row.opened / super::DAY as u32 != row.day())).collect();
+    let continued: BooleanArray = rows
+        .iter()
+        .map(|row| Some(row.opened < row.start && row.opened / super::DAY as u32 != row.day()))
+        .collect();
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("interface", about(&|(id, _)| Some(id))),
         ("account", about(&|(_, context)| context.account.as_deref())),

@@ -137,7 +137,8 @@ pub(super) fn add(place: &Place, file: &StoredFile, into: &mut Contexts) -> Resu
         let batch = batch.map_err(|e| StoreError::damaged(&path, e.to_string()))?;
         let columns: Option<Vec<&StringArray>> =
             NAMES.iter().map(|name| batch.column_by_name(name)?.as_string_opt::<i32>()).collect();
-        let columns = columns.ok_or_else(|| StoreError::damaged(&path, "its columns are not as they were written"))?;
+        let columns =
+            columns.ok_or_else(|| StoreError::damaged(&path, "its columns are not as they were written"))?;
         for row in 0..batch.num_rows() {
             let value = |at: usize| columns[at].is_valid(row).then(|| columns[at].value(row).to_owned());
             let context = InterfaceContext {

@@ -63,7 +63,9 @@ impl Disk {
         self.step();
         // Only POSIX has directories that can be opened and synchronised.
         if cfg!(unix) {
-            File::open(path).and_then(|directory| directory.sync_all()).map_err(|e| StoreError::io(path, &e))?;
+            File::open(path)
+                .and_then(|directory| directory.sync_all())
+                .map_err(|e| StoreError::io(path, &e))?;
         }
         Ok(())
     }

@@ -44,8 +44,10 @@ impl Lock {
             Err(TryLockError::Error(e)) => return Err(StoreError::io(&path, &e)),
         }
         let text = format!("process {}{}\n", std::process::id(), host());
-        let written =
-            file.set_len(0).and_then(|()| file.seek(SeekFrom::Start(0))).and_then(|_| file.write_all(text.as_bytes()));
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.seek(SeekFrom::Start(0)))
+            .and_then(|_| file.write_all(text.as_bytes()));
         written.map_err(|e| StoreError::io(&path, &e))?;
         Ok(Self { file })
     }

@@ -101,7 +101,9 @@ impl Manifest {
         }
         let path = directory.join(MANIFEST);
         let text = std::fs::read(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => StoreError::Missing { directory: directory.display().to_string() },
+            std::io::ErrorKind::NotFound => {
+                StoreError::Missing { directory: directory.display().to_string() }
+            }
             _ => StoreError::io(&path, &e),
         })?;
         let damaged = |e: serde_json::Error| StoreError::damaged(&path, e.to_string());
@@ -140,7 +142,8 @@ impl Manifest {
     /// Puts it in the place of the one that is there: from then on the new files are the store, and the others garbage.
     pub(super) fn write(&self, directory: &Path, disk: &Disk) -> Result<(), StoreError> {
         let (path, new) = (directory.join(MANIFEST), directory.join(format!("{MANIFEST}.tmp")));
-        let mut text = serde_json::to_vec_pretty(self).map_err(|e| StoreError::damaged(&path, e.to_string()))?;
+        let mut text =
+            serde_json::to_vec_pretty(self).map_err(|e| StoreError::damaged(&path, e.to_string()))?;
         text.push(b'\n');
         let mut file = disk.create(&new)?;
         file.write_all(&text).and_then(|()| file.sync()).map_err(|e| StoreError::io(&new, &e))?;

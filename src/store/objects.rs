@@ -102,10 +102,17 @@ pub struct Problem {
 }
 
 fn to_batch(rows: &[ObjectRow]) -> Result<RecordBatch, String> {
-    let text = |f: &dyn Fn(&ObjectRow) -> Option<&str>| Arc::new(StringArray::from_iter(rows.iter().map(f))) as ArrayRef;
-    let small = |f: &dyn Fn(&ObjectRow) -> Option<u32>| Arc::new(UInt32Array::from_iter(rows.iter().map(f))) as ArrayRef;
-    let large = |f: &dyn Fn(&ObjectRow) -> Option<u64>| Arc::new(UInt64Array::from_iter(rows.iter().map(f))) as ArrayRef;
-    let details: Result<Vec<String>, _> = rows.iter().map(|row| serde_json::to_string(&row.details)).collect();
+    let text = |f: &dyn Fn(&ObjectRow) -> Option<&str>| {
+        Arc::new(StringArray::from_iter(rows.iter().map(f))) as ArrayRef
+    };
+    let small = |f: &dyn Fn(&ObjectRow) -> Option<u32>| {
+        Arc::new(UInt32Array::from_iter(rows.iter().map(f))) as ArrayRef
+    };
+    let large = |f: &dyn Fn(&ObjectRow) -> Option<u64>| {
+        Arc::new(UInt64Array::from_iter(rows.iter().map(f))) as ArrayRef
+    };
+    let details: Result<Vec<String>, _> =
+        rows.iter().map(|row| serde_json::to_string(&row.details)).collect();
     let mut columns: Vec<(&str, ArrayRef)> = vec![
         ("object", small(&|r| Some(r.id))),
         ("name", text(&|r| Some(&r.name))),
@@ -133,7 +140,8 @@ fn to_batch(rows: &[ObjectRow]) -> Result<RecordBatch, String> {
 pub(super) fn write(place: &Place, path: String, rows: &[ObjectRow]) -> Result<StoredFile, StoreError> {
     let failed = |message| StoreError::Io { path: path.clone(), message };
     let none = to_batch(&[]).map_err(failed)?;
-    let mut writer = FileWriter::create(place, path.clone(), None, none.schema(), properties("objects").build())?;
+    let mut writer =
+        FileWriter::create(place, path.clone(), None, none.schema(), properties("objects").build())?;
     for rows in rows.chunks(8192) {
         writer.write(&to_batch(rows).map_err(failed)?)?;
     }
@@ -141,7 +149,11 @@ pub(super) fn write(place: &Place, path: String, rows: &[ObjectRow]) -> Result<S
 }
 
 /// Hands on every object of a file.
-pub(super) fn each(place: &Place, file: &StoredFile, mut take: impl FnMut(ObjectRow)) -> Result<(), StoreError> {
+pub(super) fn each(
+    place: &Place,
+    file: &StoredFile,
+    mut take: impl FnMut(ObjectRow),
+) -> Result<(), StoreError> {
     let path = place.path(file);
     let mut rows = 0;
     for batch in read(place, file)? {
@@ -152,7 +164,11 @@ pub(super) fn each(place: &Place, file: &StoredFile, mut take: impl FnMut(Object
         }
         rows += batch.num_rows() as u64;
     }
-    if rows == file.rows { Ok(()) } else { Err(StoreError::damaged(&path, "it does not hold what was written")) }
+    if rows == file.rows {
+        Ok(())
+    } else {
+        Err(StoreError::damaged(&path, "it does not hold what was written"))
+    }
 }
 
 struct Columns<'a> {
@@ -161,9 +177,15 @@ struct Columns<'a> {
 }
 
 impl Columns<'_> {
-    fn column<'c, T>(&'c self, name: &str, cast: impl Fn(&'c ArrayRef) -> Option<T>) -> Result<T, StoreError> {
+    fn column<'c, T>(
+        &'c self,
+        name: &str,
+        cast: impl Fn(&'c ArrayRef) -> Option<T>,
+    ) -> Result<T, StoreError> {
         let column = self.batch.column_by_name(name).and_then(cast);
-        column.ok_or_else(|| StoreError::damaged(self.path, format!("column `{name}` is not as it was written")))
+        column.ok_or_else(|| {
+            StoreError::damaged(self.path, format!("column `{name}` is not as it was written"))
+        })
     }
 
     fn text(&self, name: &str, row: usize) -> Result<Option<String>, StoreError> {
@@ -187,7 +209,8 @@ impl Columns<'_> {
             *count = self.large(name, row)?.unwrap_or(0);
         }
         let details = self.text("details", row)?.unwrap_or_default();
-        let details = serde_json::from_str(&details).map_err(|e| StoreError::damaged(self.path, e.to_string()))?;
+        let details =
+            serde_json::from_str(&details).map_err(|e| StoreError::damaged(self.path, e.to_string()))?;
         let failed = self.column("failed", |c| c.as_boolean_opt())?;
         Ok(ObjectRow {
             id: self.small("object", row)?.unwrap_or(0),

@@ -299,7 +299,10 @@ fn sweep(folder: &Path, kept: &BTreeSet<PathBuf>, disk: &Disk) -> Result<(), Sto
             if std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none()) {
                 disk.remove_empty(&path);
             }
-        } else if !is_folder && (name.ends_with(".parquet") || name.ends_with(".tmp")) && !kept.contains(&path) {
+        } else if !is_folder
+            && (name.ends_with(".parquet") || name.ends_with(".tmp"))
+            && !kept.contains(&path)
+        {
             disk.remove(&path)?;
         }
     }
@@ -323,9 +326,10 @@ fn refuse_foreign(directory: &Path) -> Result<(), StoreError> {
     let has_lock = names.iter().any(|name| name == LOCK);
     let ours = |name: &String| *name == LOCK || *name == manifest || FOLDERS.contains(&name.as_str());
     match names.iter().find(|name| !ours(name) || !has_lock) {
-        Some(found) => {
-            Err(StoreError::Foreign { directory: directory.display().to_string(), found: format!("`{found}`") })
-        }
+        Some(found) => Err(StoreError::Foreign {
+            directory: directory.display().to_string(),
+            found: format!("`{found}`"),
+        }),
         None => Ok(()),
     }
 }

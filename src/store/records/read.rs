@@ -5,7 +5,10 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray, UInt32Array};
+use arrow::array::{
+    Array, ArrayRef, ArrowPrimitiveType, AsArray, DictionaryArray, PrimitiveArray, RecordBatch, StringArray,
+    UInt32Array,
+};
 use arrow::datatypes::{Int64Type, UInt8Type, UInt32Type};
 use arrow::error::ArrowError;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReaderBuilder};
@@ -58,8 +61,16 @@ pub struct Piece {
 }
 
 impl Scan {
-    pub(in crate::store) fn new(place: &Place, files: Vec<StoredFile>, window: (Option<i64>, Option<i64>)) -> Self {
-        Self { place: place.clone(), window, state: Mutex::new(State { files: files.into_iter(), open: None }) }
+    pub(in crate::store) fn new(
+        place: &Place,
+        files: Vec<StoredFile>,
+        window: (Option<i64>, Option<i64>),
+    ) -> Self {
+        Self {
+            place: place.clone(),
+            window,
+            state: Mutex::new(State { files: files.into_iter(), open: None }),
+        }
     }
 
     /// The next row group that may hold rows of the window, or `None` if there are no more.
@@ -82,8 +93,11 @@ impl Scan {
             let Some(file) = state.files.next() else { return Ok(None) };
             let path = self.place.path(&file);
             let opened = File::open(&path).map_err(|e| StoreError::io(&path, &e))?;
-            let metadata = ArrowReaderMetadata::load(&opened, parquet::arrow::arrow_reader::ArrowReaderOptions::default())
-                .map_err(|e| StoreError::damaged(&path, e.to_string()))?;
+            let metadata = ArrowReaderMetadata::load(
+                &opened,
+                parquet::arrow::arrow_reader::ArrowReaderOptions::default(),
+            )
+            .map_err(|e| StoreError::damaged(&path, e.to_string()))?;
             if *metadata.schema().fields() != *schema().fields() {
                 return Err(StoreError::damaged(&path, "its columns are not those of records"));
             }
@@ -131,7 +145,10 @@ impl Group {
     }
 }
 
-fn values<'b, T: ArrowPrimitiveType>(batch: &'b RecordBatch, name: &str) -> Result<&'b [T::Native], ArrowError> {
+fn values<'b, T: ArrowPrimitiveType>(
+    batch: &'b RecordBatch,
+    name: &str,
+) -> Result<&'b [T::Native], ArrowError> {
     let array = batch.column_by_name(name).and_then(|column| column.as_primitive_opt::<T>());
     array.map(|a: &PrimitiveArray<T>| &a.values()[..]).ok_or_else(|| ArrowError::SchemaError(name.to_owned()))
 }
@@ -170,10 +187,7 @@ fn runs(
 }
 
 /// Rows that are alike become what they were.
-fn to_batch(
-    rows: &RecordBatch,
-    context: impl Fn(&str) -> InterfaceContext,
-) -> Result<FlowBatch, ArrowError> {
+fn to_batch(rows: &RecordBatch, context: impl Fn(&str) -> InterfaceContext) -> Result<FlowBatch, ArrowError> {
     let (status, fields) = (values::<UInt8Type>(rows, STATUS)?, values::<UInt8Type>(rows, FIELDS)?);
     let interface = rows.column_by_name(column::INTERFACE).and_then(|c| c.as_dictionary_opt::<UInt32Type>());
     let interface = interface.ok_or_else(|| ArrowError::SchemaError(column::INTERFACE.to_owned()))?;
@@ -200,9 +214,10 @@ fn to_batch(
     let fields = fields.first().copied().unwrap_or(0);
     let had = |name: &str| OPTIONAL.iter().position(|n| *n == name).is_none_or(|at| fields >> at & 1 == 1);
     let schema = rows.schema();
-    let columns = schema.fields().iter().zip(rows.columns()).filter(|(field, _)| {
-        had(field.name()) && ![OBJECT, FIELDS, STATUS].contains(&field.name().as_str())
-    });
+    let columns =
+        schema.fields().iter().zip(rows.columns()).filter(|(field, _)| {
+            had(field.name()) && ![OBJECT, FIELDS, STATUS].contains(&field.name().as_str())
+        });
     let columns = columns.map(|(field, array)| {
         let array = if field.name() == column::INTERFACE { &interface } else { array };
         (field.name().as_str(), Arc::clone(array), field.is_nullable())

@@ -175,7 +175,9 @@ fn to_coverage(rows: &[CoverageRow], object: u32) -> Result<RecordBatch, ArrowEr
         columns.push(match field.name().as_str() {
             OBJECT => constant::<arrow::datatypes::UInt32Type>(object, count),
             STATUS => Arc::new(rows.iter().map(|row| Some(status(row))).collect::<UInt8Array>()),
-            column::INTERFACE => Arc::new(DictionaryArray::try_new(numbers.clone(), Arc::new(names.clone()))?),
+            column::INTERFACE => {
+                Arc::new(DictionaryArray::try_new(numbers.clone(), Arc::new(names.clone()))?)
+            }
             column::SRCADDR | column::DSTADDR => Arc::new(no_address()?),
             column::SRCPORT | column::DSTPORT => Arc::new(UInt16Array::from(vec![0; count])),
             column::START => Arc::new(rows.iter().map(|row| Some(row.start)).collect::<Int64Array>()),

@@ -239,6 +239,7 @@ pub fn ingest(
     if options.rejudge {
         stale.extend(writer.store().manifest().records.iter().filter_map(|file| file.day));
     }
+    let stale = with_neighbours(&stale, writer.store());
     result.unjudged = timeline.is_empty();
     for days in groups(&stale) {
         progress.event(&Event::Phase("judging"));
@@ -276,6 +277,13 @@ fn days_of(store: &Store, objects: &[u32]) -> Result<BTreeSet<u32>, StoreError> 
         })?;
     }
     Ok(days)
+}
+
+/// The days before and after are told of what goes on over midnight, too, as far as the store holds them.
+fn with_neighbours(days: &BTreeSet<u32>, store: &Store) -> BTreeSet<u32> {
+    let there: BTreeSet<u32> = store.manifest().records.iter().filter_map(|file| file.day).collect();
+    let near = days.iter().flat_map(|&day| day.saturating_sub(1)..=day.saturating_add(1));
+    near.filter(|day| there.contains(day)).chain(days.iter().copied()).collect()
 }
 
 /// Days that are judged together: their windows, a day more on either side, would touch.

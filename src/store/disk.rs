@@ -42,6 +42,7 @@ impl Disk {
         self.step();
         fs::create_dir_all(path).map_err(|e| StoreError::io(path, &e))?;
         match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => self.sync_directory(Path::new(".")),
             Some(parent) => self.sync_directory(parent),
             None => Ok(()),
         }

@@ -13,6 +13,7 @@
 #[path = "world/mod.rs"]
 mod world;
 
+#[cfg(unix)]
 #[path = "store/crash.rs"]
 mod crash;
 #[path = "store/equal.rs"]

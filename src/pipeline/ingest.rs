@@ -327,5 +327,9 @@ fn derive(
     };
     let table = Table { store: writer, days };
     let (outcome, _) = judge::judge(collected, timeline, &streams, &config, None, &NOTHING, Some(&table))?;
+    if config.cancel.is_cancelled() {
+        // Judged in part, which must not take the place of what is there.
+        return Err(AnalyzeError::Interrupted { objects: 0, bytes: 0, records: 0 });
+    }
     Ok(outcome.stored)
 }

@@ -145,14 +145,14 @@ fn names(interfaces: &[InterfaceFacts], timeline: &Timeline) -> Vec<(String, Int
 
 /// Writes the connections of all partitions. Errors are kept until [`Exporter::finish`].
 pub(super) enum Exporter<'a> {
-    File(FileExporter),
+    File(Box<FileExporter>),
     Store(Box<ConnectionWriter<'a>>, Option<StoreError>),
 }
 
 impl<'a> Exporter<'a> {
     /// To a file.
     pub fn create(path: &Path, policy: &Policy) -> Result<Self, AnalyzeError> {
-        FileExporter::create(path, policy).map(Self::File)
+        FileExporter::create(path, policy).map(|exporter| Self::File(Box::new(exporter)))
     }
 
     /// To a store.

@@ -245,7 +245,7 @@ pub fn ingest(
         progress.event(&Event::Phase("judging"));
         let files = derive(config, directory, &writer, &timeline, &days)?;
         result.connections += files.iter().map(|file| file.rows).sum::<u64>();
-        writer.commit_connections(&days, files, inventory.paths.clone())?;
+        writer.commit_connections(&days, &files, inventory.paths.clone())?;
         result.days.extend(days);
     }
     Ok(result)
@@ -321,9 +321,8 @@ fn derive(
     };
     let mut streams = Vec::new();
     let stored = Stored::open(directory, &config.selection, window, &mut streams)?;
-    let (collected, streams) = match run::gather_stored(&config, stored, streams)? {
-        Some(gathered) => gathered,
-        None => return Ok(Vec::new()),
+    let Some((collected, streams)) = run::gather_stored(&config, stored, streams)? else {
+        return Ok(Vec::new());
     };
     let table = Table { store: writer, days };
     let (outcome, _) = judge::judge(collected, timeline, &streams, &config, None, &NOTHING, Some(&table))?;

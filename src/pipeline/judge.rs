@@ -47,9 +47,11 @@ pub(super) struct Beside<B, S> {
     pub see: S,
 }
 
+/// Sees, and does nothing.
+type SeeNothing = fn(&mut (), &Connection, &Judged, &Policy);
+
 /// Nothing else.
-pub(super) const NOTHING: Beside<fn(), fn(&mut (), &Connection, &Judged, &Policy)> =
-    Beside { begin: || (), see: |(), _, _, _| () };
+pub(super) const NOTHING: Beside<fn(), SeeNothing> = Beside { begin: || (), see: |(), _, _, _| () };
 
 /// Judges everything. Also returns the states of `beside`: which connections each has seen depends on threads.
 pub(super) fn judge<T: Send>(

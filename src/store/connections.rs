@@ -134,7 +134,7 @@ impl<'a> ConnectionWriter<'a> {
         let rows = self.waiting.remove(&day).unwrap_or_default();
         self.rows -= rows.len();
         let path = self.writer.connections_path(&day_name(day), self.files.len());
-        self.files.push(write(self.writer.place(), path, day, rows, &self.names)?);
+        self.files.push(write(self.writer.place(), &path, day, rows, &self.names)?);
         Ok(())
     }
 
@@ -167,19 +167,19 @@ fn file_properties() -> WriterProperties {
 
 fn write(
     place: &Place,
-    path: String,
+    path: &str,
     day: u32,
     mut rows: Vec<ConnectionRow>,
     names: &Names,
 ) -> Result<StoredFile, StoreError> {
-    let failed = |e: ArrowError| StoreError::Io { path: path.clone(), message: e.to_string() };
+    let failed = |e: ArrowError| StoreError::Io { path: path.to_owned(), message: e.to_string() };
     // As text, since readers compare the text: 10.0.0.9 comes after 10.0.0.10.
     let remotes = Texts::new(rows.iter().map(|row| row.remote));
     let locals = Texts::new(rows.iter().map(|row| row.local));
     rows.sort_unstable_by(|a, b| (a.interface, a.start).cmp(&(b.interface, b.start)).then_with(|| tie(a, b)));
     let none = to_batch(&[], &remotes, &locals, names).map_err(failed)?;
     let mut writer =
-        FileWriter::create_plain(place, path.clone(), Some(day), none.schema(), file_properties())?;
+        FileWriter::create_plain(place, path.to_owned(), Some(day), none.schema(), file_properties())?;
     for group in rows.chunks_mut(GROUP) {
         group.sort_by_cached_key(|row| (remotes.rank(row.remote), row.start));
         for part in group.chunks(4 * PAGE) {

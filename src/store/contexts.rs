@@ -108,7 +108,7 @@ const NAMES: [&str; 9] = [
 ];
 
 /// Writes the contexts of one commit.
-pub(super) fn write(place: &Place, path: String, contexts: &Contexts) -> Result<StoredFile, StoreError> {
+pub(super) fn write(place: &Place, path: &str, contexts: &Contexts) -> Result<StoredFile, StoreError> {
     let mut columns: [Vec<Option<&str>>; 9] = Default::default();
     for (origin, interfaces) in &contexts.0 {
         for (interface, contexts) in interfaces {
@@ -120,12 +120,13 @@ pub(super) fn write(place: &Place, path: String, contexts: &Contexts) -> Result<
             }
         }
     }
-    let failed = |e: arrow::error::ArrowError| StoreError::Io { path: path.clone(), message: e.to_string() };
+    let failed =
+        |e: arrow::error::ArrowError| StoreError::Io { path: path.to_owned(), message: e.to_string() };
     let arrays = columns.into_iter().map(|column| Arc::new(StringArray::from(column)) as ArrayRef);
     let named = NAMES.into_iter().zip(arrays).map(|(name, array)| (name, array, true));
     let batch = RecordBatch::try_from_iter_with_nullable(named).map_err(failed)?;
     let mut writer =
-        FileWriter::create(place, path.clone(), None, batch.schema(), properties("contexts").build())?;
+        FileWriter::create(place, path.to_owned(), None, batch.schema(), properties("contexts").build())?;
     writer.write(&batch)?;
     writer.finish()
 }

@@ -137,11 +137,11 @@ fn to_batch(rows: &[ObjectRow]) -> Result<RecordBatch, String> {
 }
 
 /// Writes the objects of one commit.
-pub(super) fn write(place: &Place, path: String, rows: &[ObjectRow]) -> Result<StoredFile, StoreError> {
-    let failed = |message| StoreError::Io { path: path.clone(), message };
+pub(super) fn write(place: &Place, path: &str, rows: &[ObjectRow]) -> Result<StoredFile, StoreError> {
+    let failed = |message| StoreError::Io { path: path.to_owned(), message };
     let none = to_batch(&[]).map_err(failed)?;
     let mut writer =
-        FileWriter::create(place, path.clone(), None, none.schema(), properties("objects").build())?;
+        FileWriter::create(place, path.to_owned(), None, none.schema(), properties("objects").build())?;
     for rows in rows.chunks(8192) {
         writer.write(&to_batch(rows).map_err(failed)?)?;
     }

@@ -193,12 +193,12 @@ impl StoreWriter {
         let mut manifest = self.store.manifest.clone();
         let mut added = files.clone();
         if !objects.is_empty() {
-            let file = objects::write(&place, format!("objects/{prefix}.parquet"), &objects)?;
+            let file = objects::write(&place, &format!("objects/{prefix}.parquet"), &objects)?;
             added.push(file.clone());
             manifest.objects.push(file);
         }
         if !contexts.is_empty() {
-            let file = contexts::write(&place, format!("contexts/{prefix}.parquet"), &contexts)?;
+            let file = contexts::write(&place, &format!("contexts/{prefix}.parquet"), &contexts)?;
             added.push(file.clone());
             manifest.contexts.push(file);
         }
@@ -217,7 +217,7 @@ impl StoreWriter {
     pub fn commit_connections(
         &mut self,
         days: &BTreeSet<u32>,
-        files: Vec<StoredFile>,
+        files: &[StoredFile],
         inventories: Vec<String>,
     ) -> Result<(), StoreError> {
         let mut manifest = self.store.manifest.clone();
@@ -227,7 +227,7 @@ impl StoreWriter {
         connections.files.sort();
         connections.stale.retain(|day| !days.contains(day));
         connections.inventories = inventories;
-        self.commit(manifest, &files)
+        self.commit(manifest, files)
     }
 
     /// Lets go of everything of days before this one (days since 1970). Returns what went: files and bytes.

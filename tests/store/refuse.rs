@@ -145,7 +145,7 @@ fn damage_is_told_and_nothing_concluded() {
 
 fn said_any(args: &[&dyn AsRef<std::ffi::OsStr>]) -> String {
     let mut command = program();
-    command.args(args.iter().map(|arg| arg.as_ref()));
+    command.args(args.iter().map(AsRef::as_ref));
     let output = command.output().unwrap();
     assert!(matches!(output.status.code(), Some(2 | 3)), "{command:?}: {output:?}");
     text(&output.stderr).split_whitespace().collect::<Vec<_>>().join(" ")

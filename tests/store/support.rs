@@ -21,7 +21,7 @@ pub fn text(bytes: &[u8]) -> String {
 /// Runs the program; a run that does not end with this code is a failure of the test.
 pub fn flowgate(exit: i32, args: &[&dyn AsRef<std::ffi::OsStr>]) -> Output {
     let mut command = program();
-    command.args(args.iter().map(|arg| arg.as_ref()));
+    command.args(args.iter().map(AsRef::as_ref));
     let output = command.output().unwrap();
     let (out, err) = (text(&output.stdout), text(&output.stderr));
     assert_eq!(output.status.code(), Some(exit), "{command:?}\n{out}\n{err}");

@@ -45,6 +45,8 @@
 //! - [`detect`]: *Is it odd?* Pure functions from sums to findings, one file each, which is also its manual.
 //! - [`finding`]: *What did we conclude, and how sure?* A finding can't be made without evidence.
 //! - [`tighten`]: *What should change?* Rules that could go or be narrower, as a plan that a replay proves.
+//! - [`store`]: *What do we keep between runs?* Records as they were delivered, from which everything is concluded anew, and
+//!   the judged connections day by day, for questions.
 //! - [`report`]: *How is it shown?* The report for people, the three files of the output contract, and formats for other
 //!   programs and for tickets.
 //! - [`pipeline`]: *In which order?* The only place that knows.
@@ -104,6 +106,7 @@ pub mod policy;
 pub mod report;
 pub mod rollup;
 pub mod source;
+pub mod store;
 pub mod tighten;
 pub mod watchlist;
 

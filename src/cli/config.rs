@@ -12,6 +12,7 @@ use crate::pipeline::{AnalyzeConfig, Baseline, Expect, Input, MemoryPlan, Remote
 use crate::report::{prepare_dir, prepare_report};
 
 use crate::source::{S3Options, STDIN, Selection};
+use crate::store::Store;
 
 /// Checks the arguments and makes the output directory.
 ///
@@ -167,7 +168,7 @@ impl Check {
                     } else if !text.contains(['*', '?', '[', '{']) && !path.exists() {
                         self.missing("", &path);
                     }
-                    parsed.push(Input::Local(path));
+                    parsed.push(if Store::is_at(&path) { Input::Store(path) } else { Input::Local(path) });
                 }
                 // Legal in a key, and never in one that AWS made.
                 Ok(Input::S3(url)) if url.prefix.contains('*') => self.add(

@@ -65,6 +65,8 @@ pub struct Environment {
     pub config_file: Option<PathBuf>,
     /// The time, seconds since 1970 in UTC.
     pub now: i64,
+    /// For tests: the change of the file system at which a store's writer dies. `FLOWGATE_TEST_ABORT_AT_STEP`.
+    pub abort_at_step: Option<u64>,
     /// Signals may be taken over: this is the program itself, not a test of it.
     pub owns_process: bool,
 }
@@ -100,6 +102,7 @@ impl Environment {
                 .collect(),
             config_file: Some(PathBuf::from(FILE)).filter(|path| path.is_file()),
             now: chrono::DateTime::<chrono::Utc>::from(std::time::SystemTime::now()).timestamp(),
+            abort_at_step: set("FLOWGATE_TEST_ABORT_AT_STEP").and_then(|value| value.parse().ok()),
             owns_process: true,
         }
     }

@@ -13,6 +13,7 @@ mod exit;
 mod expect;
 mod explain;
 mod failure;
+mod ingest;
 mod interrupt;
 mod inventory;
 mod log;
@@ -20,6 +21,7 @@ mod progress;
 mod reading;
 mod replay;
 mod settings;
+mod store;
 mod suggest;
 #[cfg(test)]
 mod tests;
@@ -82,6 +84,8 @@ enum Command {
     Analyze(Box<analyze::Arguments>),
     Tighten(Box<tighten::Arguments>),
     Replay(Box<replay::Arguments>),
+    Ingest(Box<ingest::Arguments>),
+    Store(store::Arguments),
     Inventory(inventory::Arguments),
     Expect(expect::Arguments),
     Explain(explain::Arguments),
@@ -215,6 +219,8 @@ fn dispatch(
             replay::execute(&arguments, environment, (out, err), stdin, stdout, stderr)
         }
         Command::Tighten(arguments) => tighten::execute(&arguments, environment, (out, err), stdout, stderr),
+        Command::Ingest(arguments) => ingest::execute(&arguments, environment, (out, err), stdout, stderr),
+        Command::Store(arguments) => store::execute(&arguments, environment, out, stdout),
         Command::Inventory(arguments) => {
             inventory::execute(&arguments, environment, (out, err), stdout, stderr)
         }

@@ -30,6 +30,16 @@ pub(super) fn size(text: &str) -> Option<u64> {
     number.checked_mul(1 << shift).filter(|bytes| *bytes > 0)
 }
 
+/// `90d` or `13w`. Days.
+pub(super) fn days(text: &str) -> Option<u32> {
+    let (number, days) = match text.strip_suffix('d') {
+        Some(number) => (number, 1),
+        None => (text.strip_suffix('w')?, 7),
+    };
+    let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    number.parse::<u32>().ok().filter(|_| plain)?.checked_mul(days)
+}
+
 /// `arn:aws:iam::123456789012:role/path/name`, of any partition.
 pub(super) fn is_role(text: &str) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
@@ -63,6 +73,14 @@ mod tests {
         assert!(is_role("arn:aws-us-gov:iam::123456789012:role/a/b/Reader"));
         for wrong in ["", "Reader", "arn:aws:iam::1234:role/R", "arn:aws:iam::123456789012:user/R"] {
             assert!(!is_role(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn ages() {
+        assert_eq!(["90d", "0d", "2w"].map(days), [Some(90), Some(0), Some(14)]);
+        for wrong in ["", "d", "90", "+9d", "-1d", "1.5d", "90 d", "9y", "4294967295w"] {
+            assert_eq!(days(wrong), None, "{wrong}");
         }
     }
 

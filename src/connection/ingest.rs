@@ -43,6 +43,8 @@ pub(crate) struct Ingest<'a> {
     /// Places in `facts`, by interface and flow log.
     places: HashMap<String, Vec<(u16, usize)>>,
     facts: Vec<LaneFacts>,
+    /// The latest context of each place that the interner was told of.
+    told: Vec<InterfaceContext>,
     shelves: Shelves,
     /// Records left out because of their time or interface.
     pub out_of_range: u64,
@@ -55,6 +57,7 @@ impl<'a> Ingest<'a> {
             wanted,
             places: HashMap::new(),
             facts: Vec::new(),
+            told: Vec::new(),
             shelves: Shelves::new(room),
             out_of_range: 0,
         }
@@ -66,12 +69,19 @@ impl<'a> Ingest<'a> {
             return None;
         }
         if let Some(places) = self.places.get(name)
-            && let Some((_, place)) = places.iter().find(|(of, _)| *of == stream)
+            && let Some(&(_, place)) = places.iter().find(|(of, _)| *of == stream)
         {
-            return Some(*place);
+            // A row without a context (NODATA) may have come first, and contexts may differ: all of them count, so that
+            // nothing depends on who came first.
+            if self.told[place] != *context && *context != InterfaceContext::default() {
+                self.interner.lane(name, stream, context);
+                self.told[place].clone_from(context);
+            }
+            return Some(place);
         }
         let lane = self.interner.lane(name, stream, context);
         let place = self.facts.len();
+        self.told.push(context.clone());
         self.facts.push(LaneFacts { lane, ..LaneFacts::default() });
         self.places.entry_ref(name).or_default().push((stream, place));
         Some(place)

@@ -7,7 +7,7 @@ use super::opener::{Context, Evidence, Fans, decide};
 use super::packed::Packed;
 use super::partition::Sorted;
 use super::record::{Body, Endpoint, RejectReason};
-use super::segment::{IN, OUT, Part, Segment, Terms, segments, single};
+use super::segment::{DAY, IN, OUT, Part, Segment, Terms, segments, single};
 use crate::flow::{Action, Direction, Protocol};
 use crate::inventory::ConnectionTracking;
 
@@ -124,27 +124,28 @@ pub(crate) struct Pairing<'a> {
     /// Per interface: keeps equal private addresses of different VPCs apart.
     pub scopes: &'a [u64],
     pub fan: &'a FanIn,
+    /// Tell of connections that go on over midnight (UTC) day by day, too.
+    pub by_day: bool,
 }
 
 /// One tuple of a partition, oriented.
-struct Tuple<'r, T> {
-    records: &'r [T],
+struct Tuple {
     local: Endpoint,
     remote: Endpoint,
     low_is_local: bool,
     local_known: bool,
 }
 
-impl<T: Packed> Tuple<'_, T> {
+impl Tuple {
     /// The lower and the higher endpoint.
     fn ends(&self) -> [&Endpoint; 2] {
         if self.low_is_local { [&self.local, &self.remote] } else { [&self.remote, &self.local] }
     }
 
-    /// The records with the direction they travel in.
-    fn directed(&self) -> impl Iterator<Item = (Body, usize)> {
+    /// Records with the direction they travel in.
+    fn directed<'r, T: Packed>(&self, records: &'r [T]) -> impl Iterator<Item = (Body, usize)> + use<'r, T> {
         let low_is_local = self.low_is_local;
-        self.records.iter().map(move |record| {
+        records.iter().map(move |record| {
             let body = record.body();
             // Not flipped travels low to high, which is outwards if the low end is local.
             let direction = if body.flipped() == low_is_local { IN } else { OUT };
@@ -188,12 +189,13 @@ fn meetings<T: Packed>(records: &[T], scopes: &[u64], met: &mut Met) {
 
 impl Pairing<'_> {
     /// Second pass: hands every connection to `emit`. `fit` says how well the configuration explains the
-    /// two openings of a connection whose opener is still open.
+    /// two openings of a connection whose opener is still open. With [`by_day`](Self::by_day), `emit` is also told what
+    /// belongs to each day of a connection of several.
     pub fn connections(
         &self,
         sorted: &Sorted,
         fit: &mut dyn FnMut(&Connection) -> (super::Fit, super::Fit),
-        emit: &mut dyn FnMut(&Connection),
+        emit: &mut dyn FnMut(&Connection, &[Connection]),
     ) {
         let mut cut = Vec::new();
         self.cut(&sorted.narrow, &mut cut, fit, emit);
@@ -205,7 +207,7 @@ impl Pairing<'_> {
         records: &[T],
         cut: &mut Vec<Segment>,
         fit: &mut dyn FnMut(&Connection) -> (super::Fit, super::Fit),
-        emit: &mut dyn FnMut(&Connection),
+        emit: &mut dyn FnMut(&Connection, &[Connection]),
     ) {
         let mut groups = records.chunk_by(T::same_tuple);
         let mut ahead: Vec<(&[T], Option<[Asked; 2]>)> = Vec::with_capacity(AHEAD);
@@ -238,14 +240,14 @@ impl Pairing<'_> {
         asked: Option<&[Asked; 2]>,
         cut: &mut Vec<Segment>,
         fit: &mut dyn FnMut(&Connection) -> (super::Fit, super::Fit),
-        emit: &mut dyn FnMut(&Connection),
+        emit: &mut dyn FnMut(&Connection, &[Connection]),
     ) {
         let tuple = self.orient(group);
         let interface = group[0].lane();
         let protocol = Protocol(group[0].body().protocol);
         // Most tuples have a single record.
         let alone;
-        let segments = match tuple.directed().next() {
+        let segments = match tuple.directed(group).next() {
             Some((body, direction)) if group.len() == 1 => {
                 alone = single(&body, direction, protocol);
                 std::slice::from_ref(&alone)
@@ -256,11 +258,14 @@ impl Pairing<'_> {
                     tracking: &self.tracking[interface as usize],
                     watched_since: self.watched_since[interface as usize],
                 };
-                segments(tuple.directed(), &terms, cut);
+                segments(tuple.directed(group), &terms, cut);
                 &cut[..]
             }
         };
+        let mut rest = group;
         for segment in segments {
+            let (own, later) = rest.split_at(rest.len().min(segment.records as usize));
+            rest = later;
             let mut connection = describe(interface, protocol, &tuple, segment);
             let context =
                 Context { protocol, local_port: connection.local_port, remote_port: connection.remote_port };
@@ -281,20 +286,35 @@ impl Pairing<'_> {
                 connection.opener = opener;
                 connection.evidence = evidence;
             }
-            emit(&connection);
+            let days = if self.by_day { days(&connection, &tuple, own, segment) } else { Vec::new() };
+            emit(&connection, &days);
         }
     }
 
-    fn orient<'r, T: Packed>(&self, records: &'r [T]) -> Tuple<'r, T> {
+    fn orient<T: Packed>(&self, records: &[T]) -> Tuple {
         let (low, high) = records[0].endpoints();
         let told = self.local.low_is_local(records[0].lane(), &low, &high, records.iter().map(Packed::body));
         let low_is_local = told.unwrap_or(true);
         let (local, remote) = if low_is_local { (low, high) } else { (high, low) };
-        Tuple { records, local, remote, low_is_local, local_known: told.is_some() }
+        Tuple { local, remote, low_is_local, local_known: told.is_some() }
     }
 }
 
-fn describe<T>(interface: u32, protocol: Protocol, tuple: &Tuple<'_, T>, segment: &Segment) -> Connection {
+/// What belongs to each day of a connection, if it is of several.
+fn days<T: Packed>(connection: &Connection, tuple: &Tuple, own: &[T], segment: &Segment) -> Vec<Connection> {
+    let (Some(first), Some(last)) = (own.first(), own.last()) else { return Vec::new() };
+    if first.body().start / DAY == last.body().start / DAY {
+        return Vec::new();
+    }
+    let parts = segment.by_day(tuple.directed(own), connection.protocol);
+    let Connection { interface, protocol, opener, evidence, .. } = *connection;
+    parts
+        .iter()
+        .map(|part| Connection { opener, evidence, ..describe(interface, protocol, tuple, part) })
+        .collect()
+}
+
+fn describe(interface: u32, protocol: Protocol, tuple: &Tuple, segment: &Segment) -> Connection {
     Connection {
         interface,
         // The packet-level address tells which of the interface's addresses it was; the remote side is

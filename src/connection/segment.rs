@@ -86,7 +86,12 @@ pub(crate) struct Segment {
     pub late: Part,
     /// An earlier segment of the same tuple was accepted.
     pub follows_accepted: bool,
+    /// Records, late ones among them.
+    pub records: u32,
 }
+
+/// Seconds of a day.
+pub(crate) const DAY: u32 = 86_400;
 
 /// What cutting needs to know of the tuple.
 #[derive(Clone, Copy, Debug)]
@@ -245,20 +250,53 @@ impl Segment {
         gap > ATTEMPT
     }
 
-    fn add(&mut self, body: &Body, direction: usize, protocol: Protocol) {
+    /// Where a record belongs: its direction and action, or nowhere if it is late.
+    fn place(&self, body: &Body, direction: usize, protocol: Protocol) -> Option<(usize, usize)> {
         if body.action() == Action::Reject {
             let syn = body.flags().is_some_and(|f| f & SYN != 0);
             // Rejected without SYN although both directions were accepted: it came after the close, or after
             // the tracking entry expired (domain C.5).
             let late = protocol == Protocol::TCP && !syn && (self.established() || self.follows_accepted);
             if late && body.reason() == RejectReason::None {
-                self.late.add(body);
-                return;
+                return None;
             }
+        }
+        Some((direction, usize::from(body.action() == Action::Reject)))
+    }
+
+    fn put(&mut self, body: &Body, place: Option<(usize, usize)>) {
+        self.records += 1;
+        let Some((direction, action)) = place else { return self.late.add(body) };
+        if body.action() == Action::Reject {
             self.reason = Some(body.reason());
         }
-        let action = usize::from(body.action() == Action::Reject);
         self.parts[direction][action].add(body);
+    }
+
+    fn add(&mut self, body: &Body, direction: usize, protocol: Protocol) {
+        let place = self.place(body, direction, protocol);
+        self.put(body, place);
+    }
+
+    /// The same connection day by day (of UTC): what its records that start on one day come to. `records` are its own, in
+    /// time order.
+    pub fn by_day(&self, records: impl Iterator<Item = (Body, usize)>, protocol: Protocol) -> Vec<Self> {
+        let mut whole = Self { follows_accepted: self.follows_accepted, ..Self::default() };
+        let mut days: Vec<(u32, Self)> = Vec::new();
+        for (body, direction) in records {
+            let place = whole.place(&body, direction, protocol);
+            whole.put(&body, place);
+            let day = body.start / DAY;
+            match days.last_mut() {
+                Some((last, part)) if *last == day => part.put(&body, place),
+                _ => {
+                    let mut part = Self { follows_accepted: self.follows_accepted, ..Self::default() };
+                    part.put(&body, place);
+                    days.push((day, part));
+                }
+            }
+        }
+        days.into_iter().map(|(_, part)| part).collect()
     }
 }
 

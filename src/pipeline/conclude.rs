@@ -223,7 +223,7 @@ fn listed(names: &[String]) -> String {
 fn object_problems(problems: &[ObjectProblem]) -> Vec<Limitation> {
     let mut grouped: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
     for problem in problems {
-        grouped.entry((problem.code, &problem.message)).or_default().push(&problem.object);
+        grouped.entry((&*problem.code, &problem.message)).or_default().push(&problem.object);
     }
     let mut list = Vec::new();
     for ((code, message), objects) in grouped {

@@ -15,6 +15,7 @@
 //! | `blocked_reply` | string | what rejected the replies, null if nothing did |
 //! | `bytes`, `packets` | uint64 | accepted, both directions |
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -30,58 +31,171 @@ use parquet::file::properties::WriterProperties;
 
 use super::AnalyzeError;
 use crate::connection::{Connection, InterfaceFacts};
-use crate::flow::{Action, Direction, address_from_bits};
+use crate::flow::{Action, Direction, InterfaceContext, address_from_bits};
+use crate::inventory::Timeline;
 use crate::policy::{Judged, Policy};
+use crate::store::{ConnectionRow, ConnectionWriter, Names, StoreError, StoreWriter, StoredFile};
 
 /// Rows per arrow batch.
 const BATCH: usize = 16 * 1024;
 
 /// Connections as arrow batches, or why there is none.
-pub(super) type Batches = Vec<Result<RecordBatch, String>>;
+type Batches = Vec<Result<RecordBatch, String>>;
+
+/// Connections of a partition that are handed in.
+pub(super) enum Handed {
+    Batches(Batches),
+    Rows(Vec<ConnectionRow>),
+}
 
 /// Connections of a partition, as they are judged.
-pub(super) struct Rows<'a> {
-    interfaces: &'a [InterfaceFacts],
-    policy: &'a Policy,
-    waiting: Vec<(Connection, Judged)>,
-    batches: Batches,
+pub(super) enum Rows<'a> {
+    /// For a file.
+    File {
+        interfaces: &'a [InterfaceFacts],
+        policy: &'a Policy,
+        waiting: Vec<(Connection, Judged)>,
+        batches: Batches,
+    },
+    /// For a store: of these days.
+    Store { days: &'a BTreeSet<u32>, rows: Vec<ConnectionRow> },
 }
 
 impl<'a> Rows<'a> {
     pub fn new(interfaces: &'a [InterfaceFacts], policy: &'a Policy) -> Self {
-        Self { interfaces, policy, waiting: Vec::new(), batches: Vec::new() }
+        Self::File { interfaces, policy, waiting: Vec::new(), batches: Vec::new() }
+    }
+
+    pub fn for_store(days: &'a BTreeSet<u32>) -> Self {
+        Self::Store { days, rows: Vec::new() }
     }
 
     pub fn push(&mut self, connection: &Connection, judged: Judged) {
-        self.waiting.push((*connection, judged));
-        if self.waiting.len() >= BATCH {
-            self.flush();
+        if let Self::File { interfaces, policy, waiting, batches } = self {
+            waiting.push((*connection, judged));
+            if waiting.len() >= BATCH {
+                batches.push(to_batch(waiting, interfaces, policy));
+                waiting.clear();
+            }
         }
     }
 
-    fn flush(&mut self) {
-        self.batches.push(to_batch(&self.waiting, self.interfaces, self.policy));
-        self.waiting.clear();
+    /// A connection, and what belongs to each of its days if there are several.
+    pub fn push_days(&mut self, connection: &Connection, days: &[Connection], judged: &Judged) {
+        if let Self::Store { days: wanted, rows } = self {
+            let parts = if days.is_empty() { std::slice::from_ref(connection) } else { days };
+            let all = parts.iter().map(|part| to_row(connection, part, judged));
+            rows.extend(all.filter(|row| wanted.contains(&row.day())));
+        }
     }
 
-    pub fn finish(mut self) -> Batches {
-        if !self.waiting.is_empty() {
-            self.flush();
+    pub fn finish(self) -> Handed {
+        match self {
+            Self::File { interfaces, policy, waiting, mut batches } => {
+                if !waiting.is_empty() {
+                    batches.push(to_batch(&waiting, interfaces, policy));
+                }
+                Handed::Batches(batches)
+            }
+            Self::Store { rows, .. } => Handed::Rows(rows),
         }
-        self.batches
     }
 }
 
+fn to_row(whole: &Connection, part: &Connection, judged: &Judged) -> ConnectionRow {
+    let [inward, outward] = [&part.inward, &part.outward];
+    ConnectionRow {
+        interface: whole.interface,
+        local: whole.local,
+        remote: whole.remote,
+        local_port: whole.local_port,
+        remote_port: whole.remote_port,
+        protocol: whole.protocol.0,
+        direction: whole.opener.map(Direction::as_str),
+        evidence: whole.evidence.as_str(),
+        strength: whole.evidence.strength().as_str(),
+        opened: whole.first,
+        start: part.first,
+        end: part.last,
+        accepted: whole.action() == Action::Accept,
+        verdict: judged.verdict.as_str(),
+        reason: judged.verdict.reason(),
+        rules: judged.decision.rules.clone().into_boxed_slice(),
+        blocked_reply: judged.blocked_reply.map(crate::policy::Cause::as_str),
+        bytes: [inward[0].bytes, outward[0].bytes],
+        packets: [inward[0].packets, outward[0].packets],
+        rejected: [inward[1].packets, outward[1].packets],
+        late: part.late.packets,
+    }
+}
+
+/// What is known of the interfaces: by the records, else by the inventory.
+fn names(interfaces: &[InterfaceFacts], timeline: &Timeline) -> Vec<(String, InterfaceContext)> {
+    let one = |facts: &InterfaceFacts| {
+        let mut context = facts.context.clone();
+        if let Some(known) = timeline.interface(&facts.id) {
+            context.vpc = context.vpc.or_else(|| known.vpc.clone());
+            context.subnet = context.subnet.or_else(|| known.subnet.clone());
+            context.instance = context.instance.or_else(|| known.instance.clone());
+        }
+        (facts.id.clone(), context)
+    };
+    interfaces.iter().map(one).collect()
+}
+
 /// Writes the connections of all partitions. Errors are kept until [`Exporter::finish`].
-pub(super) struct Exporter {
+pub(super) enum Exporter<'a> {
+    File(Box<FileExporter>),
+    Store(Box<ConnectionWriter<'a>>, Option<StoreError>),
+}
+
+impl<'a> Exporter<'a> {
+    /// To a file.
+    pub fn create(path: &Path, policy: &Policy) -> Result<Self, AnalyzeError> {
+        FileExporter::create(path, policy).map(|exporter| Self::File(Box::new(exporter)))
+    }
+
+    /// To a store.
+    pub fn into_store(
+        store: &'a StoreWriter,
+        interfaces: &[InterfaceFacts],
+        timeline: &Timeline,
+        policy: &Policy,
+    ) -> Self {
+        let rules = (0..).map_while(|number| policy.rule(number)).map(|rule| rule.id.clone()).collect();
+        let names = Names { interfaces: names(interfaces, timeline), rules };
+        Self::Store(Box::new(ConnectionWriter::new(store, names)), None)
+    }
+
+    pub fn write(&mut self, handed: Handed) {
+        match (self, handed) {
+            (Self::File(exporter), Handed::Batches(batches)) => exporter.write(batches),
+            (Self::Store(writer, error), Handed::Rows(rows)) if error.is_none() => {
+                *error = rows.into_iter().try_for_each(|row| writer.push(row)).err();
+            }
+            _ => {}
+        }
+    }
+
+    /// The files of a store.
+    pub fn finish(self) -> Result<Vec<StoredFile>, AnalyzeError> {
+        match self {
+            Self::File(exporter) => exporter.finish().map(|()| Vec::new()),
+            Self::Store(_, Some(error)) => Err(error.into()),
+            Self::Store(writer, None) => Ok(writer.finish()?),
+        }
+    }
+}
+
+pub(super) struct FileExporter {
     path: PathBuf,
     writer: Option<ArrowWriter<File>>,
     error: Option<String>,
 }
 
-impl Exporter {
+impl FileExporter {
     /// Creates the file at once, so that a bad path fails before the work is done.
-    pub fn create(path: &Path, policy: &Policy) -> Result<Self, AnalyzeError> {
+    fn create(path: &Path, policy: &Policy) -> Result<Self, AnalyzeError> {
         let file = File::create(path).map_err(|e| failed(path, &e.to_string()))?;
         let version = KeyValue::new("flowgate.schema".to_owned(), "flowgate.connection/v1".to_owned());
         let properties = WriterProperties::builder()
@@ -96,7 +210,7 @@ impl Exporter {
         Ok(Self { path: path.to_owned(), writer: Some(writer), error: None })
     }
 
-    pub fn write(&mut self, batches: Batches) {
+    fn write(&mut self, batches: Batches) {
         let Some(writer) = &mut self.writer else { return };
         for batch in batches {
             if self.error.is_none() {
@@ -105,7 +219,7 @@ impl Exporter {
         }
     }
 
-    pub fn finish(mut self) -> Result<(), AnalyzeError> {
+    fn finish(mut self) -> Result<(), AnalyzeError> {
         if let Some(error) = self.error {
             return Err(failed(&self.path, &error));
         }

@@ -27,6 +27,8 @@ pub const MAX_INFLIGHT_BYTES: u64 = 128 << 20;
 pub enum Input {
     /// A file, a directory or a pattern; `-` is standard input.
     Local(PathBuf),
+    /// The directory of a store: what was ingested into it.
+    Store(PathBuf),
     /// `s3://bucket/prefix`.
     S3(S3Url),
     /// `cloudwatch:log-group`.
@@ -57,7 +59,7 @@ impl Input {
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Local(path) => path.display().fmt(f),
+            Self::Local(path) | Self::Store(path) => path.display().fmt(f),
             Self::S3(url) => url.fmt(f),
             Self::CloudWatch(group) => group.fmt(f),
         }

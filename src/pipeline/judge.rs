@@ -1,13 +1,13 @@
 //! Packed records become rollups: sort, count fan-in, then cut, decide, judge and sum up, partition by partition.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::export::{Batches, Exporter, Rows};
+use super::export::{Exporter, Handed, Rows};
 use super::{AnalyzeConfig, AnalyzeError, Cancel, Expect};
 use crate::connection::{
     Collected, Connection, Election, InterfaceFacts, Loading, LocalSide, Meetings, Met, Pairing, Partition,
@@ -18,6 +18,7 @@ use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::{Judge, Judged, Policy};
 use crate::rollup::{Directory, ExpectationFacts, Rollup, Rollups, Scene};
+use crate::store::{StoreWriter, StoredFile};
 use crate::watchlist::WatchList;
 
 /// What judging comes to.
@@ -29,6 +30,15 @@ pub(super) struct Outcome {
     pub overlapped: usize,
     /// There were so many endpoints that those met by fewer tuples than this count as met by one.
     pub coarse_fan_in: Option<u64>,
+    /// Files of connections for a store.
+    pub stored: Vec<StoredFile>,
+}
+
+/// Connections go to a store, and nothing is summed up.
+pub(super) struct Table<'a> {
+    pub store: &'a StoreWriter,
+    /// Days that are wanted.
+    pub days: &'a BTreeSet<u32>,
 }
 
 /// What else is done with every judged connection, beside summing it up: `begin` makes a state for each thread, which
@@ -52,6 +62,7 @@ pub(super) fn judge<T: Send>(
     config: &AnalyzeConfig,
     watch: Option<Arc<WatchList>>,
     beside: &Beside<impl Fn() -> T + Sync, impl Fn(&mut T, &Connection, &Judged, &Policy) + Sync>,
+    table: Option<&Table<'_>>,
 ) -> Result<(Outcome, Vec<T>), AnalyzeError> {
     let Collected { interfaces, stream_facts, partitions, store } = collected;
     let ids: Vec<String> = interfaces.iter().map(|i| i.id.clone()).collect();
@@ -84,9 +95,13 @@ pub(super) fn judge<T: Send>(
         watched_since: &interfaces.iter().map(|i| i.coverage.first.unwrap_or(0)).collect::<Vec<_>>(),
         scopes: &scopes,
         fan: &fan,
+        by_day: table.is_some(),
     };
 
-    let exporter = config.connections_out.as_deref().map(|path| Exporter::create(path, &policy));
+    let exporter = match (table, config.connections_out.as_deref()) {
+        (Some(table), _) => Some(Ok(Exporter::into_store(table.store, &interfaces, timeline, &policy))),
+        (None, path) => path.map(|path| Exporter::create(path, &policy)),
+    };
     let in_order = exporter.transpose()?.map(InOrder::new);
     let scene =
         Scene::new(timeline, &interfaces).watching(watch).between(Directory::new(&interfaces, timeline));
@@ -105,15 +120,24 @@ pub(super) fn judge<T: Send>(
             rows.wait_for(at, config.threads, over);
         }
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rows = in_order.as_ref().map(|_| Rows::new(&interfaces, &policy));
+        let mut rows = in_order.as_ref().map(|_| match table {
+            Some(table) => Rows::for_store(table.days),
+            None => Rows::new(&interfaces, &policy),
+        });
         let mut fit = |connection: &Connection| {
             let mut judge = judge.borrow_mut();
             (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
         };
-        let mut emit = |connection: &Connection| {
+        let mut emit = |connection: &Connection, days: &[Connection]| {
             let coverage = &interfaces[connection.interface as usize].coverage;
             let mut judge = judge.borrow_mut();
             let judged = judge.judge(connection, coverage);
+            if table.is_some() {
+                if let Some(rows) = &mut rows {
+                    rows.push_days(connection, days, judged);
+                }
+                return;
+            }
             rollup.add(connection, judged, &scene);
             (beside.see)(seen, connection, judged, &policy);
             for short in examiner.iter_mut().flat_map(|examiner| examiner.examine(connection)) {
@@ -145,9 +169,7 @@ pub(super) fn judge<T: Send>(
         Ok(rollup.check()?)
     };
     let judged = each(partitions.len(), config, begin, work, |worker| worker.rollup.settle())?;
-    if let Some(in_order) = in_order {
-        in_order.finish()?;
-    }
+    let stored = in_order.map_or_else(|| Ok(Vec::new()), InOrder::finish)?;
     // Sums depend on the connections alone, not on who added them when.
     let mut states = Vec::with_capacity(judged.len());
     // The first one's tables are taken as they are.
@@ -174,6 +196,7 @@ pub(super) fn judge<T: Send>(
         duplicates: duplicates.into_inner(),
         overlapped: election.overlapped(),
         coarse_fan_in: fan.coarser_than(),
+        stored,
     };
     Ok((outcome, states))
 }
@@ -203,23 +226,23 @@ struct Worker<'p, T> {
 
 /// Writes the connections of partitions in their order, whichever is done first, so that the file does not depend on
 /// threads.
-struct InOrder {
-    state: Mutex<State>,
+struct InOrder<'a> {
+    state: Mutex<State<'a>>,
     /// Something was written.
     written: Condvar,
 }
 
-struct State {
+struct State<'a> {
     next: usize,
-    ready: BTreeMap<usize, Batches>,
-    exporter: Exporter,
+    ready: BTreeMap<usize, Handed>,
+    exporter: Exporter<'a>,
 }
 
 /// A look at whether the run is over, now and then.
 const LOOK: Duration = Duration::from_millis(100);
 
-impl InOrder {
-    fn new(exporter: Exporter) -> Self {
+impl<'a> InOrder<'a> {
+    fn new(exporter: Exporter<'a>) -> Self {
         let state = State { next: 0, ready: BTreeMap::new(), exporter };
         Self { state: Mutex::new(state), written: Condvar::new() }
     }
@@ -233,7 +256,7 @@ impl InOrder {
         }
     }
 
-    fn hand_in(&self, at: usize, rows: Batches) {
+    fn hand_in(&self, at: usize, rows: Handed) {
         let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let State { next, ready, exporter } = &mut *guard;
         ready.insert(at, rows);
@@ -244,7 +267,7 @@ impl InOrder {
         self.written.notify_all();
     }
 
-    fn finish(self) -> Result<(), AnalyzeError> {
+    fn finish(self) -> Result<Vec<StoredFile>, AnalyzeError> {
         self.state.into_inner().unwrap_or_else(PoisonError::into_inner).exporter.finish()
     }
 }

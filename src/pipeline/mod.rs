@@ -14,6 +14,7 @@ mod conclude;
 mod decoding;
 mod export;
 mod formats;
+mod ingest;
 mod inputs;
 mod judge;
 mod memory;
@@ -22,6 +23,7 @@ mod prefetch;
 mod read;
 mod replay;
 mod run;
+mod stored;
 mod tighten;
 mod watch;
 #[cfg(test)]
@@ -38,11 +40,13 @@ use crate::finding::{Conclusions, IgnoreList};
 use crate::inventory::InventoryError;
 
 use crate::source::Selection;
+use crate::store::StoreError;
 use crate::watchlist::WatchListError;
 
 pub use crate::rollup::Baseline;
 pub use cancel::Cancel;
 pub use formats::log_fields;
+pub use ingest::{IngestOptions, Ingested, ingest};
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
 pub use memory::MemoryPlan;
 pub use replay::{ReplayOutcome, replay};
@@ -237,6 +241,9 @@ pub enum AnalyzeError {
         /// What went wrong.
         message: String,
     },
+    /// A store can't be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// Records that memory has no room for could not be kept on disk.
     #[error("{directory}: records that memory has no room for could not be kept there: {message}")]
     Spill {
@@ -274,6 +281,8 @@ impl AnalyzeError {
             | Self::NothingSelected { .. }
             | Self::NothingUsable { .. } => ErrorKind::Failed,
             Self::Interrupted { .. } => ErrorKind::Interrupted,
+            Self::Store(error) if error.is_of_the_user() => ErrorKind::Configuration,
+            Self::Store(_) => ErrorKind::Failed,
             Self::Connections { .. } | Self::Spill { .. } | Self::Internal(_) => ErrorKind::Failed,
         }
     }
@@ -317,6 +326,7 @@ impl AnalyzeError {
                 "name a directory with more room with --spill-dir (some 32 bytes for each record), or allow more --memory"
                     .to_owned(),
             ),
+            Self::Store(error) => Some(error.help()),
             Self::Connections { .. } | Self::Internal(_) => None,
         }
     }

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use super::body::{Body, body};
 use super::formats::Formats;
+use super::ingest::{Plan, Target};
 use super::inputs::Feed;
 use super::{Cancel, Event, Progress};
 use crate::decode::DecodeOptions;
@@ -50,6 +51,8 @@ pub(super) struct Ready {
     pub stream: u16,
     pub body: Body,
     pub options: Arc<DecodeOptions>,
+    /// What a store is to know of it.
+    pub target: Option<Target>,
     pub fetch: JoinHandle<Result<u64, SourceError>>,
     /// Given back when the object has been decoded.
     _room: OwnedSemaphorePermit,
@@ -63,6 +66,8 @@ pub(super) struct Fed {
     pub objects: u64,
     /// Flow log ids by their number - 1.
     pub streams: Vec<String>,
+    /// Objects that the store holds already.
+    pub known: u64,
 }
 
 /// Finds all objects and hands them out in order. Ends early when nobody takes them.
@@ -74,6 +79,10 @@ pub(super) struct Feeder<'a> {
     pub progress: &'a dyn Progress,
     pub cancel: &'a Cancel,
     pub out: Sender<Ready>,
+    /// Flow logs that have their numbers already.
+    pub streams: Vec<String>,
+    /// Which objects a store wants.
+    pub plan: Option<Plan>,
 }
 
 impl Feeder<'_> {
@@ -94,8 +103,9 @@ impl Feeder<'_> {
             budget,
             // Each source sees to its own.
             sieve: (feeds.len() > 1).then(|| Sieve::new(&everything)),
-            streams: HashMap::new(),
-            fed: Fed::default(),
+            streams: (1..).zip(&self.streams).map(|(number, id)| (id.clone(), number)).collect(),
+            fed: Fed { streams: self.streams, ..Fed::default() },
+            plan: self.plan,
             bytes: Some(0),
         };
         let mut listings = Vec::new();
@@ -143,6 +153,7 @@ struct Line<'a> {
     /// Finds what several sources hold.
     sieve: Option<Sieve<'a>>,
     streams: HashMap<String, u16>,
+    plan: Option<Plan>,
     fed: Fed,
     bytes: Option<u64>,
 }
@@ -155,6 +166,16 @@ impl Line<'_> {
             None => Some(object),
         };
         let Some(object) = object else { return true };
+        let target = match &mut self.plan {
+            None => None,
+            Some(plan) => match plan.target(&object, local) {
+                Some(target) => Some(target),
+                None => {
+                    self.fed.known += 1;
+                    return true;
+                }
+            },
+        };
         self.fed.objects += 1;
         self.bytes = self.bytes.zip(object.size).map(|(sum, size)| sum + size);
         self.progress.event(&Event::Listed { objects: self.fed.objects, bytes: self.bytes });
@@ -182,7 +203,7 @@ impl Line<'_> {
             drop(request);
             outcome
         });
-        self.out.send(Ready { object, stream, body, options, fetch, _room: room }).await.is_ok()
+        self.out.send(Ready { object, stream, body, options, target, fetch, _room: room }).await.is_ok()
     }
 
     /// A number for the flow log that delivered the object: 0 if unknown, or if there are too many.

@@ -1,5 +1,6 @@
 //! Objects become packed records: decompress, decode, pack; one object per worker at a time.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -9,13 +10,16 @@ use tokio::sync::mpsc::Receiver;
 
 use super::decoding::{Decoded, Workspace, decode};
 use super::formats::Formats;
+use super::ingest::{Keeper, Plan};
 use super::inputs::Feed;
 use super::prefetch::{Fed, Feeder, Limits, Ready, waiting_line};
+use super::stored::Stored;
 use super::{AnalyzeConfig, AnalyzeError, Cancel, Event, Progress};
 use crate::connection::{Collected, Ingest, Interner, Room, Share, SpillError, Wanted, collect};
 use crate::decode::{DecodeError, FormatOrigin, SchemaProblem};
 use crate::flow::{FlowBatch, Tally};
 use crate::source::{Listing, SourceError};
+use crate::store::{StoreError, StoreWriter};
 
 /// Reasons shown when nothing could be read: they tend to be the same.
 const SHOWN: usize = 3;
@@ -27,13 +31,25 @@ pub(super) struct Reading<'a> {
     pub formats: &'a Formats,
     pub config: &'a AnalyzeConfig,
     pub progress: &'a dyn Progress,
+    /// What is read from stores.
+    pub stored: &'a [Stored],
+    /// Flow logs that have their numbers already.
+    pub streams: Vec<String>,
+    /// What is kept in a store, in place of being paired.
+    pub keeping: Option<Keeping<'a>>,
+}
+
+/// Where records go that are to be kept.
+pub(super) struct Keeping<'a> {
+    pub plan: Plan,
+    pub store: &'a StoreWriter,
 }
 
 /// Something that went wrong with one object.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ObjectProblem {
     /// Kebab-case code.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// What happened and what to do.
     pub message: String,
     pub object: String,
@@ -60,6 +76,10 @@ pub(super) struct Records {
     pub listing: Listing,
     /// Flow log ids by their number - 1.
     pub streams: Vec<String>,
+    /// What each worker kept for a store.
+    pub kept: Vec<Keeper>,
+    /// Objects that a store held already.
+    pub known: u64,
 }
 
 /// What all workers share.
@@ -72,18 +92,26 @@ struct Shared<'a> {
     fault: Mutex<Option<String>>,
     /// Records could not be kept.
     unkept: Mutex<Option<SpillError>>,
+    /// A store could not be read or written.
+    unstored: Mutex<Option<StoreError>>,
 }
 
 impl Shared<'_> {
     /// There will be no result.
     fn has_failed(&self) -> bool {
         self.unkept.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+            || self.unstored.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    fn fail(&self, error: StoreError) {
+        self.unstored.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
 }
 
 /// Finds and reads all objects.
 pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
-    let Reading { feeds, runtime, formats, config, progress } = reading;
+    let Reading { feeds, runtime, formats, config, progress, stored, streams, keeping } = reading;
+    let (plan, store) = keeping.map(|keeping| (keeping.plan, keeping.store)).unzip();
     let (out, ready) = waiting_line();
     let ready = Mutex::new(ready);
     let feeder = Feeder {
@@ -98,6 +126,8 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
         progress,
         cancel: &config.cancel,
         out,
+        streams,
+        plan,
     };
     let wanted = Wanted {
         from: config.selection.from,
@@ -112,12 +142,16 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
         outcome: Mutex::default(),
         fault: Mutex::default(),
         unkept: Mutex::default(),
+        unstored: Mutex::default(),
     };
     let room = Room::shared(config.memory.records(config.threads), config.threads, &config.spill_directory);
     let (fed, shares) = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..config.threads)
-            .map(|_| {
-                scope.spawn(|| work(&shared, &ready, Ingest::new(&interner, wanted.clone(), room.clone())))
+            .map(|number| {
+                let (shared, ready) = (&shared, &ready);
+                let ingest = Ingest::new(&interner, wanted.clone(), room.clone());
+                let keeper = store.map(|store: &StoreWriter| Keeper::new(store, number));
+                scope.spawn(move || work(shared, ready, stored, ingest, keeper))
             })
             .collect();
         let fed = runtime.block_on(async {
@@ -126,7 +160,7 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
                 () = config.cancel.cancelled() => Fed::default(),
             }
         });
-        let shares: Result<Vec<Share>, AnalyzeError> = workers
+        let shares: Result<Vec<(Share, Option<Keeper>)>, AnalyzeError> = workers
             .into_iter()
             .map(|w| w.join().map_err(|_| AnalyzeError::Internal("a reader panicked".into())))
             .collect();
@@ -139,23 +173,37 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
     if let Some(error) = shared.unkept.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error.into());
     }
+    if let Some(error) = shared.unstored.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Err(error.into());
+    }
     let mut outcome = shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
     if config.cancel.is_cancelled() {
         let Outcome { objects, bytes, tally, .. } = outcome;
         return Err(AnalyzeError::Interrupted { objects, bytes, records: tally.records });
     }
-    if fed.objects == 0 {
-        let reasons = fed.listing.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let mut listing = fed.listing;
+    for stored in stored {
+        stored.note(&mut outcome, config)?;
+        listing.absorb(Listing { pruned: stored.pruned, ..Listing::default() });
+    }
+    let (shares, kept): (Vec<Share>, Vec<_>) = shares.into_iter().unzip();
+    let kept: Vec<Keeper> = kept.into_iter().flatten().collect();
+    let nothing_found = fed.objects == 0 && fed.known == 0 && stored.iter().all(|s| s.objects == 0);
+    if nothing_found {
+        let reasons = listing.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         return Err(AnalyzeError::NothingFound { reasons });
     }
     outcome.problems.sort();
     match nothing(&outcome) {
-        Some(error) => Err(error),
-        None => Ok(Records {
+        // A store is told what cannot be used, too.
+        Some(error) if store.is_none() => Err(error),
+        _ => Ok(Records {
             collected: collect(interner, shares),
             outcome,
-            listing: fed.listing,
+            listing,
             streams: fed.streams,
+            kept,
+            known: fed.known,
         }),
     }
 }
@@ -194,7 +242,13 @@ fn nothing(outcome: &Outcome) -> Option<AnalyzeError> {
 }
 
 /// One worker: takes objects in their order until there are no more.
-fn work(shared: &Shared<'_>, ready: &Mutex<Receiver<Ready>>, mut ingest: Ingest<'_>) -> Share {
+fn work(
+    shared: &Shared<'_>,
+    ready: &Mutex<Receiver<Ready>>,
+    stored: &[Stored],
+    mut ingest: Ingest<'_>,
+    mut keeper: Option<Keeper>,
+) -> (Share, Option<Keeper>) {
     let mut workspace = Workspace::default();
     loop {
         let next = ready.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
@@ -202,14 +256,31 @@ fn work(shared: &Shared<'_>, ready: &Mutex<Receiver<Ready>>, mut ingest: Ingest<
         if shared.cancel.is_cancelled() || shared.has_failed() {
             continue;
         }
-        match read_object(shared, next, &mut workspace, &mut ingest) {
+        match read_object(shared, next, &mut workspace, &mut ingest, keeper.as_mut()) {
             Ok(done) => note(&shared.outcome, done),
             Err(error) => *shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
         }
         shared.progress.event(&Event::ObjectDone);
     }
+    for stored in stored {
+        let mut push = |batch: &FlowBatch, stream: u16| {
+            ingest.push(batch, stream)?;
+            if let Err(error) = ingest.make_room() {
+                shared.unkept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
+            shared.progress.event(&Event::Read { bytes: 0, records: batch.len() as u64 });
+            Ok(())
+        };
+        let is_over = || shared.cancel.is_cancelled() || shared.has_failed();
+        if let Err(error) = stored.read(&mut push, &is_over) {
+            shared.fail(error);
+        }
+    }
+    if let Some(Err(error)) = keeper.as_mut().map(Keeper::finish) {
+        shared.fail(error);
+    }
     note_range(&shared.outcome, ingest.out_of_range);
-    ingest.finish()
+    (ingest.finish(), keeper)
 }
 
 fn note_range(outcome: &Mutex<Outcome>, out_of_range: u64) {
@@ -246,16 +317,24 @@ fn read_object(
     ready: Ready,
     workspace: &mut Workspace,
     ingest: &mut Ingest<'_>,
+    mut keeper: Option<&mut Keeper>,
 ) -> Result<Done, String> {
-    let Ready { object, stream, body, options, fetch, .. } = ready;
+    let Ready { object, stream, body, options, target, fetch, .. } = ready;
     let read = AtomicU64::new(0);
     let mut problems = Vec::new();
     let mut problem = |code: &'static str, message: String, is_fetch: bool| {
-        problems.push(ObjectProblem { code, message, object: object.name.clone(), is_fetch });
+        problems.push(ObjectProblem { code: code.into(), message, object: object.name.clone(), is_fetch });
     };
     let mut told = 0;
     let mut sink = |batch: FlowBatch| -> Result<(), DecodeError> {
-        ingest.push(&batch, stream)?;
+        match (&mut keeper, &target) {
+            (Some(keeper), Some(target)) => {
+                if let Err(error) = keeper.push(&batch, &object, target) {
+                    shared.fail(error);
+                }
+            }
+            _ => ingest.push(&batch, stream)?,
+        }
         if let Err(error) = ingest.make_room() {
             shared.unkept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
@@ -304,6 +383,9 @@ fn read_object(
     }
     let bytes = read.load(Ordering::Relaxed);
     shared.progress.event(&Event::Read { bytes: bytes - told, records: 0 });
+    if let (Some(keeper), Some(target)) = (keeper, target) {
+        keeper.end(&object, target, bytes, &tally, &problems, &formats);
+    }
     Ok(Done { to_the_end: true, tally, bytes, problems, formats })
 }
 

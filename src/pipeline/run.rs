@@ -4,9 +4,12 @@ use std::io::Read;
 use std::sync::Arc;
 
 use super::conclude::Material;
+use super::ingest::Keeper;
 use super::inputs::{self, InventoryOutcome};
 use super::judge::{self, Beside};
-use super::{AnalyzeConfig, AnalyzeError, Event, Progress, formats, read, watch};
+use super::read::Keeping;
+use super::stored::Stored;
+use super::{AnalyzeConfig, AnalyzeError, Event, Input, Progress, Silent, formats, read, watch};
 use crate::connection::{Collected, Connection};
 use crate::decode::{DecodeOptions, FormatCandidate, LogFormat};
 use crate::detect::{self, Detector};
@@ -26,6 +29,10 @@ pub(super) struct Gathered {
     pub reading: read::Outcome,
     /// Flow log ids by their number - 1.
     pub streams: Vec<String>,
+    /// What was kept for a store, by thread.
+    pub kept: Vec<Keeper>,
+    /// Objects that the store held already.
+    pub known: u64,
 }
 
 /// Everything that was read and judged.
@@ -45,6 +52,16 @@ pub(super) fn gather(
     stdin: Option<Box<dyn Read + Send>>,
     progress: &dyn Progress,
 ) -> Result<Gathered, AnalyzeError> {
+    gather_into(config, stdin, progress, None)
+}
+
+/// As [`gather`]; where records are kept, none are collected.
+pub(super) fn gather_into(
+    config: &AnalyzeConfig,
+    stdin: Option<Box<dyn Read + Send>>,
+    progress: &dyn Progress,
+    keeping: Option<Keeping<'_>>,
+) -> Result<Gathered, AnalyzeError> {
     let log_format = config.log_format.as_deref().map(LogFormat::parse).transpose()?;
     let log_formats = log_format.into_iter().map(FormatCandidate::user).collect();
     let options = DecodeOptions {
@@ -53,13 +70,16 @@ pub(super) fn gather(
         whole_bytes: config.memory.whole_object(config.threads),
         ..DecodeOptions::default()
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        // One moves bytes faster than all cores together inflate them.
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .map_err(|e| AnalyzeError::Internal(e.to_string()))?;
+    let runtime = runtime()?;
     progress.event(&Event::Phase("listing"));
+    let mut streams = Vec::new();
+    let mut stored = Vec::new();
+    for input in &config.inputs {
+        if let Input::Store(path) = input {
+            let window = (config.selection.from, config.selection.to);
+            stored.push(Stored::open(path, &config.selection, window, &mut streams)?);
+        }
+    }
     let mut local = inputs::local(config, stdin, &runtime);
     let (timeline, inventory) = inputs::load_inventory(config, &mut local.listing)?;
     progress.event(&Event::Phase("reading"));
@@ -69,11 +89,56 @@ pub(super) fn gather(
         formats: &formats::Formats::new(&options, &timeline),
         config,
         progress,
+        stored: &stored,
+        streams,
+        keeping,
     });
     // A blocked read of standard input cannot be cancelled; it must not hold the run up.
     runtime.shutdown_background();
-    let read::Records { collected, outcome, listing, streams } = read?;
-    Ok(Gathered { collected, timeline, inventory, listing, reading: outcome, streams })
+    let read::Records { collected, outcome, listing, streams, kept, known } = read?;
+    Ok(Gathered { collected, timeline, inventory, listing, reading: outcome, streams, kept, known })
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime, AnalyzeError> {
+    tokio::runtime::Builder::new_multi_thread()
+        // One moves bytes faster than all cores together inflate them.
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(|e| AnalyzeError::Internal(e.to_string()))
+}
+
+/// The inventory, where no logs are read.
+pub(super) fn inventory_only(config: &AnalyzeConfig) -> Result<(Timeline, InventoryOutcome), AnalyzeError> {
+    inputs::load_inventory(config, &mut Listing::default())
+}
+
+/// The records of a part of a store, with its flow logs; `None` if there are none.
+pub(super) fn gather_stored(
+    config: &AnalyzeConfig,
+    stored: Stored,
+    streams: Vec<String>,
+) -> Result<Option<(Collected, Vec<String>)>, AnalyzeError> {
+    let read = read::read(read::Reading {
+        feeds: Vec::new(),
+        runtime: &runtime()?,
+        formats: &formats::Formats::new(&DecodeOptions::default(), &Timeline::default()),
+        config,
+        progress: &Silent,
+        stored: &[stored],
+        streams,
+        keeping: None,
+    });
+    match read {
+        Ok(records) => Ok(Some((records.collected, records.streams))),
+        Err(
+            AnalyzeError::NothingFound { .. }
+            | AnalyzeError::NothingThere { .. }
+            | AnalyzeError::NothingSelected { .. }
+            | AnalyzeError::NothingUsable { .. },
+        ) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reads and judges. `beside` is made when everything is read, and says what else is done with each connection.
@@ -92,9 +157,10 @@ where
     let watch = watch::load(&config.watchlists)?;
     let gathered = gather(config, stdin, progress)?;
     let beside = beside(&gathered);
-    let Gathered { collected, timeline, inventory, listing, reading, streams } = gathered;
+    let Gathered { collected, timeline, inventory, listing, reading, streams, .. } = gathered;
     progress.event(&Event::Phase("judging"));
-    let (judged, states) = judge::judge(collected, &timeline, &streams, config, watch.clone(), &beside)?;
+    let (judged, states) =
+        judge::judge(collected, &timeline, &streams, config, watch.clone(), &beside, None)?;
     progress.event(&Event::Phase("detecting"));
     Ok((Run { timeline, inventory, listing, reading, judged, watch, detectors }, states))
 }

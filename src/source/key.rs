@@ -48,7 +48,7 @@ impl KeyParts {
 
 /// The part of a delivered file's name that is the same in every copy of the object, however it was
 /// compressed since: account, region, flow log, stamp and hash.
-pub(super) fn identity(name: &str) -> Option<&str> {
+pub(crate) fn identity(name: &str) -> Option<&str> {
     let file = name.rsplit(['/', MAIN_SEPARATOR]).next()?;
     from_file(file)?;
     stem(file)

@@ -31,6 +31,7 @@ use tokio::sync::mpsc::Sender;
 pub use cloudwatch::{CloudWatchOptions, CloudWatchSource, LogGroup};
 pub use error::SourceError;
 pub use key::KeyParts;
+pub(crate) use key::identity;
 pub(crate) use listing::Sieve;
 pub use listing::{Listing, SkipReason, Skipped};
 pub use local::LocalSource;

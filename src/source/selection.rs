@@ -68,6 +68,17 @@ impl Selection {
         }
     }
 
+    /// Whether the object with this key is wanted, as far as it tells; notes why if not.
+    pub(crate) fn sift(&self, key: Option<&KeyParts>, pruned: &mut Pruned) -> bool {
+        match self.prunes(key) {
+            Some(reason) => {
+                pruned.add(reason);
+                false
+            }
+            None => true,
+        }
+    }
+
     /// Why the object with this key is not wanted, or `None` if it is or may be.
     pub(super) fn prunes(&self, key: Option<&KeyParts>) -> Option<PruneReason> {
         let key = key?;

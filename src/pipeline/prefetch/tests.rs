@@ -71,6 +71,8 @@ fn feed(names: &[String], requests: usize, bytes: u64) -> (usize, usize, Vec<Str
         progress: &Silent,
         cancel: &cancel,
         out,
+        streams: Vec::new(),
+        plan: None,
     };
     let feeds = vec![Feed::Remote(Arc::clone(&source) as Arc<dyn Source>)];
     runtime.block_on(async {

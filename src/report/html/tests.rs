@@ -9,7 +9,9 @@ use serde_json::{Value, json};
 use self::markup::parse;
 use super::super::tests::{hostile, same_as_picture, sample};
 use super::*;
-use crate::finding::{Finding, FindingBuilder, Grade, InterfaceCoverage, Kind, RuleClass, RuleRow, Severity};
+use crate::finding::{
+    Finding, FindingBuilder, Grade, InterfaceCoverage, Kind, RuleClass, RuleEvidence, RuleRow, Severity,
+};
 use crate::flow::Direction;
 use crate::tighten::{Action, Change, CurvePoint, Replayed, Safety};
 
@@ -47,12 +49,19 @@ fn plan() -> Plan {
         safety: Safety::Review,
         openness_before: 48.0,
         openness_after: Some(24.0),
+        interrupts: false,
         curve: [(1, 16.0), (2, 9.5), (3, 8.0)]
-            .map(|(blocks, address_bits)| CurvePoint { blocks, address_bits })
+            .map(|(blocks, address_bits)| CurvePoint {
+                blocks,
+                rules: blocks,
+                address_bits,
+                openness: address_bits,
+            })
             .to_vec(),
         replayed: Some(Replayed { permitted: 900, blocked: 2, ..Replayed::default() }),
     };
-    Plan { window: None, changes: vec![change], left: vec![("sgr-used".to_owned(), "needed".to_owned())] }
+    let left = vec![("sgr-used".to_owned(), "needed".to_owned())];
+    Plan { changes: vec![change], left, ..Plan::default() }
 }
 
 #[test]
@@ -351,6 +360,7 @@ fn large() -> Conclusions {
             "the logs span 48 h, less than 7 days; capture lost records of an interface".to_owned(),
         ],
         class: RuleClass::Permissive,
+        evidence: RuleEvidence::default(),
     };
     c.rules = (0..10_000).map(rule).collect();
     let coverage = |n: usize| InterfaceCoverage { interface: interface(n), ..c.summary.coverage[0].clone() };

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::finding::RuleClass;
+use crate::finding::{RuleClass, RuleEvidence};
 use crate::flow::Protocol;
 use crate::inventory::{NetworkInterface, PrefixList, RulePeer, SecurityGroup};
-use crate::rollup::{ObservedPeer, ObservedService};
+use crate::rollup::{ObservedPeer, ObservedService, OtherSide};
 
 fn rule(id: &str, protocol: Option<u8>, ports: Option<(u16, u16)>, peer: &str) -> Rule {
     Rule {
@@ -53,6 +53,7 @@ fn row(rule: &Rule, class: RuleClass, grade: Grade) -> RuleRow {
         grade,
         grade_reasons: (grade != Grade::Reliable).then(|| "no log".to_owned()).into_iter().collect(),
         class,
+        evidence: RuleEvidence::default(),
     }
 }
 
@@ -81,8 +82,14 @@ fn facts(rule: &Rule, number: u32) -> RuleFacts {
         places: Arc::new([]),
         group_is_referenced: false,
         invisible: None,
-        existed_throughout: true,
         since: None,
+        known_from: 0,
+        watch: Arc::default(),
+        strangers: 0,
+        other_side: OtherSide::default(),
+        peer_seconds: None,
+        described: true,
+        icmp: rule.icmp,
         usage: Arc::default(),
     }
 }

@@ -1,0 +1,175 @@
+//! `flowgate ingest`: keep logs in a store.
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use super::config::Check;
+use super::failure::{Failure, Problem, written};
+use super::progress::Meter;
+use super::reading::{ReadingArguments, ResourceArguments};
+use super::{Environment, Exit, interrupt};
+use crate::pipeline::{self, AnalyzeConfig, IngestOptions, Ingested, Input};
+use crate::report::{Look, Page, Span, Tone, count, number};
+use crate::source::STDIN;
+use crate::store::{Disk, day_name};
+
+/// Problems shown before the rest is only counted.
+const SHOWN: usize = 20;
+
+/// Keep flow logs in a store, to read them once and ask often
+///
+/// Reads what the store does not hold yet, and nothing twice. `flowgate analyze STORE` then says what it would say of
+/// the logs. The store's tables are Parquet files that DuckDB, Polars, Spark and Athena read: docs/store.md. An
+/// interrupted ingest leaves the store as it was; run it again.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  flowgate ingest logs/ --inventory inventory/ --store store/
+  flowgate ingest s3://bucket/AWSLogs/ --from 2026-03-01 --inventory inventory/ --store store/
+  flowgate ingest --rejudge --inventory inventory/ --store store/
+  flowgate analyze store/ --inventory inventory/
+
+Exit codes:
+  0  all that was found is in the store
+  2  usage or configuration error
+  3  failed: the store is as it was
+  4  something could not be read; the next ingest tries it again")]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    pub reading: ReadingArguments,
+
+    /// Directory of the store; made if it is not there
+    #[arg(long, value_name = "DIR", required = true, help_heading = "Output")]
+    pub store: PathBuf,
+    /// Judge the connections of all days anew, because the inventory changed; needs no INPUT
+    #[arg(long, help_heading = "Output")]
+    pub rejudge: bool,
+    /// Show nothing but errors
+    #[arg(short, long, help_heading = "Output")]
+    pub quiet: bool,
+    /// Show no progress
+    #[arg(long, help_heading = "Output")]
+    pub no_progress: bool,
+
+    #[command(flatten)]
+    pub resources: ResourceArguments,
+}
+
+/// Ingests.
+pub(super) fn execute(
+    arguments: &Arguments,
+    environment: &Environment,
+    (out, err): (Look, Look),
+    stdout: &mut dyn Write,
+    stderr: &mut (dyn Write + Send),
+) -> Result<Exit, Failure> {
+    let config = validate(arguments, environment)?;
+    if environment.owns_process {
+        interrupt::watch(&config.cancel);
+    }
+    let disk = environment.abort_at_step.map_or_else(Disk::default, Disk::that_aborts_at);
+    let options = IngestOptions { rejudge: arguments.rejudge, disk };
+    let ingested = {
+        let animated = environment.can_animate() && !arguments.no_progress && !arguments.quiet;
+        let warnings: Option<&mut (dyn Write + Send)> =
+            if arguments.quiet { None } else { Some(&mut *stderr) };
+        let meter = Meter::new(warnings, err, animated);
+        pipeline::ingest(&config, &arguments.store, &options, &meter)?
+    };
+    if !arguments.quiet {
+        let page = &mut Page::new(stdout, out);
+        written(show(&ingested, arguments, page).and_then(|()| stdout.flush()))?;
+    }
+    Ok(if ingested.problems.is_empty() { Exit::Clean } else { Exit::Incomplete })
+}
+
+fn validate(arguments: &Arguments, environment: &Environment) -> Result<AnalyzeConfig, Failure> {
+    let mut check = Check(Vec::new());
+    if remote(&arguments.store) {
+        let message = format!("--store {}: a store is a local directory", arguments.store.display());
+        check.add(Problem::new(message).help(
+            "ingest into a directory and copy it (`aws s3 sync --exclude lock DIR s3://…`): Athena reads the copy as it is",
+        ));
+    }
+    let rejudge_only = arguments.rejudge && arguments.reading.inputs.is_empty();
+    let config = check.reading("ingest", &arguments.reading, &arguments.resources, environment);
+    if rejudge_only {
+        check.0.retain(|problem| !problem.message.starts_with("nothing to "));
+        if arguments.reading.inventories.is_empty() {
+            check.add(Problem::new("--rejudge without an inventory").help("name it: --inventory DIR"));
+        }
+    }
+    for input in &config.inputs {
+        let (what, help) = match input {
+            Input::Local(path) if path.as_os_str() == STDIN => {
+                ("standard input has no name by which it could be known again", "write it to a file")
+            }
+            Input::CloudWatch(_) => (
+                "log groups can't be ingested yet: their events have no files that could be known again",
+                "export the group to S3, or analyze it directly",
+            ),
+            Input::Store(_) => {
+                ("is a store", "name the logs it was made of; `flowgate store info` lists them")
+            }
+            Input::Local(_) | Input::S3(_) => continue,
+        };
+        check.add(Problem::new(format!("{input}: {what}")).help(help));
+    }
+    if !arguments.reading.interfaces.is_empty() {
+        let help = "ingest all of them, and choose with `flowgate analyze STORE --interface`";
+        check.add(Problem::new("--interface: objects are ingested whole").help(help));
+    }
+    match check.0.is_empty() {
+        true => Ok(config),
+        false => Err(Failure::usage(check.0)),
+    }
+}
+
+fn remote(path: &std::path::Path) -> bool {
+    let text = path.to_string_lossy().to_ascii_lowercase();
+    ["s3:", "s3a:", "gs:", "https:"].iter().any(|scheme| text.starts_with(scheme))
+}
+
+fn show(ingested: &Ingested, arguments: &Arguments, page: &mut Page<'_>) -> io::Result<()> {
+    let Ingested { objects, known, replaced, tally, days, connections, unjudged, problems } = ingested;
+    let mut told = vec![
+        Span::new(Tone::Strong, count(*objects, "object")),
+        Span::plain(format!(
+            " with {} read into {}, {} known already",
+            count(tally.records, "record"),
+            arguments.store.display(),
+            number(*known)
+        )),
+    ];
+    if *replaced > 0 {
+        let text = if *replaced == 1 {
+            "takes the place of an earlier version"
+        } else {
+            "take the place of earlier versions"
+        };
+        told.push(Span::plain(format!("; {} {text}", number(*replaced))));
+    }
+    page.flow(&[], 2, &told)?;
+    if let (Some(&first), Some(&last)) = (days.first(), days.last()) {
+        let text = format!(
+            "{} of {} judged, {} to {}",
+            count(*connections, "connection"),
+            count(days.len() as u64, "day"),
+            day_name(first),
+            day_name(last)
+        );
+        page.flow(&[], 2, &[Span::plain(text)])?;
+    }
+    if *unjudged && !days.is_empty() {
+        let text =
+            "no inventory: the table of connections has no verdicts; add one with --rejudge --inventory DIR";
+        page.flow(&[Span::new(Tone::Note, "note: ")], 6, &[Span::plain(text)])?;
+    }
+    for problem in problems.iter().take(SHOWN) {
+        page.flow(&[Span::new(Tone::Bad, "not read: ")], 10, &[Span::plain(problem.as_str())])?;
+    }
+    if problems.len() > SHOWN {
+        page.flow(&[], 2, &[Span::plain(format!("and {} more", problems.len() - SHOWN))])?;
+    }
+    Ok(())
+}

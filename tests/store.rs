@@ -1,0 +1,26 @@
+//! The store: what is said of it is what is said of the logs, however these went in and whatever interrupted it.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::needless_pass_by_value,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "test code fails by panicking and talks to whoever runs it"
+)]
+
+#[path = "world/mod.rs"]
+mod world;
+
+#[cfg(unix)]
+#[path = "store/crash.rs"]
+mod crash;
+#[path = "store/equal.rs"]
+mod equal;
+#[path = "store/refuse.rs"]
+mod refuse;
+#[path = "store/support.rs"]
+mod support;
+#[path = "store/table.rs"]
+mod table;

@@ -10,6 +10,7 @@ import base64
 import json
 import os
 import select
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,7 +33,11 @@ class Browser:
             "--disable-component-update", f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank",
         ]
         self.process = subprocess.Popen(
-            command, pass_fds=(to_read, to_write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            command,
+            pass_fds=(to_read, to_write),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
         os.close(to_read)
         os.close(to_write)
@@ -285,7 +290,8 @@ class Reader:
 
 def main():
     chromium, report, world = sys.argv[1:]
-    with tempfile.TemporaryDirectory(prefix="flowgate-browser-") as profile:
+    # Its helpers go on for a moment when the browser is gone, and may write while the directory is removed.
+    with tempfile.TemporaryDirectory(prefix="flowgate-browser-", ignore_cleanup_errors=True) as profile:
         browser = Browser(chromium, profile)
         try:
             browser.open()
@@ -308,7 +314,7 @@ def main():
             reader.check("nothing of the data ran", "return window.ran === undefined && window.alerted === undefined")
             reader.guarded()
         finally:
-            browser.process.kill()
+            os.killpg(browser.process.pid, signal.SIGKILL)
             browser.process.wait()
     for line in reader.failed:
         print(line)

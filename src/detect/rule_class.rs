@@ -32,7 +32,7 @@ pub struct Breadth {
 #[must_use]
 pub fn classify(rollups: &Rollups) -> Vec<RuleRow> {
     let judged = redundancy(rollups);
-    rollups.rules.iter().map(|rule| row(rule, &judged)).collect()
+    rollups.rules.iter().map(|rule| row(rule, &judged, rollups.unread.as_deref())).collect()
 }
 
 /// Redundant rules by number, each with the rules that permitted its connections, too, and how many of them.
@@ -41,7 +41,7 @@ pub fn covering(rollups: &Rollups) -> BTreeMap<u32, Vec<(u32, u64)>> {
     redundancy(rollups).redundant.into_iter().map(|(rule, cover)| (rule, cover.rules)).collect()
 }
 
-fn row(rule: &RuleFacts, judged: &Redundancy) -> RuleRow {
+fn row(rule: &RuleFacts, judged: &Redundancy, unread: Option<&str>) -> RuleRow {
     let usage = &rule.usage;
     let redundant = judged.redundant.get(&rule.number);
     let mut class = if usage.connections == 0 {
@@ -56,6 +56,10 @@ fn row(rule: &RuleFacts, judged: &Redundancy) -> RuleRow {
     let by_configuration = redundant.is_some_and(|cover| matches!(cover.shadow, Shadow::SameGroup(_)));
     let evidence = rule_evidence::evidence(rule);
     let (mut grade, mut grade_reasons) = rule_evidence::grade(rule, class, by_configuration, &evidence);
+    if let Some(unread) = unread.filter(|_| class != RuleClass::Used && !by_configuration) {
+        grade = grade.max(Grade::Weak);
+        grade_reasons.push(format!("{unread} could not be read, and may hold more uses of it"));
+    }
     if judged.unknown.contains(&rule.number) {
         grade = grade.max(Grade::Weak);
         grade_reasons.push(

@@ -25,6 +25,7 @@
 //!   Interfaces with the same groups stand in for each other, since instances come and go; one with groups that no other
 //!   has must have been watched for a month of its own.
 //! - No interface of the VPC is unknown to the inventory: it may have had the group.
+//! - Everything could be read: an object or a line that could not may hold the one use.
 //!
 //! Nothing can be said, and nothing is reported, of rules whose group is attached to no interface (scaled to zero), that
 //! refer to a group without interfaces or to a prefix list that nobody could read, whose only purpose is traffic that is
@@ -82,7 +83,9 @@ impl Detector for UnusedRule {
                 let told = match row.class {
                     RuleClass::Unused if matches!(rule.other_side, OtherSide::Gone(_)) => return None,
                     RuleClass::Unused => unused(input.rollups, rule, row),
-                    RuleClass::Used | RuleClass::Permissive if is_over(row) => over(rule, row)?,
+                    RuleClass::Used | RuleClass::Permissive if is_over(row) => {
+                        over(input.rollups, rule, row)?
+                    }
                     _ => return None,
                 };
                 finish(about_rule(told, input.rollups, rule))
@@ -140,12 +143,13 @@ fn is_over(row: &RuleRow) -> bool {
         && evidence.chance_missed < STILL_USED
 }
 
-fn over(rule: &RuleFacts, row: &RuleRow) -> Option<FindingBuilder> {
+fn over(rollups: &Rollups, rule: &RuleFacts, row: &RuleRow) -> Option<FindingBuilder> {
     let evidence = &row.evidence;
     let (silent, last) = (evidence.silent_seconds?, row.last_used?);
     // The silence is to be watched like that of a rule that was never used.
     let watched = silent >= LONG_ENOUGH && evidence.coverage >= 0.999 && evidence.interfaces_unknown == 0;
     let watched = watched && evidence.interfaces_attached == evidence.interfaces_covered;
+    let watched = watched && rollups.unread.is_none();
     let grade = if watched && !rule.interfaces.is_empty() { Grade::Reliable } else { Grade::Weak };
     let builder = FindingBuilder::new(META.id, META.kind, "no-longer-used")
         .rated(severity(rule, grade), grade)

@@ -221,14 +221,13 @@ fn listed(names: &[String]) -> String {
 }
 
 fn object_problems(problems: &[ObjectProblem]) -> Vec<Limitation> {
-    let mut grouped: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+    let mut grouped: BTreeMap<(&str, &str, bool), Vec<&str>> = BTreeMap::new();
     for problem in problems {
-        grouped.entry((&*problem.code, &problem.message)).or_default().push(&problem.object);
+        let key = (&*problem.code, &*problem.message, problem.costs_records());
+        grouped.entry(key).or_default().push(&problem.object);
     }
     let mut list = Vec::new();
-    for ((code, message), objects) in grouped {
-        // Transit Gateway logs lie beside VPC flow logs in central buckets; they say nothing about rules.
-        let incomplete = code != "transit-gateway-log";
+    for ((code, message, incomplete), objects) in grouped {
         for object in objects.iter().take(NAMED) {
             list.push(note(incomplete, code, object, message));
         }

@@ -57,6 +57,14 @@ pub(super) struct ObjectProblem {
     pub is_fetch: bool,
 }
 
+impl ObjectProblem {
+    /// True if flow records of interfaces are missing for it. Transit Gateway logs lie beside VPC flow logs in central
+    /// buckets; they say nothing about rules.
+    pub fn costs_records(&self) -> bool {
+        self.code != "transit-gateway-log"
+    }
+}
+
 /// What reading came to, beside the records.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {

@@ -159,10 +159,24 @@ where
     let beside = beside(&gathered);
     let Gathered { collected, timeline, inventory, listing, reading, streams, .. } = gathered;
     progress.event(&Event::Phase("judging"));
-    let (judged, states) =
+    let (mut judged, states) =
         judge::judge(collected, &timeline, &streams, config, watch.clone(), &beside, None)?;
+    judged.rollups.unread = unread(&reading, &listing);
     progress.event(&Event::Phase("detecting"));
     Ok((Run { timeline, inventory, listing, reading, judged, watch, detectors }, states))
+}
+
+/// What of the logs was not read although it was asked for, in words.
+fn unread(reading: &read::Outcome, listing: &Listing) -> Option<String> {
+    let objects = reading.problems.iter().filter(|problem| problem.costs_records()).count();
+    let counts = [
+        (listing.errors.len() as u64, "listing"),
+        (objects as u64, "object"),
+        (reading.tally.malformed, "line"),
+    ];
+    let words = |(count, noun): (u64, &str)| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    let parts: Vec<String> = counts.into_iter().filter(|(count, _)| *count > 0).map(words).collect();
+    (!parts.is_empty()).then(|| parts.join(" and "))
 }
 
 impl Run {

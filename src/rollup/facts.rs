@@ -62,6 +62,8 @@ pub struct InterfaceRow {
 pub struct Rollups {
     /// First and last second of any record, NODATA or SKIPDATA row.
     pub window: Option<(u32, u32)>,
+    /// What of the logs could not be read, in words: `2 objects`. Nothing that did not happen is certain then.
+    pub unread: Option<String>,
     /// Rules of the latest inventory, sorted by (group, direction, id).
     pub rules: Vec<RuleFacts>,
     /// Groups of the latest inventory, by id.
@@ -155,6 +157,7 @@ impl Rollups {
         let missing = named.iter().filter_map(|&n| Some((n, missing(&policy.rule(n)?.peer, timeline)?)));
         Self {
             window,
+            unread: None,
             numbers: numbers(&rules),
             groups: group_facts(latest, &rules),
             acls: acl_facts(latest, &rows),

@@ -17,7 +17,7 @@ use crate::policy::Policy;
 /// A rule of the latest inventory with its observed use.
 #[derive(Clone, Debug)]
 pub struct RuleFacts {
-    /// Number in the run; the numbers of [`Rollups::sets`].
+    /// Number in the run; the numbers of [`Rollups::sets`](super::Rollups::sets).
     pub number: u32,
     /// `sgr-…` or synthetic.
     pub id: String,
@@ -51,7 +51,7 @@ pub struct RuleFacts {
     pub references_group: bool,
     /// Interfaces the group is attached to by the latest inventory.
     pub interfaces: Arc<[String]>,
-    /// Places in [`Rollups::interfaces`] of those that the run knows.
+    /// Places in [`Rollups::interfaces`](super::Rollups::interfaces) of those that the run knows.
     pub places: Arc<[u32]>,
     /// Other groups have rules that reference this rule's group.
     pub group_is_referenced: bool,

@@ -131,6 +131,32 @@ fn accepted_traffic_only_is_enough_and_rejected_only_is_nothing() {
     assert_eq!(rejects.not_evaluable, rejects.rules);
 }
 
+/// One line that can't be read may be the one use of any rule.
+#[test]
+fn what_was_not_read_may_hold_any_use() {
+    let directory = tempfile::tempdir().unwrap();
+    let usage = Usage { seed: 1, days: 50, logs: Logs::Whole, known: Known::Weekly };
+    generate(directory.path(), &usage).unwrap();
+    let log = directory.path().join("flow.log");
+    let config = AnalyzeConfig {
+        inputs: vec![Input::Local(log.clone())],
+        inventories: vec![directory.path().join("inventory")],
+        ..AnalyzeConfig::default()
+    };
+    let reliable = || {
+        let rules = analyze(&config, None, &Silent).unwrap().rules.into_iter();
+        rules.filter(|row| row.grade == Grade::Reliable).map(|row| row.class).collect::<Vec<_>>()
+    };
+    let whole = reliable();
+    assert!(whole.contains(&RuleClass::Unused) && whole.contains(&RuleClass::Permissive), "{whole:?}");
+    let mut text = std::fs::read_to_string(&log).unwrap();
+    text.push_str("2 111122223333 eni-0 10.0.\n");
+    std::fs::write(&log, text).unwrap();
+    let torn = reliable();
+    assert!(torn.contains(&RuleClass::Used), "use is use: {torn:?}");
+    assert!(!torn.contains(&RuleClass::Unused) && !torn.contains(&RuleClass::Permissive), "{torn:?}");
+}
+
 /// Every reason that keeps a rule from being called unused is told, and told of the right rules.
 #[test]
 fn what_can_not_be_said_is_said_so() {

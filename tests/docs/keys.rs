@@ -32,10 +32,8 @@ const OPEN: [(&str, &[&str]); 5] = [
 fn collect(value: &Value, path: &str, open: &[&str], keys: &mut BTreeSet<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| collect(item, path, open, keys)),
-        Value::Object(object) if open.contains(&path) => {
-            if !object.is_empty() {
-                keys.insert(format!("{path}.*"));
-            }
+        Value::Object(object) if open.contains(&path) && !object.is_empty() => {
+            keys.insert(format!("{path}.*"));
         }
         Value::Object(object) => {
             for (key, value) in object {

@@ -41,6 +41,26 @@ pub fn covering(rollups: &Rollups) -> BTreeMap<u32, Vec<(u32, u64)>> {
     redundancy(rollups).redundant.into_iter().map(|(rule, cover)| (rule, cover.rules)).collect()
 }
 
+/// By number of the rule, how far the logs carry that it is needed for nothing but what was seen, whatever its class: that a
+/// rule is used takes no more than the use, but to narrow it takes time.
+#[must_use]
+pub fn silence(rollups: &Rollups) -> BTreeMap<u32, (Grade, Vec<String>)> {
+    let of = |rule: &RuleFacts| {
+        let evidence = rule_evidence::evidence(rule);
+        let mut told = rule_evidence::grade(rule, RuleClass::Permissive, false, &evidence);
+        if let Some(unread) = &rollups.unread {
+            lower_for(unread, &mut told);
+        }
+        (rule.number, told)
+    };
+    rollups.rules.iter().map(of).collect()
+}
+
+fn lower_for(unread: &str, (grade, reasons): &mut (Grade, Vec<String>)) {
+    *grade = Grade::Weak.max(*grade);
+    reasons.push(format!("{unread} could not be read, and may hold more uses of it"));
+}
+
 fn row(rule: &RuleFacts, judged: &Redundancy, unread: Option<&str>) -> RuleRow {
     let usage = &rule.usage;
     let redundant = judged.redundant.get(&rule.number);
@@ -55,11 +75,11 @@ fn row(rule: &RuleFacts, judged: &Redundancy, unread: Option<&str>) -> RuleRow {
     };
     let by_configuration = redundant.is_some_and(|cover| matches!(cover.shadow, Shadow::SameGroup(_)));
     let evidence = rule_evidence::evidence(rule);
-    let (mut grade, mut grade_reasons) = rule_evidence::grade(rule, class, by_configuration, &evidence);
+    let mut told = rule_evidence::grade(rule, class, by_configuration, &evidence);
     if let Some(unread) = unread.filter(|_| class != RuleClass::Used && !by_configuration) {
-        grade = grade.max(Grade::Weak);
-        grade_reasons.push(format!("{unread} could not be read, and may hold more uses of it"));
+        lower_for(unread, &mut told);
     }
+    let (mut grade, mut grade_reasons) = told;
     if judged.unknown.contains(&rule.number) {
         grade = grade.max(Grade::Weak);
         grade_reasons.push(

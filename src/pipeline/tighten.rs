@@ -123,11 +123,12 @@ fn see(table: &mut ObservedTable, connection: &Connection, judged: &Judged, poli
 /// What all of the time allows, and what its first four fifths would have.
 fn plans(run: &run::Run, conclusions: &Conclusions, observed: &Observed, options: &Options) -> (Plan, Plan) {
     let rollups = &run.judged.rollups;
-    let covering = rule_class::covering(rollups);
+    let (covering, silence) = (rule_class::covering(rollups), rule_class::silence(rollups));
     let material = Material {
         rollups,
         rows: &conclusions.rules,
         covering: &covering,
+        silence: &silence,
         observed,
         timeline: &run.timeline,
         options,

@@ -44,6 +44,9 @@ pub struct Material<'a> {
     pub rows: &'a [RuleRow],
     /// Redundant rules, by number, with those that cover for them.
     pub covering: &'a BTreeMap<u32, Vec<(u32, u64)>>,
+    /// How far the logs carry that a rule is needed for nothing but what was seen, by number, with the reasons. The grade of
+    /// a row may be about its use.
+    pub silence: &'a BTreeMap<u32, (Grade, Vec<String>)>,
     /// What rules were used for.
     pub observed: &'a Observed,
     /// What was configured; proposals are about the latest state.
@@ -260,8 +263,16 @@ impl<'a> Proposer<'a> {
     /// With what the logs say about the rule.
     fn graded(&self, mut draft: Draft, subject: &Subject<'a>, usage: &Usage) -> Draft {
         let Subject { rule, facts, row } = *subject;
-        draft.grade = row.grade;
-        draft.reasons.splice(0..0, row.grade_reasons.iter().cloned());
+        let (mut grade, mut reasons) = (row.grade, row.grade_reasons.clone());
+        if draft.action >= Action::Narrow
+            && let Some((silence, why)) = self.material.silence.get(&facts.number)
+        {
+            grade = grade.max(*silence);
+            let new: Vec<String> = why.iter().filter(|why| !reasons.contains(why)).cloned().collect();
+            reasons.extend(new);
+        }
+        draft.grade = grade;
+        draft.reasons.splice(0..0, reasons);
         if draft.action >= Action::Narrow && usage.connections < ENOUGH {
             draft.grade = draft.grade.max(Grade::Weak);
             draft

@@ -122,6 +122,7 @@ fn plan_with(
         rollups: &rollups,
         rows: &rows,
         covering: &BTreeMap::new(),
+        silence: &BTreeMap::new(),
         observed: &observed,
         timeline: &timeline,
         options,
@@ -132,6 +133,42 @@ fn plan_with(
 fn texts(change: &Change) -> Vec<String> {
     let text = |r: &Rule| format!("{} {} {}", r.protocol_text(), r.port_text(), r.peer_text(None));
     change.add.iter().map(text).collect()
+}
+
+/// That a rule is used takes no more than the use; that it is used for nothing else takes time.
+#[test]
+fn the_grade_of_use_does_not_carry_a_narrower_rule() {
+    let wide = rule("sgr-1", Some(6), Some((443, 443)), "10.0.0.0/8");
+    let mut rollups = Rollups::default();
+    rollups.window = Some((0, 99));
+    rollups.rules = vec![facts(&wide, 0)];
+    let group = SecurityGroup { id: "sg-1".into(), rules: vec![wide.clone()], ..SecurityGroup::default() };
+    let mut inventory = Inventory::default();
+    inventory.security_groups.insert(group.id.clone(), group);
+    let timeline = Timeline::new(vec![inventory]);
+    let seen = ObservedUse {
+        services: vec![service(6, (443, 443))],
+        peers: vec![peer("10.1.1.1/32", Some((6, 443)))],
+        ..ObservedUse::default()
+    };
+    let observed = Observed { rules: [(0, seen)].into() };
+    let told = |silence: Grade| {
+        let silence = [(0, (silence, vec!["too short".to_owned()]))].into();
+        let material = Material {
+            rollups: &rollups,
+            rows: &[row(&wide, RuleClass::Used, Grade::Reliable)],
+            covering: &BTreeMap::new(),
+            silence: &silence,
+            observed: &observed,
+            timeline: &timeline,
+            options: &Options::default(),
+        };
+        let plan = propose(&material, Part::All);
+        assert_eq!(plan.changes.len(), 1, "{plan:?}");
+        (plan.changes[0].action, plan.changes[0].grade, plan.changes[0].reasons.clone())
+    };
+    assert_eq!(told(Grade::Weak), (Action::Narrow, Grade::Weak, vec!["too short".to_owned()]));
+    assert_eq!(told(Grade::Reliable).1, Grade::Reliable);
 }
 
 #[test]
@@ -220,6 +257,7 @@ fn no_inventory_is_no_plan() {
         rollups: &rollups,
         rows: &[],
         covering: &BTreeMap::new(),
+        silence: &BTreeMap::new(),
         observed: &observed,
         timeline: &timeline,
         options: &Options::default(),

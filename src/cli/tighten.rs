@@ -1,7 +1,7 @@
 //! `flowgate tighten`: from observed traffic to rules one can apply.
 
 use std::collections::BTreeSet;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -13,7 +13,7 @@ use super::reading::{ReadingArguments, ResourceArguments};
 use super::{Environment, Exit, interrupt};
 use crate::pipeline::{self, Tightened};
 use crate::report::{
-    Look, NamedFile, Page, Span, TerminalOptions, Tone, prepare_files, show_plan, write_files,
+    Look, NamedFile, Page, Span, TerminalOptions, Tone, prepare_files, show_cut_off, show_plan, write_files,
     write_plan_json, write_report,
 };
 use crate::source::STDIN;
@@ -207,6 +207,20 @@ fn renderings(tightened: &Tightened) -> Vec<(String, String)> {
     texts
 }
 
+/// Who would be cut off, before anything else: by the plan, and by what was learned early of what came later.
+fn cut_off(tightened: &Tightened, options: &TerminalOptions, page: &mut Page<'_>) -> io::Result<()> {
+    let told = [
+        ("All changes together would cut off", &tightened.replayed),
+        ("What was learned before the last fifth would have cut off", &tightened.held_out),
+    ];
+    for (title, replay) in told {
+        replay.iter().try_for_each(|replay| show_cut_off(title, replay, options, page))?;
+    }
+    tightened.unapplied.iter().try_for_each(|problem| {
+        page.flow(&[Span::new(Tone::Warn, "warning: ")], 2, &[Span::plain(&**problem)])
+    })
+}
+
 /// Files first, so that they are there however the reader of standard output behaves.
 fn conclude(
     arguments: &Arguments,
@@ -240,7 +254,9 @@ fn conclude(
             },
             verbose: arguments.verbose,
         };
-        let shown = show_plan(plan, conclusions, &options, &mut Page::new(stdout, out));
+        let page = &mut Page::new(stdout, out);
+        let shown =
+            cut_off(tightened, &options, page).and_then(|()| show_plan(plan, conclusions, &options, page));
         written(shown.and_then(|()| stdout.flush()))?;
         if let Some(dir) = &arguments.out {
             let text = format!("{PLAN}, scripts, Terraform and CloudFormation in {}", dir.display());

@@ -28,6 +28,8 @@ pub struct Tightened {
     pub inventory: Inventory,
     /// What all of the changes together would have done to the traffic; `None` if there are none.
     pub replayed: Option<Replay>,
+    /// What the early plan would have done to the traffic that was held out.
+    pub held_out: Option<Replay>,
     /// What of the plan does not fit the inventory, one sentence each. Nothing, unless there is a defect.
     pub unapplied: Vec<String>,
 }
@@ -51,8 +53,8 @@ pub fn tighten(
     let inventory = run.timeline.latest().cloned().unwrap_or_default();
     drop(run);
 
-    let (replayed, unapplied) = match plan.changes.is_empty() {
-        true => (None, Vec::new()),
+    let (replayed, held_out, unapplied) = match plan.changes.is_empty() {
+        true => (None, None, Vec::new()),
         false => prove(config, &mut plan, &early, &inventory, progress)?,
     };
     plan.changes.iter_mut().for_each(Change::rate);
@@ -62,7 +64,7 @@ pub fn tighten(
             plan.left.extend(change.remove.into_iter().map(|rule| (rule.id, why.to_owned())));
         }
     }
-    Ok(Tightened { plan, early, conclusions, inventory, replayed, unapplied })
+    Ok(Tightened { plan, early, conclusions, inventory, replayed, held_out, unapplied })
 }
 
 /// Replays the plan over all of the traffic, and what was learned early over the part held out, and fills
@@ -73,7 +75,7 @@ fn prove(
     early: &Plan,
     inventory: &Inventory,
     progress: &dyn Progress,
-) -> Result<(Option<Replay>, Vec<String>), AnalyzeError> {
+) -> Result<(Option<Replay>, Option<Replay>, Vec<String>), AnalyzeError> {
     let changes: Vec<Vec<String>> = plan
         .changes
         .iter()
@@ -112,7 +114,7 @@ fn prove(
             undecided: all.undecided,
         });
     }
-    Ok((whole, unapplied))
+    Ok((whole, held_out, unapplied))
 }
 
 fn see(table: &mut ObservedTable, connection: &Connection, judged: &Judged, policy: &Policy) {

@@ -52,7 +52,7 @@ pub use page::{Look, Page, Span, Tone};
 pub use plan_json::write_plan_json;
 pub use plan_terminal::show_plan;
 pub use replay_jsonl::{replay_is_incomplete, write_replay_jsonl};
-pub use replay_terminal::show_replay;
+pub use replay_terminal::{show_cut_off, show_replay};
 pub use sanitise::sanitise;
 pub use terminal::TerminalOptions;
 #[cfg(test)]

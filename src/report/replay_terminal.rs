@@ -46,6 +46,19 @@ pub fn show_replay(
     outcome(replay, summary, against, page)
 }
 
+/// Shows whom a proposed configuration would cut off, and when they were last seen; nothing if nobody.
+///
+/// # Errors
+/// Those of the page.
+pub fn show_cut_off(
+    title: &str,
+    replay: &Replay,
+    options: &TerminalOptions,
+    page: &mut Page<'_>,
+) -> io::Result<()> {
+    rows(title, Tone::Bad, &replay.blocked, options, page)
+}
+
 fn rows(
     title: &str,
     tone: Tone,

@@ -53,8 +53,8 @@ pub fn tighten(
     let inventory = run.timeline.latest().cloned().unwrap_or_default();
     drop(run);
 
-    let (replayed, held_out, unapplied) = match plan.changes.is_empty() {
-        true => (None, None, Vec::new()),
+    let Proof { replayed, held_out, unapplied } = match plan.changes.is_empty() {
+        true => Proof::default(),
         false => prove(config, &mut plan, &early, &inventory, progress)?,
     };
     plan.changes.iter_mut().for_each(Change::rate);
@@ -67,6 +67,14 @@ pub fn tighten(
     Ok(Tightened { plan, early, conclusions, inventory, replayed, held_out, unapplied })
 }
 
+/// What replays say of a plan; see [`Tightened`].
+#[derive(Default)]
+struct Proof {
+    replayed: Option<Replay>,
+    held_out: Option<Replay>,
+    unapplied: Vec<String>,
+}
+
 /// Replays the plan over all of the traffic, and what was learned early over the part held out, and fills
 /// [`Change::replayed`]. Nothing is left from the first reading: the traffic is read again.
 fn prove(
@@ -75,7 +83,7 @@ fn prove(
     early: &Plan,
     inventory: &Inventory,
     progress: &dyn Progress,
-) -> Result<(Option<Replay>, Option<Replay>, Vec<String>), AnalyzeError> {
+) -> Result<Proof, AnalyzeError> {
     let changes: Vec<Vec<String>> = plan
         .changes
         .iter()
@@ -114,7 +122,7 @@ fn prove(
             undecided: all.undecided,
         });
     }
-    Ok((whole, held_out, unapplied))
+    Ok(Proof { replayed: whole, held_out, unapplied })
 }
 
 fn see(table: &mut ObservedTable, connection: &Connection, judged: &Judged, policy: &Policy) {

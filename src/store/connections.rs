@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, ListBuilder, RecordBatch, StringArray,
-    StringBuilder,
+    StringBuilder, TimestampMicrosecondArray,
 };
 use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
@@ -249,6 +249,10 @@ fn to_batch(
         let values = rows.iter().map(|row| i64::try_from(f(row)).unwrap_or(i64::MAX));
         Arc::new(Int64Array::from_iter_values(values)) as ArrayRef
     };
+    let time = |f: &dyn Fn(&Row) -> u32| {
+        let values = rows.iter().map(|row| i64::from(f(row)) * 1_000_000);
+        Arc::new(TimestampMicrosecondArray::from_iter_values(values)) as ArrayRef
+    };
     let about = |f: &dyn Fn(&(String, InterfaceContext)) -> Option<&str>| -> ArrayRef {
         let values = rows.iter().map(|row| names.interfaces.get(row.interface as usize).and_then(f));
         Arc::new(values.collect::<DictionaryArray<Int32Type>>())
@@ -278,9 +282,9 @@ fn to_batch(
         ("direction", word(&|row| row.direction)),
         ("evidence", word(&|row| Some(row.evidence))),
         ("strength", word(&|row| Some(row.strength))),
-        ("opened", large(&|row| row.opened.into())),
-        ("start", large(&|row| row.start.into())),
-        ("end", large(&|row| row.end.into())),
+        ("opened", time(&|row| row.opened)),
+        ("start", time(&|row| row.start)),
+        ("end", time(&|row| row.end)),
         ("continued", Arc::new(continued)),
         ("action", word(&|row| Some(if row.accepted { "accept" } else { "reject" }))),
         ("verdict", word(&|row| Some(row.verdict))),

@@ -1,6 +1,6 @@
 //! What belongs to the store: everything else in its directories is garbage.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::path::Path;
 
@@ -66,6 +66,9 @@ pub struct Manifest {
     pub records: Vec<StoredFile>,
     /// The judged connections.
     pub connections: ConnectionsPart,
+    /// The other tables that questions are asked of, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub tables: BTreeMap<String, Vec<StoredFile>>,
 }
 
 impl Manifest {
@@ -83,12 +86,19 @@ impl Manifest {
             contexts: Vec::new(),
             records: Vec::new(),
             connections: ConnectionsPart::default(),
+            tables: BTreeMap::new(),
         }
     }
 
     /// Every file.
     pub fn files(&self) -> impl Iterator<Item = &StoredFile> {
-        self.objects.iter().chain(&self.contexts).chain(&self.records).chain(&self.connections.files)
+        let others = self.tables.values().flatten();
+        self.objects
+            .iter()
+            .chain(&self.contexts)
+            .chain(&self.records)
+            .chain(&self.connections.files)
+            .chain(others)
     }
 
     /// Reads it and checks that every file is there and as long as it was.

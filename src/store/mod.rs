@@ -58,6 +58,8 @@ mod manifest;
 mod objects;
 mod open;
 mod records;
+mod table_scan;
+mod tables;
 
 pub use connections::{ConnectionRow, ConnectionWriter, Names};
 pub use contexts::{Contexts, Origin};
@@ -69,12 +71,25 @@ pub use manifest::{ConnectionsPart, MANIFEST, Manifest, StoredFile};
 pub use objects::{Counts, Details, ObjectRow, Problem};
 pub use open::{NewRecords, Store, StoreWriter};
 pub use records::{Group, Piece, RecordWriter, Scan};
+pub use table_scan::{TableScan, Want, Wanted};
+pub use tables::{Column, DAY_COLUMN, Table};
 
 /// Version of the schema that this program writes, and the latest that it reads.
 pub const SCHEMA_VERSION: u64 = 1;
 
 /// Folders below the store's directory.
-const FOLDERS: [&str; 4] = ["objects", "contexts", "records", "connections"];
+const FOLDERS: [&str; 10] = [
+    "objects",
+    "contexts",
+    "records",
+    "connections",
+    "rule_usage",
+    "rejects",
+    "coverage",
+    "rules",
+    "interfaces",
+    "findings",
+];
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;

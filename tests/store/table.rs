@@ -5,7 +5,7 @@ use std::fs::File;
 use std::path::Path;
 
 use arrow::array::{Array, AsArray, RecordBatch};
-use arrow::datatypes::{Int64Type, UInt64Type};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType, UInt64Type};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::file::statistics::Statistics;
@@ -25,6 +25,9 @@ fn text<'b>(batch: &'b RecordBatch, name: &str, row: usize) -> &'b str {
 
 fn number(batch: &RecordBatch, name: &str, row: usize) -> i64 {
     let column = batch.column_by_name(name).unwrap();
+    if let Some(column) = column.as_primitive_opt::<TimestampMicrosecondType>() {
+        return column.value(row);
+    }
     match column.as_primitive_opt::<Int64Type>() {
         Some(column) => column.value(row),
         None => column.as_primitive::<UInt64Type>().value(row) as i64,
@@ -64,11 +67,11 @@ fn every_connection_is_told_once_and_every_packet_is_of_one_day() {
             for row in 0..batch.num_rows() {
                 let goes_on = batch.column_by_name("continued").unwrap().as_boolean().value(row);
                 continued += u32::from(goes_on);
-                let start = number(&batch, "start", row);
+                let start = number(&batch, "start", row) / 1_000_000;
                 let of_day =
                     chrono::DateTime::from_timestamp(start, 0).unwrap().format("dt=%Y-%m-%d").to_string();
                 assert_eq!(of_day, day);
-                assert_eq!(goes_on, number(&batch, "opened", row) / 86_400 < start / 86_400);
+                assert_eq!(goes_on, number(&batch, "opened", row) / 86_400_000_000 < start / 86_400);
                 let sum = of_store.entry(key(&batch, row)).or_default();
                 sum.0 += u64::from(!goes_on);
                 sum.1 += number(&batch, "bytes_in", row) + number(&batch, "bytes_out", row);

@@ -1,18 +1,8 @@
 //! Novelty, outbound volume and beacons: weeks in which nothing bad happens, and weeks in which it does. The generator
 //! shares no code with the engine.
 
-#![allow(
-    clippy::expect_used,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "test code fails by panicking and talks to whoever runs it"
-)]
-
-#[path = "anomalies/estate.rs"]
 mod estate;
-#[path = "anomalies/plants.rs"]
 mod plants;
-#[path = "anomalies/week.rs"]
 mod week;
 
 use std::path::Path;

@@ -1,12 +1,5 @@
 //! The scripts of `benches/`: they run, and what they say of figures is true. What they measure is not judged here.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::unwrap_used,
-    reason = "test code fails by panicking"
-)]
-
 use std::path::Path;
 use std::process::Command;
 
@@ -27,7 +20,7 @@ fn target() -> &'static Path {
     flowgate().parent().and_then(Path::parent).unwrap()
 }
 
-/// `cargo test` has built the examples; `cargo test --test benches` has not.
+/// `cargo test` has built the examples; `cargo test --test program benches::` has not.
 fn build_missing() {
     let names = ["world", "inflate", "columns"];
     if names.iter().all(|name| target().join("release/examples").join(name).exists()) {

@@ -1,8 +1,6 @@
 //! Logs with more than a run keeps: the outputs say what is approximate, stay as good as they say, and do not depend on
 //! threads.
 
-#![allow(clippy::unwrap_used, reason = "test code fails by panicking")]
-
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;

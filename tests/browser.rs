@@ -3,14 +3,6 @@
 //! `tests/browser/drive.py` talks to headless Chromium. Where there is none, the tests say so and are left out;
 //! `tests/run.sh` installs it.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::print_stderr,
-    clippy::unwrap_used,
-    reason = "test code fails by panicking and talks to whoever runs it"
-)]
-
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

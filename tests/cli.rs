@@ -1,11 +1,5 @@
 //! The program as people run it: cases in `tests/cli/*.toml`, and every help page.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "tests; clippy exempts only the test functions themselves, not their helpers"
-)]
-#![allow(clippy::disallowed_methods, reason = "help pages are written again when the environment says so")]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::Write;

@@ -1,21 +1,8 @@
 //! Worlds whose configuration changes under the traffic, with known truth: is every accepted connection that nothing
 //! permitted raised, and nothing else? And does nothing become an alarm only because part of the inventory is missing?
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::needless_pass_by_value,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "test code fails by panicking and talks to whoever runs it"
-)]
-
-#[path = "escape/account.rs"]
 mod account;
-#[path = "escape/told.rs"]
 mod told;
-#[path = "escape/traffic.rs"]
 mod traffic;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,12 +2,6 @@
 //!
 //! The world is written here, line by line, and shares no code with what is tested.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::needless_pass_by_value,
-    reason = "test code: it may panic, and reads better so"
-)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;

@@ -1,11 +1,5 @@
 //! AWS Config history from files to findings: what a change at a known time makes of the connections around it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::needless_pass_by_value,
-    reason = "test code: it may panic, and reads better so"
-)]
-
 use std::path::Path;
 
 use flowgate::finding::{Conclusions, Finding, Grade};

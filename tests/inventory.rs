@@ -1,15 +1,5 @@
 //! The inventory loader: real dumps here, oddities of shape, time and place in the modules.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::needless_pass_by_value,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "test code fails by panicking and talks to whoever runs it"
-)]
-
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,15 +9,10 @@ use flowgate::inventory::{
     looks_like_inventory,
 };
 
-#[path = "inventory/config.rs"]
 mod config;
-#[path = "inventory/gaps.rs"]
 mod gaps;
-#[path = "inventory/merging.rs"]
 mod merging;
-#[path = "inventory/reachability.rs"]
 mod reachability;
-#[path = "inventory/shapes.rs"]
 mod shapes;
 
 fn fixtures() -> PathBuf {
@@ -187,7 +172,7 @@ fn replies_of_failed_calls_are_skipped() {
 }
 
 /// Loads the files below `FLOWGATE_DUMPS`, each file on its own and all together, and tells what was
-/// found: `FLOWGATE_DUMPS=… cargo test --test inventory -- --ignored --nocapture`.
+/// found: `FLOWGATE_DUMPS=… cargo test --test engine inventory:: -- --ignored --nocapture`.
 #[test]
 #[ignore = "needs a directory of dumps in FLOWGATE_DUMPS"]
 fn dumps_of_your_own() {

@@ -4,29 +4,16 @@
 //! question. Both get the same generated configurations and logs, and have to say the same: connections with
 //! their openers, the rules that permit them, and the usage of every rule.
 
-#![allow(clippy::unwrap_used, reason = "a test that fails may panic")]
-
-#[path = "oracle/asof.rs"]
 mod asof;
-#[path = "oracle/asof_world.rs"]
 mod asof_world;
-#[path = "oracle/cut.rs"]
 mod cut;
-#[path = "oracle/engine.rs"]
 mod engine;
-#[path = "oracle/findings.rs"]
 mod findings;
-#[path = "oracle/generate.rs"]
 mod generate;
-#[path = "oracle/judge.rs"]
 mod judge;
-#[path = "oracle/model.rs"]
 mod model;
-#[path = "oracle/opener.rs"]
 mod opener;
-#[path = "oracle/rules.rs"]
 mod rules;
-#[path = "oracle/write.rs"]
 mod write;
 
 use std::collections::BTreeMap;

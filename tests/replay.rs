@@ -1,24 +1,10 @@
 //! What a change would do: replays of simulated worlds, whose truth says it; and how a plan is written down.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::needless_pass_by_value,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "test code fails by panicking and talks to whoever runs it"
-)]
-
-#[path = "replay/removed.rs"]
 mod removed;
-#[path = "replay/render.rs"]
 mod render;
-#[path = "replay/terraform.rs"]
 mod terraform;
-#[path = "replay/unchanged.rs"]
 mod unchanged;
-#[path = "world/mod.rs"]
-mod world;
+use crate::world;
 
 use std::path::Path;
 

@@ -2,7 +2,7 @@
 # Runs every test there is: unit, integration and documentation tests; examples are built.
 # First makes the Python environment that the tests against AWS's APIs need (tests/aws/setup.sh),
 # and Chromium for those of the HTML report (tests/browser/setup.sh).
-# Works from any directory. Arguments go to `cargo test`: tests/run.sh --test source
+# Works from any directory. Arguments go to `cargo test`: tests/run.sh --test engine source::
 set -euo pipefail
 # shellcheck source=tests/setup.sh
 source "$(dirname "${BASH_SOURCE[0]}")/setup.sh"

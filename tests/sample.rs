@@ -1,16 +1,6 @@
 //! `sample-logs/`: what the program says about them is what MANIFEST.toml tells, and they are what the simulator makes.
 
-#![allow(
-    clippy::expect_used,
-    clippy::needless_pass_by_value,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "test code fails by panicking and talks to whoever runs it"
-)]
-
-#[path = "world/mod.rs"]
-mod world;
+use crate::world;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,19 +1,9 @@
 //! The source room: what it finds, what it passes over and why, and how it fails.
 
-#![allow(
-    clippy::unwrap_used,
-    reason = "tests; clippy exempts only the test functions themselves, not their helpers"
-)]
-
-#[path = "source/key.rs"]
 mod key;
-#[path = "source/local.rs"]
 mod local;
-#[path = "source/memory.rs"]
 mod memory;
-#[path = "source/select.rs"]
 mod select;
-#[path = "source/tree.rs"]
 mod tree;
 
 use flowgate::source::{Listing, Object, Selection, Source, SourceError};

@@ -1,17 +1,7 @@
 //! Rejected spikes in simulated worlds: enough is found, under the right name, and little besides.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "test code fails by panicking and talks to whoever runs it"
-)]
-
-#[path = "spikes/plants.rs"]
 mod plants;
-#[path = "spikes/score.rs"]
 mod score;
-#[path = "spikes/world.rs"]
 mod world;
 
 fn evaluate(seeds: std::ops::Range<u64>, days: i64) -> score::Score {

@@ -10,9 +10,6 @@
     reason = "test code fails by panicking and talks to whoever runs it"
 )]
 
-#[path = "world/mod.rs"]
-mod world;
-
 #[cfg(unix)]
 #[path = "store/crash.rs"]
 mod crash;

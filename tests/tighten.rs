@@ -1,24 +1,9 @@
 //! Plans over simulated worlds and small estates: nothing that was seen is ever cut, whichever changes are applied.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::needless_pass_by_value,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "test code fails by panicking and talks to whoever runs it"
-)]
-
-#[path = "accepted/estate.rs"]
-#[allow(dead_code, reason = "shared with other programs, which use more of it")]
-mod estate;
-#[path = "tighten/estates.rs"]
 mod estates;
-#[path = "tighten/judge.rs"]
 mod judge;
-#[path = "world/mod.rs"]
-mod world;
+use crate::accepted::estate;
+use crate::world;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,23 +1,9 @@
 //! Simulated worlds with known truth against the whole pipeline: connections, openers, rule usage, findings.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::needless_pass_by_value,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "test code fails by panicking and talks to whoever runs it"
-)]
+use crate::world;
 
-#[path = "world/mod.rs"]
-mod world;
-
-#[path = "truth/audit.rs"]
 mod audit;
-#[path = "truth/classes.rs"]
 mod classes;
-#[path = "truth/compare.rs"]
 mod compare;
 
 use compare::{Run, run};

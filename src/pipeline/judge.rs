@@ -1,13 +1,13 @@
 //! Packed records become rollups: sort, count fan-in, then cut, decide, judge and sum up, partition by partition.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::export::{Exporter, Handed, Rows};
+use super::export::{Chunk, Exporter, Rows};
+use super::in_order::InOrder;
 use super::{AnalyzeConfig, AnalyzeError, Cancel, Expect};
 use crate::connection::{
     Collected, Connection, Election, InterfaceFacts, Loading, LocalSide, Meetings, Met, Pairing, Partition,
@@ -102,7 +102,7 @@ pub(super) fn judge<T: Send>(
         (Some(table), _) => Some(Ok(Exporter::into_store(table.store, &interfaces, timeline, &policy))),
         (None, path) => path.map(|path| Exporter::create(path, &policy)),
     };
-    let in_order = exporter.transpose()?.map(InOrder::new);
+    let in_order = exporter.transpose()?.map(|exporter| InOrder::new(exporter, config.memory.waiting_rows()));
     let scene =
         Scene::new(timeline, &interfaces).watching(watch).between(Directory::new(&interfaces, timeline));
     let expected = config.expect.as_ref().map(|e| Expected::new(&e.expectations, timeline, &ids));
@@ -117,7 +117,7 @@ pub(super) fn judge<T: Send>(
     let work = |worker: &mut Worker<'_, T>, at: usize, over: &Over<'_>| {
         let Worker { sorted, judge, rollup, examiner, beside: seen } = worker;
         if let Some(rows) = &in_order {
-            rows.wait_for(at, config.threads, over);
+            rows.wait_for(at, config.threads, &|| over.is_over());
         }
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
         let mut rows = in_order.as_ref().map(|_| match table {
@@ -163,13 +163,26 @@ pub(super) fn judge<T: Send>(
         // Given back here and not at the end, where one thread alone would have to.
         partition.clear();
         if let (Some(in_order), Some(rows)) = (&in_order, rows) {
-            in_order.hand_in(at, rows.finish());
+            in_order.hand_in(at, rows.finish())?;
         }
         done?;
         Ok(rollup.check()?)
     };
     let judged = each(partitions.len(), config, begin, work, |worker| worker.rollup.settle())?;
-    let stored = in_order.map_or_else(|| Ok(Vec::new()), InOrder::finish)?;
+    let stored = match in_order {
+        Some(in_order) => {
+            let (files, rest) = in_order.finish()?;
+            let rest: Vec<_> = rest.into_iter().map(|chunk| Mutex::new(Some(chunk))).collect();
+            let write = |files: &mut Vec<StoredFile>, at: usize, _: &Over<'_>| {
+                let chunk = rest[at].lock().unwrap_or_else(PoisonError::into_inner).take();
+                files.extend(chunk.map(Chunk::write).transpose()?);
+                Ok(())
+            };
+            let more = each(rest.len(), config, Vec::new, write, |_| ())?;
+            files.into_iter().chain(more.into_iter().flatten()).collect()
+        }
+        None => Vec::new(),
+    };
     // Sums depend on the connections alone, not on who added them when.
     let mut states = Vec::with_capacity(judged.len());
     // The first one's tables are taken as they are.
@@ -222,54 +235,6 @@ struct Worker<'p, T> {
     rollup: Rollup,
     examiner: Option<Examiner<'p>>,
     beside: T,
-}
-
-/// Writes the connections of partitions in their order, whichever is done first, so that the file does not depend on
-/// threads.
-struct InOrder<'a> {
-    state: Mutex<State<'a>>,
-    /// Something was written.
-    written: Condvar,
-}
-
-struct State<'a> {
-    next: usize,
-    ready: BTreeMap<usize, Handed>,
-    exporter: Exporter<'a>,
-}
-
-/// A look at whether the run is over, now and then.
-const LOOK: Duration = Duration::from_millis(100);
-
-impl<'a> InOrder<'a> {
-    fn new(exporter: Exporter<'a>) -> Self {
-        let state = State { next: 0, ready: BTreeMap::new(), exporter };
-        Self { state: Mutex::new(state), written: Condvar::new() }
-    }
-
-    /// Waits until a partition may be begun: rows that are not written yet take memory.
-    fn wait_for(&self, at: usize, threads: usize, over: &Over<'_>) {
-        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever has the next partition never waits and hands it in, so this ends, unless the run does.
-        while at > guard.next + threads && !over.is_over() {
-            guard = self.written.wait_timeout(guard, LOOK).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn hand_in(&self, at: usize, rows: Handed) {
-        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { next, ready, exporter } = &mut *guard;
-        ready.insert(at, rows);
-        while let Some(rows) = ready.remove(next) {
-            exporter.write(rows);
-            *next += 1;
-        }
-        self.written.notify_all();
-    }
-
-    fn finish(self) -> Result<Vec<StoredFile>, AnalyzeError> {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).exporter.finish()
-    }
 }
 
 /// Calls `work` for 0..count on all threads, each with a state of its own, until one fails or the run is cancelled. `end` is

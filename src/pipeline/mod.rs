@@ -11,9 +11,11 @@
 mod body;
 mod cancel;
 mod conclude;
+mod days;
 mod decoding;
 mod export;
 mod formats;
+mod in_order;
 mod ingest;
 mod inputs;
 mod judge;

@@ -1,5 +1,6 @@
 //! The order that every command shares: read, judge, sum up.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -31,6 +32,8 @@ pub(super) struct Gathered {
     pub streams: Vec<String>,
     /// What was kept for a store, by thread.
     pub kept: Vec<Keeper>,
+    /// The days of which `collected` holds all that their connections are derived from.
+    pub together: Option<BTreeSet<u32>>,
     /// Objects that the store held already.
     pub known: u64,
 }
@@ -55,7 +58,7 @@ pub(super) fn gather(
     gather_into(config, stdin, progress, None)
 }
 
-/// As [`gather`]; where records are kept, none are collected.
+/// As [`gather`]; what is read may also be kept.
 pub(super) fn gather_into(
     config: &AnalyzeConfig,
     stdin: Option<Box<dyn Read + Send>>,
@@ -95,8 +98,8 @@ pub(super) fn gather_into(
     });
     // A blocked read of standard input cannot be cancelled; it must not hold the run up.
     runtime.shutdown_background();
-    let read::Records { collected, outcome, listing, streams, kept, known } = read?;
-    Ok(Gathered { collected, timeline, inventory, listing, reading: outcome, streams, kept, known })
+    let read::Records { collected, outcome, listing, streams, kept, together, known } = read?;
+    Ok(Gathered { collected, timeline, inventory, listing, reading: outcome, streams, kept, together, known })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, AnalyzeError> {

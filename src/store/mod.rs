@@ -61,7 +61,7 @@ mod records;
 mod table_scan;
 mod tables;
 
-pub use connections::{ConnectionRow, ConnectionWriter, Names};
+pub use connections::{ConnectionRow, ConnectionWriter, Cutter, Names, Part};
 pub use contexts::{Contexts, Origin};
 pub use disk::Disk;
 pub use error::StoreError;

@@ -79,14 +79,18 @@ impl Store {
     /// handed out whole.
     #[must_use]
     pub fn scan(&self, window: (Option<i64>, Option<i64>)) -> Scan {
-        let wanted = |file: &&StoredFile| {
+        let mut files: Vec<StoredFile> = self.records_in(window).cloned().collect();
+        files.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
+        Scan::new(&self.place, files, window)
+    }
+
+    /// The files with records of days that touch a window, Unix seconds.
+    pub fn records_in(&self, window: (Option<i64>, Option<i64>)) -> impl Iterator<Item = &StoredFile> {
+        self.manifest.records.iter().filter(move |file| {
             let Some(day) = file.day else { return true };
             let (begin, end) = (i64::from(day) * DAY, (i64::from(day) + 1) * DAY);
             window.0.is_none_or(|from| end > from) && window.1.is_none_or(|to| begin < to)
-        };
-        let mut files: Vec<StoredFile> = self.manifest.records.iter().filter(wanted).cloned().collect();
-        files.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
-        Scan::new(&self.place, files, window)
+        })
     }
 }
 

@@ -27,7 +27,7 @@ impl Place {
         self.directory.join(&file.path)
     }
 
-    fn temporary(&self, path: &str) -> PathBuf {
+    pub fn temporary(&self, path: &str) -> PathBuf {
         self.directory.join(format!("{path}.tmp"))
     }
 

@@ -50,6 +50,7 @@
 mod connections;
 mod contexts;
 mod disk;
+mod encode;
 mod error;
 mod files;
 mod known;

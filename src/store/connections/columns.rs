@@ -1,214 +1,208 @@
 //! Sorted rows become columns.
 
-use std::sync::Arc;
-
-use arrow::array::{
-    ArrayRef, BooleanArray, DictionaryArray, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
-    TimestampMicrosecondArray,
-};
-use arrow::buffer::{OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{DataType, Field, Int32Type};
-use arrow::error::ArrowError;
 use hashbrown::HashMap;
-use parquet::file::properties::WriterProperties;
-use parquet::schema::types::ColumnPath;
 
 use super::cut::{Meanings, Part, Waiting};
 use super::order::{Group, Texts, groups};
-use super::{GROUP, Names, PAGE};
+use super::{Names, PAGE};
 use crate::flow::InterfaceContext;
-use crate::store::StoreError;
-use crate::store::files::{FileWriter, Place, properties};
+use crate::store::encode::{Bounds, Chunk, Coder, Dictionary, GroupFile, OpenGroup, Shape, Values};
+use crate::store::files::{Place, properties};
 use crate::store::manifest::StoredFile;
-
-fn file_properties() -> WriterProperties {
-    let mut builder = properties("connections")
-        .set_max_row_group_row_count(Some(GROUP))
-        .set_data_page_row_count_limit(PAGE)
-        .set_write_batch_size(PAGE);
-    for name in ["local", "remote", "interface"] {
-        builder = builder.set_column_bloom_filter_enabled(ColumnPath::from(name), true);
-    }
-    // Local addresses are a few; remote ones may be as many as rows.
-    builder = builder.set_column_bloom_filter_max_ndv(ColumnPath::from("remote"), GROUP as u64);
-    for name in ["local", "interface"] {
-        builder = builder.set_column_bloom_filter_max_ndv(ColumnPath::from(name), 16 * 1024);
-    }
-    builder.build()
-}
+use crate::store::{DAY, StoreError, Table};
 
 /// Writes a file.
 pub(super) fn write(place: &Place, path: &str, part: Part, names: &Names) -> Result<StoredFile, StoreError> {
-    let failed = |e: ArrowError| StoreError::Io { path: path.to_owned(), message: e.to_string() };
     let Part { day, rows, meanings, .. } = part;
-    let words = Dictionaries::new(names, &meanings);
-    let mut file = None;
+    let shared = Shared::new(names);
+    let schema = Table::Connections.schema();
+    let properties = properties("connections").build();
+    let mut file = GroupFile::create(place, path.to_owned(), Some(day), &schema, properties, false)?;
+    let mut coder = Coder::default();
     for group in groups(&rows) {
-        for from in (0..group.rows.len()).step_by(4 * PAGE) {
-            let to = (from + 4 * PAGE).min(group.rows.len());
-            let batch = to_batch(&group, from..to, &words, &meanings).map_err(failed)?;
-            let file = match &mut file {
-                Some(file) => file,
-                none => none.insert(FileWriter::create_plain(
-                    place,
-                    path.to_owned(),
-                    Some(day),
-                    batch.schema(),
-                    file_properties(),
-                )?),
-            };
-            file.write(&batch)?;
-        }
-        if let Some(file) = &mut file {
-            file.end_group()?;
-        }
+        let open = file.group(group.rows.len())?;
+        Columns { open, rows: &group.rows, coder: &mut coder }.write(&group, &shared, &meanings)?;
     }
-    match file {
-        Some(file) => file.finish(),
-        None => Err(failed(ArrowError::InvalidArgumentError("there are no connections".to_owned()))),
-    }
+    file.finish()
 }
 
-/// Texts that many rows share, made once for a file.
-struct Dictionaries {
-    interfaces: ArrayRef,
-    /// By interface: the place of what is known of it.
-    account: Known,
-    vpc: Known,
-    subnet: Known,
-    instance: Known,
-    rules: ArrayRef,
-    words: ArrayRef,
-    actions: ArrayRef,
+/// Texts that many rows share.
+struct Shared<'n> {
+    interfaces: Vec<&'n str>,
+    account: Known<'n>,
+    vpc: Known<'n>,
+    subnet: Known<'n>,
+    instance: Known<'n>,
+    rules: Vec<&'n str>,
 }
 
-/// Something that is known of interfaces.
-struct Known {
-    texts: ArrayRef,
-    places: Vec<Option<i32>>,
+/// Something that is known of interfaces: the texts, and by interface its place among them.
+struct Known<'n> {
+    texts: Vec<&'n str>,
+    places: Vec<Option<u32>>,
 }
 
-impl Known {
-    fn new(names: &Names, what: impl Fn(&InterfaceContext) -> Option<&str>) -> Self {
+impl<'n> Known<'n> {
+    fn new(names: &'n Names, what: impl Fn(&'n InterfaceContext) -> Option<&'n str>) -> Self {
         let mut texts: Vec<&str> = Vec::new();
-        let mut numbers: HashMap<&str, i32> = HashMap::new();
-        let places = names.interfaces.iter().map(|(_, context)| {
-            what(context).map(|text| {
-                *numbers.entry(text).or_insert_with(|| {
-                    texts.push(text);
-                    texts.len() as i32 - 1
-                })
+        let mut numbers: HashMap<&str, u32> = HashMap::new();
+        let mut place = |text| {
+            *numbers.entry(text).or_insert_with(|| {
+                texts.push(text);
+                texts.len() as u32 - 1
             })
-        });
-        let places = places.collect();
-        Self { texts: Arc::new(StringArray::from(texts)), places }
+        };
+        let known = names.interfaces.iter().map(|(_, context)| what(context));
+        let places = known.map(|text| text.map(&mut place)).collect();
+        Self { texts, places }
+    }
+
+    fn of(&self, row: &Waiting) -> Option<u32> {
+        self.places.get(row.interface as usize).copied().flatten()
     }
 }
 
-impl Dictionaries {
-    fn new(names: &Names, meanings: &Meanings) -> Self {
-        let text = |texts: Vec<&str>| Arc::new(StringArray::from(texts)) as ArrayRef;
+impl<'n> Shared<'n> {
+    fn new(names: &'n Names) -> Self {
         Self {
-            interfaces: text(names.interfaces.iter().map(|(id, _)| id.as_str()).collect()),
+            interfaces: names.interfaces.iter().map(|(id, _)| id.as_str()).collect(),
             account: Known::new(names, |context| context.account.as_deref()),
             vpc: Known::new(names, |context| context.vpc.as_deref()),
             subnet: Known::new(names, |context| context.subnet.as_deref()),
             instance: Known::new(names, |context| context.instance.as_deref()),
-            rules: text(names.rules.iter().map(String::as_str).collect()),
-            words: text(meanings.words.clone()),
-            actions: text(vec!["reject", "accept"]),
+            rules: names.rules.iter().map(String::as_str).collect(),
         }
     }
 }
 
-type Made = Result<ArrayRef, ArrowError>;
-
-fn dictionary(keys: Int32Array, texts: &ArrayRef) -> Made {
-    Ok(Arc::new(DictionaryArray::<Int32Type>::try_new(keys, Arc::clone(texts))?))
+/// The columns of a row group.
+struct Columns<'g> {
+    open: OpenGroup<'g>,
+    rows: &'g [Waiting],
+    coder: &'g mut Coder<u64>,
 }
 
-fn to_batch(
-    group: &Group,
-    range: std::ops::Range<usize>,
-    texts: &Dictionaries,
-    meanings: &Meanings,
-) -> Result<RecordBatch, ArrowError> {
-    type Row = Waiting;
-    let rows = &group.rows[range.clone()];
-    let word = |at: usize| {
-        let key = |row: &Row| (row.words[at] > 0).then_some(i32::from(row.words[at]));
-        dictionary(rows.iter().map(key).collect(), &texts.words)
-    };
-    let about = |known: &Known| {
-        let key = |row: &Row| known.places.get(row.interface as usize).copied().flatten();
-        dictionary(rows.iter().map(key).collect(), &known.texts)
-    };
-    let address = |texts: &Texts| {
-        let keys = texts.places[range.clone()].iter().map(|place| *place as i32);
-        dictionary(Int32Array::from_iter_values(keys), &texts.texts)
-    };
-    let small = |f: &dyn Fn(&Row) -> i32| -> Made {
-        Ok(Arc::new(Int32Array::from_iter_values(rows.iter().map(f))))
-    };
-    let large = |f: &dyn Fn(&Row) -> u64| -> Made {
-        let values = rows.iter().map(|row| i64::try_from(f(row)).unwrap_or(i64::MAX));
-        Ok(Arc::new(Int64Array::from_iter_values(values)))
-    };
-    let time = |f: &dyn Fn(&Row) -> u32| -> Made {
-        let values = rows.iter().map(|row| i64::from(f(row)) * 1_000_000);
-        Ok(Arc::new(TimestampMicrosecondArray::from_iter_values(values)))
-    };
-    let interfaces = Int32Array::from_iter_values(rows.iter().map(|row| row.interface as i32));
-    let actions = Int32Array::from_iter_values(rows.iter().map(|row| i32::from(row.accepted)));
-    let goes_on = |row: &Row| row.opened < row.start && row.opened / super::super::DAY as u32 != row.day();
-    let continued: BooleanArray = rows.iter().map(|row| Some(goes_on(row))).collect();
-    let columns: Vec<(&str, Made)> = vec![
-        ("interface", dictionary(interfaces, &texts.interfaces)),
-        ("account", about(&texts.account)),
-        ("vpc", about(&texts.vpc)),
-        ("subnet", about(&texts.subnet)),
-        ("instance", about(&texts.instance)),
-        ("local", address(&group.locals)),
-        ("remote", address(&group.remotes)),
-        ("local_port", small(&|row| row.ports[0].into())),
-        ("remote_port", small(&|row| row.ports[1].into())),
-        ("protocol", small(&|row| row.protocol.into())),
-        ("direction", word(0)),
-        ("evidence", word(1)),
-        ("strength", word(2)),
-        ("opened", time(&|row| row.opened)),
-        ("start", time(&|row| row.start)),
-        ("end", time(&|row| row.end)),
-        ("continued", Ok(Arc::new(continued))),
-        ("action", dictionary(actions, &texts.actions)),
-        ("verdict", word(3)),
-        ("reason", word(4)),
-        ("rules", rules(rows, texts, meanings)),
-        ("blocked_reply", word(5)),
-        ("bytes_in", large(&|row| row.bytes[0])),
-        ("bytes_out", large(&|row| row.bytes[1])),
-        ("packets_in", large(&|row| row.packets[0])),
-        ("packets_out", large(&|row| row.packets[1])),
-        ("rejected_in", large(&|row| row.rejected[0])),
-        ("rejected_out", large(&|row| row.rejected[1])),
-        ("late_packets", large(&|row| row.late)),
-    ];
-    let columns: Result<Vec<_>, ArrowError> =
-        columns.into_iter().map(|(name, array)| Ok((name, array?, true))).collect();
-    RecordBatch::try_from_iter_with_nullable(columns?)
-}
+const ACTIONS: [&str; 2] = ["reject", "accept"];
 
-fn rules(rows: &[Waiting], texts: &Dictionaries, meanings: &Meanings) -> Made {
-    let of = |row: &Waiting| meanings.rules[row.rules as usize].iter();
-    let mut ends: Vec<i32> = Vec::with_capacity(rows.len() + 1);
-    ends.push(0);
-    let mut keys: Vec<i32> = Vec::with_capacity(rows.len());
-    for row in rows {
-        keys.extend(of(row).map(|rule| *rule as i32));
-        ends.push(keys.len() as i32);
+impl Columns<'_> {
+    fn write(mut self, group: &Group, shared: &Shared<'_>, meanings: &Meanings) -> Result<(), StoreError> {
+        // In the order of the schema.
+        self.text(&shared.interfaces, |row| Some(row.interface), true)?;
+        self.text(&shared.account.texts, |row| shared.account.of(row), false)?;
+        self.text(&shared.vpc.texts, |row| shared.vpc.of(row), false)?;
+        self.text(&shared.subnet.texts, |row| shared.subnet.of(row), false)?;
+        self.text(&shared.instance.texts, |row| shared.instance.of(row), false)?;
+        self.addresses(&group.locals)?;
+        self.addresses(&group.remotes)?;
+        self.numbers(4, |row| row.ports[0].into())?;
+        self.numbers(4, |row| row.ports[1].into())?;
+        self.numbers(4, |row| row.protocol.into())?;
+        self.word(meanings, 0)?;
+        self.word(meanings, 1)?;
+        self.word(meanings, 2)?;
+        self.times(|row| row.opened)?;
+        self.times(|row| row.start)?;
+        self.times(|row| row.end)?;
+        self.continued()?;
+        self.text(&ACTIONS, |row| Some(u32::from(row.accepted)), false)?;
+        self.word(meanings, 3)?;
+        self.word(meanings, 4)?;
+        self.rules(&shared.rules, meanings)?;
+        self.word(meanings, 5)?;
+        self.numbers(8, |row| row.bytes[0])?;
+        self.numbers(8, |row| row.bytes[1])?;
+        self.numbers(8, |row| row.packets[0])?;
+        self.numbers(8, |row| row.packets[1])?;
+        self.numbers(8, |row| row.rejected[0])?;
+        self.numbers(8, |row| row.rejected[1])?;
+        self.numbers(8, |row| row.late)?;
+        self.open.end()
     }
-    let values = dictionary(Int32Array::from(keys), &texts.rules)?;
-    let item = Arc::new(Field::new_list_field(values.data_type().clone(), true));
-    debug_assert!(matches!(item.data_type(), DataType::Dictionary(..)));
-    Ok(Arc::new(ListArray::try_new(item, OffsetBuffer::new(ScalarBuffer::from(ends)), values, None)?))
+
+    fn chunk(&mut self, shape: Shape<'_>, values: Values<'_>, bounds: Bounds<'_>, bloom: bool) -> Result<(), StoreError> {
+        self.open.column(&Chunk { shape, values, bounds, page: PAGE, indexed: true, bloom })
+    }
+
+    fn text(
+        &mut self,
+        texts: &[&str],
+        place: impl Fn(&Waiting) -> Option<u32>,
+        bloom: bool,
+    ) -> Result<(), StoreError> {
+        let places: Vec<Option<u32>> = self.rows.iter().map(place).collect();
+        let (dictionary, codes) = used(texts, places.iter().copied().flatten());
+        let there: Vec<bool> = places.iter().map(Option::is_some).collect();
+        let shape = Shape::Optional((codes.len() < places.len()).then_some(&there));
+        self.chunk(shape, Values::Coded(&dictionary, &codes), Bounds::Sorted, bloom)
+    }
+
+    fn word(&mut self, meanings: &Meanings, at: usize) -> Result<(), StoreError> {
+        let place = |row: &Waiting| (row.words[at] > 0).then_some(u32::from(row.words[at]));
+        self.text(&meanings.words, place, false)
+    }
+
+    fn addresses(&mut self, texts: &Texts) -> Result<(), StoreError> {
+        let values = Values::Coded(&texts.texts, &texts.places);
+        self.chunk(Shape::Optional(None), values, Bounds::Sorted, true)
+    }
+
+    fn numbers(&mut self, width: usize, of: impl Fn(&Waiting) -> u64) -> Result<(), StoreError> {
+        let rows = self.rows;
+        let number = |row: &Waiting| of(row).min(i64::MAX as u64);
+        self.coder.clear();
+        rows.iter().for_each(|row| self.coder.push(number(row)));
+        let numbers: Vec<i64> = rows.iter().map(|row| number(row) as i64).collect();
+        self.coded(&self.coder.dictionary(width, |value| value), &numbers)
+    }
+
+    fn times(&mut self, of: impl Fn(&Waiting) -> u32) -> Result<(), StoreError> {
+        let rows = self.rows;
+        // Small numbers are looked up faster.
+        let first = rows.iter().map(&of).min().unwrap_or(0);
+        self.coder.clear();
+        rows.iter().for_each(|row| self.coder.push(u64::from(of(row) - first)));
+        let numbers: Vec<i64> = rows.iter().map(|row| i64::from(of(row)) * 1_000_000).collect();
+        self.coded(&self.coder.dictionary(8, |value| (value + u64::from(first)) * 1_000_000), &numbers)
+    }
+
+    fn coded(&mut self, dictionary: &Dictionary, numbers: &[i64]) -> Result<(), StoreError> {
+        let values = Values::Coded(dictionary, &self.coder.codes);
+        let chunk = Chunk {
+            shape: Shape::Optional(None),
+            values,
+            bounds: Bounds::Numbers(numbers),
+            page: PAGE,
+            indexed: true,
+            bloom: false,
+        };
+        self.open.column(&chunk)
+    }
+
+    fn continued(&mut self) -> Result<(), StoreError> {
+        let goes_on = |row: &Waiting| row.opened < row.start && row.opened / DAY as u32 != row.day();
+        let flags: Vec<bool> = self.rows.iter().map(goes_on).collect();
+        self.chunk(Shape::Optional(None), Values::Flags(&flags), Bounds::Sorted, false)
+    }
+
+    fn rules(&mut self, texts: &[&str], meanings: &Meanings) -> Result<(), StoreError> {
+        let of = |row: &Waiting| &*meanings.rules[row.rules as usize];
+        let lengths: Vec<u32> = self.rows.iter().map(|row| of(row).len() as u32).collect();
+        let (dictionary, codes) = used(texts, self.rows.iter().flat_map(|row| of(row).iter().copied()));
+        self.chunk(Shape::List(&lengths), Values::Coded(&dictionary, &codes), Bounds::Sorted, false)
+    }
+}
+
+/// The texts at some places, each once and sorted, and the places among these.
+fn used(texts: &[&str], places: impl Iterator<Item = u32>) -> (Dictionary, Vec<u32>) {
+    let mut codes: Vec<u32> = places.collect();
+    let mut there = vec![false; texts.len()];
+    codes.iter().for_each(|&place| there[place as usize] = true);
+    let mut used: Vec<u32> = (0..texts.len() as u32).filter(|&place| there[place as usize]).collect();
+    used.sort_by_key(|&place| texts[place as usize]);
+    let mut renumbered = vec![0; texts.len()];
+    for (number, &place) in (0..).zip(&used) {
+        renumbered[place as usize] = number;
+    }
+    codes.iter_mut().for_each(|code| *code = renumbered[*code as usize]);
+    (Dictionary::of(used.iter().map(|&place| texts[place as usize])), codes)
 }

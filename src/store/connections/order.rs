@@ -1,13 +1,11 @@
 //! The order of connections in a file, and addresses as text in that order.
 
 use std::net::IpAddr;
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, StringArray};
 
 use super::GROUP;
 use super::cut::Waiting;
 use crate::flow::address_from_bits;
+use crate::store::encode::Dictionary;
 
 /// The rows of a row group, in order.
 pub(super) struct Group {
@@ -19,7 +17,7 @@ pub(super) struct Group {
 /// Addresses of the rows as text.
 pub(super) struct Texts {
     /// Each once, sorted.
-    pub texts: ArrayRef,
+    pub texts: Dictionary,
     /// Of each row: the place of its text.
     pub places: Vec<u32>,
 }
@@ -80,8 +78,7 @@ impl Texts {
         for place in &mut places {
             *place = ranks[*place as usize];
         }
-        let texts: StringArray = texts.iter().map(|(text, _)| Some(text.as_str())).collect();
-        Self { texts: Arc::new(texts), places }
+        Self { texts: Dictionary::of(texts.iter().map(|(text, _)| text.as_str())), places }
     }
 }
 

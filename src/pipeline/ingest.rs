@@ -15,8 +15,8 @@ use crate::flow::{FlowBatch, Tally};
 use crate::inventory::Timeline;
 use crate::source::{self, Object, Selection};
 use crate::store::{
-    Contexts, Counts, Details, Disk, Known, NewRecords, ObjectRow, Offer, Offered, Problem, RecordWriter,
-    Store, StoreError, StoreWriter, StoredFile,
+    Contexts, Counts, CoverageSums, DayFiles, Details, Disk, Known, NewRecords, ObjectRow, Offer, Offered,
+    Problem, RecordWriter, Store, StoreError, StoreWriter,
 };
 
 /// How to ingest.
@@ -211,6 +211,7 @@ struct AtHand {
     days: BTreeSet<u32>,
     collected: Collected,
     streams: Vec<String>,
+    coverage: CoverageSums,
 }
 
 /// Reads what is new into a store, and derives the connections of its days.
@@ -243,9 +244,9 @@ pub fn ingest(
             });
             let keeping = Keeping { plan, store: &writer, around };
             let gathered = run::gather_into(config, None, progress, Some(keeping))?;
-            let Gathered { kept, together, collected, streams, timeline, inventory, listing, reading, known } =
-                gathered;
-            at_hand = together.map(|days| AtHand { days, collected, streams });
+            let Gathered { kept, together, collected, streams, coverage, .. } = gathered;
+            let Gathered { timeline, inventory, listing, reading, known, .. } = gathered;
+            at_hand = together.map(|days| AtHand { days, collected, streams, coverage });
             let read::Outcome { tally, objects, problems, .. } = reading;
             (result.objects, result.known, result.tally) = (objects, known, tally);
             result.problems.extend(listing.errors.iter().map(ToString::to_string));
@@ -264,8 +265,8 @@ pub fn ingest(
         progress.event(&Event::Phase("judging"));
         let here = at_hand.take_if(|at_hand| at_hand.days == days);
         let files = derive(config, directory, &writer, &timeline, &days, here)?;
-        result.connections += files.iter().map(|file| file.rows).sum::<u64>();
-        writer.commit_connections(&days, &files, inventory.paths.clone())?;
+        result.connections += files.connections.iter().map(|file| file.rows).sum::<u64>();
+        writer.commit_connections(&days, files, inventory.paths.clone())?;
         result.days.extend(days);
     }
     Ok(result)
@@ -320,7 +321,7 @@ fn derive(
     timeline: &Timeline,
     days: &BTreeSet<u32>,
     here: Option<AtHand>,
-) -> Result<Vec<StoredFile>, AnalyzeError> {
+) -> Result<DayFiles, AnalyzeError> {
     let window = days::window(days);
     let selection = Selection { from: window.0, to: window.1, ..Selection::default() };
     let config = AnalyzeConfig {
@@ -330,25 +331,25 @@ fn derive(
         expect: None,
         ..config.clone()
     };
-    let (collected, streams) = match here {
-        Some(AtHand { mut collected, streams, .. }) => {
+    let (collected, streams, coverage) = match here {
+        Some(AtHand { mut collected, streams, coverage, .. }) => {
             // Interfaces are what the whole store says they are, not only what was read now.
             let mut known = writer.store().contexts()?.by_interface(|_| true);
             for interface in &mut collected.interfaces {
                 interface.context = known.remove(&interface.id).unwrap_or_default();
             }
-            (collected, streams)
+            (collected, streams, coverage)
         }
         None => {
             let mut streams = Vec::new();
             let stored = Stored::open(directory, &config.selection, window, &mut streams)?;
             let Some(read_back) = run::gather_stored(&config, stored, streams)? else {
-                return Ok(Vec::new());
+                return Ok(DayFiles::default());
             };
             read_back
         }
     };
-    let table = Table { store: writer, days };
+    let table = Table { store: writer, days, coverage: &coverage };
     let (outcome, _) = judge::judge(collected, timeline, &streams, &config, None, &NOTHING, Some(&table))?;
     if config.cancel.is_cancelled() {
         // Judged in part, which must not take the place of what is there.

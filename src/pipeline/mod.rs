@@ -26,6 +26,7 @@ mod read;
 mod replay;
 mod run;
 mod stored;
+mod takings;
 mod tighten;
 mod watch;
 #[cfg(test)]

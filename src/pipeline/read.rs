@@ -14,12 +14,13 @@ use super::ingest::{Around, Keeper, Plan};
 use super::inputs::Feed;
 use super::prefetch::{Fed, Feeder, Limits, Ready, waiting_line};
 use super::stored::Stored;
+use super::takings::{self, Takings};
 use super::{AnalyzeConfig, AnalyzeError, Cancel, Event, Progress, Silent};
-use crate::connection::{Collected, Ingest, Interner, Room, Share, SpillError, Wanted, collect};
+use crate::connection::{Collected, Ingest, Interner, Room, SpillError, Wanted, collect};
 use crate::decode::{DecodeError, FormatOrigin, SchemaProblem};
 use crate::flow::{FlowBatch, Tally};
 use crate::source::{Listing, SourceError};
-use crate::store::{StoreError, StoreWriter};
+use crate::store::{CoverageSums, StoreError, StoreWriter};
 
 /// Reasons shown when nothing could be read: they tend to be the same.
 const SHOWN: usize = 3;
@@ -37,6 +38,8 @@ pub(super) struct Reading<'a> {
     pub streams: Vec<String>,
     /// What is kept in a store, beside being paired.
     pub keeping: Option<Keeping<'a>>,
+    /// What records speak for is to be told day by day, too.
+    pub by_day: bool,
 }
 
 /// Where records go that are to be kept.
@@ -92,6 +95,8 @@ pub(super) struct Records {
     pub together: Option<BTreeSet<u32>>,
     /// Objects that a store held already.
     pub known: u64,
+    /// What the records speak for, where that is to be told.
+    pub coverage: CoverageSums,
 }
 
 /// What all workers share.
@@ -133,7 +138,11 @@ impl Shared<'_> {
         if self.cancel.is_cancelled() {
             let guard = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
             let Outcome { objects, bytes, tally, .. } = &*guard;
-            return Err(AnalyzeError::Interrupted { objects: *objects, bytes: *bytes, records: tally.records });
+            return Err(AnalyzeError::Interrupted {
+                objects: *objects,
+                bytes: *bytes,
+                records: tally.records,
+            });
         }
         Ok(())
     }
@@ -141,7 +150,7 @@ impl Shared<'_> {
 
 /// Finds and reads all objects.
 pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
-    let Reading { feeds, runtime, formats, config, progress, stored, streams, keeping } = reading;
+    let Reading { feeds, runtime, formats, config, progress, stored, streams, keeping, by_day } = reading;
     let (plan, store, around) = match keeping {
         Some(Keeping { plan, store, around }) => (Some(plan), Some(store), Some(around)),
         None => (None, None, None),
@@ -189,7 +198,8 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
                 let (shared, ready) = (&shared, &ready);
                 let ingest = Ingest::new(&interner, wanted.clone(), room.clone());
                 let keeper = store.map(|store: &StoreWriter| Keeper::new(store, number));
-                scope.spawn(move || work(shared, ready, stored, ingest, keeper))
+                let takings = Takings::new(ingest, by_day);
+                scope.spawn(move || work(shared, ready, stored, takings, keeper))
             })
             .collect();
         let fed = runtime.block_on(async {
@@ -198,11 +208,11 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
                 () = config.cancel.cancelled() => Fed::default(),
             }
         });
-        let shares: Result<Vec<(Ingest<'_>, Option<Keeper>)>, AnalyzeError> =
+        let shares: Result<Vec<(Takings<'_>, Option<Keeper>)>, AnalyzeError> =
             workers.into_iter().map(joined).collect();
         (fed, shares)
     });
-    let (shares, kept): (Vec<Ingest<'_>>, Vec<_>) = shares?.into_iter().unzip();
+    let (shares, kept): (Vec<Takings<'_>>, Vec<_>) = shares?.into_iter().unzip();
     shared.verdict()?;
     let kept: Vec<Keeper> = kept.into_iter().flatten().collect();
     let Fed { mut listing, objects: found, mut streams, known } = fed;
@@ -218,7 +228,7 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
         stored.note(&mut outcome, config)?;
         listing.absorb(Listing { pruned: stored.pruned, ..Listing::default() });
     }
-    let shares: Vec<Share> = shares.into_iter().map(Ingest::finish).collect();
+    let (shares, coverage) = takings::put_together(shares);
     let nothing_found = found == 0 && known == 0 && stored.iter().all(|s| s.objects == 0);
     if nothing_found {
         let reasons = listing.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -236,6 +246,7 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
             kept,
             together,
             known,
+            coverage,
         }),
     }
 }
@@ -247,14 +258,14 @@ fn joined<T>(worker: std::thread::ScopedJoinHandle<'_, T>) -> Result<T, AnalyzeE
 /// Adds records that a store holds already to what was read. They are not counted as read.
 fn read_around<'a>(
     shared: &Shared<'_>,
-    shares: Vec<Ingest<'a>>,
+    shares: Vec<Takings<'a>>,
     stored: Option<&Stored>,
-) -> Result<Vec<Ingest<'a>>, AnalyzeError> {
+) -> Result<Vec<Takings<'a>>, AnalyzeError> {
     let Some(stored) = stored else { return Ok(shares) };
     let shares: Result<Vec<_>, _> = std::thread::scope(|scope| {
-        let read = |mut ingest: Ingest<'a>| {
-            read_stored(shared, stored, &mut ingest, &Silent);
-            ingest
+        let read = |mut takings: Takings<'a>| {
+            read_stored(shared, stored, &mut takings, &Silent);
+            takings
         };
         let workers: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || read(share))).collect();
         workers.into_iter().map(joined).collect()
@@ -301,9 +312,9 @@ fn work<'a>(
     shared: &Shared<'_>,
     ready: &Mutex<Receiver<Ready>>,
     stored: &[Stored],
-    mut ingest: Ingest<'a>,
+    mut takings: Takings<'a>,
     mut keeper: Option<Keeper>,
-) -> (Ingest<'a>, Option<Keeper>) {
+) -> (Takings<'a>, Option<Keeper>) {
     let mut workspace = Workspace::default();
     loop {
         let next = ready.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
@@ -311,27 +322,27 @@ fn work<'a>(
         if shared.cancel.is_cancelled() || shared.has_failed() {
             continue;
         }
-        match read_object(shared, next, &mut workspace, &mut ingest, keeper.as_mut()) {
+        match read_object(shared, next, &mut workspace, &mut takings, keeper.as_mut()) {
             Ok(done) => note(&shared.outcome, done),
             Err(error) => *shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
         }
         shared.progress.event(&Event::ObjectDone);
     }
     for stored in stored {
-        read_stored(shared, stored, &mut ingest, shared.progress);
+        read_stored(shared, stored, &mut takings, shared.progress);
     }
     if let Some(Err(error)) = keeper.as_mut().map(Keeper::finish) {
         shared.fail(error);
     }
-    note_range(&shared.outcome, ingest.out_of_range);
-    (ingest, keeper)
+    note_range(&shared.outcome, takings.out_of_range());
+    (takings, keeper)
 }
 
 /// Reads of a store what this worker gets of it.
-fn read_stored(shared: &Shared<'_>, stored: &Stored, ingest: &mut Ingest<'_>, progress: &dyn Progress) {
+fn read_stored(shared: &Shared<'_>, stored: &Stored, takings: &mut Takings<'_>, progress: &dyn Progress) {
     let mut push = |batch: &FlowBatch, stream: u16| {
-        ingest.push(batch, stream)?;
-        if let Err(error) = ingest.make_room() {
+        takings.push(batch, stream)?;
+        if let Err(error) = takings.make_room() {
             shared.unkept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
         progress.event(&Event::Read { bytes: 0, records: batch.len() as u64 });
@@ -376,7 +387,7 @@ fn read_object(
     shared: &Shared<'_>,
     ready: Ready,
     workspace: &mut Workspace,
-    ingest: &mut Ingest<'_>,
+    takings: &mut Takings<'_>,
     mut keeper: Option<&mut Keeper>,
 ) -> Result<Done, String> {
     let Ready { object, stream, body, options, target, fetch, .. } = ready;
@@ -392,8 +403,8 @@ fn read_object(
         {
             shared.fail(error);
         }
-        ingest.push(&batch, stream)?;
-        if let Err(error) = ingest.make_room() {
+        takings.push(&batch, stream)?;
+        if let Err(error) = takings.make_room() {
             shared.unkept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
         let bytes = read.load(Ordering::Relaxed);

@@ -114,11 +114,6 @@ impl FileWriter {
         self.writer.write(batch).map_err(|e| self.failed(&e.to_string()))
     }
 
-    /// Ends a row group.
-    pub fn end_group(&mut self) -> Result<(), StoreError> {
-        self.writer.flush().map_err(|e| self.failed(&e.to_string()))
-    }
-
     /// Ends the file and makes its content last.
     pub fn finish(self) -> Result<StoredFile, StoreError> {
         let Self { place, path, day, rows, mut writer } = self;

@@ -119,7 +119,13 @@ impl Columns<'_> {
         self.open.end()
     }
 
-    fn chunk(&mut self, shape: Shape<'_>, values: Values<'_>, bounds: Bounds<'_>, bloom: bool) -> Result<(), StoreError> {
+    fn chunk(
+        &mut self,
+        shape: Shape<'_>,
+        values: Values<'_>,
+        bounds: Bounds<'_>,
+        bloom: bool,
+    ) -> Result<(), StoreError> {
         self.open.column(&Chunk { shape, values, bounds, page: PAGE, indexed: true, bloom })
     }
 

@@ -84,6 +84,12 @@ impl ConnectionRow {
     pub fn day(&self) -> u32 {
         self.start / super::DAY as u32
     }
+
+    /// It goes on from a day before.
+    #[must_use]
+    pub fn continued(&self) -> bool {
+        self.opened < self.start && self.opened / super::DAY as u32 != self.day()
+    }
 }
 
 /// What the numbers of rows stand for.
@@ -93,6 +99,8 @@ pub struct Names {
     pub interfaces: Vec<(String, InterfaceContext)>,
     /// Ids of rules.
     pub rules: Vec<String>,
+    /// Ids of their security groups.
+    pub groups: Vec<String>,
 }
 
 /// Writes connections, whatever their order; which files hold what follows from the order in which they are pushed.

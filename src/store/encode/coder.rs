@@ -112,7 +112,10 @@ impl Coder<u64> {
 impl Coder<u128> {
     /// The values as 16 bytes, big endian.
     pub fn dictionary(&self) -> Dictionary {
-        Dictionary::Fixed { bytes: self.values.iter().flat_map(|value| value.to_be_bytes()).collect(), width: 16 }
+        Dictionary::Fixed {
+            bytes: self.values.iter().flat_map(|value| value.to_be_bytes()).collect(),
+            width: 16,
+        }
     }
 }
 

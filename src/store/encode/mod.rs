@@ -347,7 +347,13 @@ impl Told {
             }
             _ => {
                 let text = |bytes: &Vec<u8>| ByteArray::from(bytes.clone());
-                Statistics::ByteArray(ValueStatistics::new(least.map(text), most.map(text), None, nulls, false))
+                Statistics::ByteArray(ValueStatistics::new(
+                    least.map(text),
+                    most.map(text),
+                    None,
+                    nulls,
+                    false,
+                ))
             }
         }
     }

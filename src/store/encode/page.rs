@@ -34,7 +34,8 @@ impl Shape<'_> {
                 rows
             }
             Self::Optional(Some(there)) => {
-                let levels: Vec<u32> = there[from.row..to.row].iter().map(|there| u32::from(*there)).collect();
+                let levels: Vec<u32> =
+                    there[from.row..to.row].iter().map(|there| u32::from(*there)).collect();
                 encode_levels(&levels, 1, out);
                 rows
             }

@@ -18,6 +18,8 @@ mod world;
 mod crash;
 #[path = "store/equal.rs"]
 mod equal;
+#[path = "store/join.rs"]
+mod join;
 #[path = "store/refuse.rs"]
 mod refuse;
 #[path = "store/sums.rs"]

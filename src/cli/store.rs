@@ -1,4 +1,4 @@
-//! `flowgate store`: look at a store, and let go of what is old.
+//! `flowgate store`: look at a store, let go of what is old, and join what is small.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use super::failure::{Failure, Problem, written};
 use super::{Environment, Exit, values};
 use crate::pipeline::AnalyzeError;
 use crate::report::{Look, Page, Span, Tone, count, number};
-use crate::store::{Disk, Store, StoreError, StoreWriter, StoredFile, day_name};
+use crate::store::{Disk, Join, Store, StoreError, StoreWriter, StoredFile, day_name};
 
 /// Look at a store, and let go of what is old
 #[derive(Debug, clap::Args)]
@@ -22,6 +22,7 @@ pub(super) struct Arguments {
 enum Command {
     Info(Info),
     Prune(Prune),
+    Compact(Compact),
 }
 
 /// Show what a store holds
@@ -58,6 +59,25 @@ struct Prune {
     older_than: String,
 }
 
+/// Join the files of a store: one of records for a day
+///
+/// Every ingest does so where many small files have come together, so this is seldom needed. What the store says does not
+/// change.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = "\
+Examples:
+  flowgate store compact --store store/
+
+Exit codes:
+  0  joined, or there was nothing to join
+  2  usage error, or there is no store
+  3  failed: the store is as it was")]
+struct Compact {
+    /// Directory of the store
+    #[arg(long, value_name = "DIR", required = true)]
+    store: PathBuf,
+}
+
 /// Does it.
 pub(super) fn execute(
     arguments: &Arguments,
@@ -81,6 +101,17 @@ pub(super) fn execute(
                 .map_err(failure)?;
             let text =
                 format!("before {}: {} of {} removed", day_name(before), count(files, "file"), size(bytes));
+            written(page.flow(&[], 2, &[Span::plain(text)]))?;
+        }
+        Command::Compact(Compact { store }) => {
+            let disk = environment.abort_at_step.map_or_else(Disk::default, Disk::that_aborts_at);
+            let (joined, into) = StoreWriter::open_existing(store, disk)
+                .and_then(|mut writer| writer.join(Join::All))
+                .map_err(failure)?;
+            let text = match joined {
+                0 => "nothing to join".to_owned(),
+                _ => format!("{} joined into {}", count(joined, "file"), number(into)),
+            };
             written(page.flow(&[], 2, &[Span::plain(text)]))?;
         }
     }
@@ -174,6 +205,9 @@ fn show(shown: &Shown, page: &mut Page<'_>) -> io::Result<()> {
         connections.inventories.join(", ")
     };
     rows.push(("judged by", judged));
+    let files = manifest.files().count() as u64;
+    let bytes = manifest.files().map(|file| file.bytes).sum();
+    rows.push(("all", format!("{}, {}", size(bytes), count(files, "file"))));
     if let Some(day) = manifest.pruned_before {
         rows.push(("pruned", format!("before {}", day_name(day))));
     }

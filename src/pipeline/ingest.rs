@@ -15,7 +15,7 @@ use crate::flow::{FlowBatch, Tally};
 use crate::inventory::Timeline;
 use crate::source::{self, Object, Selection};
 use crate::store::{
-    Contexts, Counts, CoverageSums, DayFiles, Details, Disk, Known, NewRecords, ObjectRow, Offer, Offered,
+    Contexts, Counts, CoverageSums, DayFiles, Details, Disk, Join, Known, NewRecords, ObjectRow, Offer, Offered,
     Problem, RecordWriter, Store, StoreError, StoreWriter,
 };
 
@@ -269,6 +269,7 @@ pub fn ingest(
         writer.commit_connections(&days, files, inventory.paths.clone())?;
         result.days.extend(days);
     }
+    writer.join(Join::after(config.threads))?;
     Ok(result)
 }
 

@@ -205,8 +205,9 @@ impl StoreWriter {
         let (place, prefix) = (self.store.place.clone(), self.prefix());
         let mut manifest = self.store.manifest.clone();
         let mut added = files.clone();
+        let last = objects.iter().map(|object| object.id + 1).max().unwrap_or(0);
         if !objects.is_empty() {
-            let file = objects::write(&place, &format!("objects/{prefix}.parquet"), &objects)?;
+            let file = objects::write(&place, &format!("objects/{prefix}.parquet"), objects)?;
             added.push(file.clone());
             manifest.objects.push(file);
         }
@@ -218,7 +219,7 @@ impl StoreWriter {
         manifest.records.extend(files);
         manifest.records.sort();
         manifest.dead.extend(replaced);
-        manifest.next_object = objects.iter().map(|o| o.id + 1).max().unwrap_or(0).max(manifest.next_object);
+        manifest.next_object = manifest.next_object.max(last);
         manifest.connections.stale.extend(stale);
         self.commit(manifest, &added)
     }
@@ -272,7 +273,7 @@ impl StoreWriter {
     }
 
     /// New files get their names, then the manifest is exchanged; what it does not name any more is removed.
-    fn commit(&mut self, mut manifest: Manifest, added: &[StoredFile]) -> Result<(), StoreError> {
+    pub(super) fn commit(&mut self, mut manifest: Manifest, added: &[StoredFile]) -> Result<(), StoreError> {
         let place = &self.store.place;
         place.rename(added.iter())?;
         manifest.generation += 1;

@@ -386,3 +386,6 @@ fn compare(column: &ColumnDescPtr, a: &[u8], b: &[u8]) -> std::cmp::Ordering {
         _ => a.cmp(b),
     }
 }
+
+#[cfg(test)]
+mod tests;

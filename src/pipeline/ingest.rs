@@ -15,8 +15,8 @@ use crate::flow::{FlowBatch, Tally};
 use crate::inventory::Timeline;
 use crate::source::{self, Object, Selection};
 use crate::store::{
-    Contexts, Counts, CoverageSums, DayFiles, Details, Disk, Join, Known, NewRecords, ObjectRow, Offer, Offered,
-    Problem, RecordWriter, Store, StoreError, StoreWriter,
+    Contexts, Counts, CoverageSums, DayFiles, Details, Disk, Join, Known, NewRecords, ObjectRow, Offer,
+    Offered, Problem, RecordWriter, Store, StoreError, StoreWriter,
 };
 
 /// How to ingest.

@@ -73,7 +73,8 @@ impl StoreWriter {
         }
         manifest.records.sort();
         for set in which.sets(&manifest.objects) {
-            let mut writer = objects::Writer::create(self.place(), format!("objects/{prefix}-joined.parquet"))?;
+            let mut writer =
+                objects::Writer::create(self.place(), format!("objects/{prefix}-joined.parquet"))?;
             for file in &set {
                 objects::each(self.place(), file, |row| writer.take(row, &manifest.dead))?;
             }

@@ -76,7 +76,8 @@ fn three_hundred_small_ingests() {
 
 /// Rows of a table, as the manifest counts them.
 fn rows(store: &Path, table: &str) -> u64 {
-    let manifest: Value = serde_json::from_slice(&fs::read(store.join("flowgate-store.json")).unwrap()).unwrap();
+    let manifest: Value =
+        serde_json::from_slice(&fs::read(store.join("flowgate-store.json")).unwrap()).unwrap();
     manifest[table].as_array().unwrap().iter().map(|file| file["rows"].as_u64().unwrap()).sum()
 }
 
@@ -91,7 +92,10 @@ fn what_is_read_back_is_what_was_read_whatever_the_threads() {
         let of_first = derived(&first);
         for threads in ["1", "5"] {
             let store = directory.path().join(threads);
-            flowgate(0, &[&"ingest", &all, &"--inventory", &inventory, &"--store", &store, &"--threads", &threads]);
+            flowgate(
+                0,
+                &[&"ingest", &all, &"--inventory", &inventory, &"--store", &store, &"--threads", &threads],
+            );
             assert!(derived(&store) == of_first, "{threads} threads");
         }
         // Nothing at hand: all of it is read back, from files as they are and joined.

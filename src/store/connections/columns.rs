@@ -92,11 +92,11 @@ impl Columns<'_> {
         self.text(&shared.vpc.texts, |row| shared.vpc.of(row), false)?;
         self.text(&shared.subnet.texts, |row| shared.subnet.of(row), false)?;
         self.text(&shared.instance.texts, |row| shared.instance.of(row), false)?;
-        self.addresses(&group.locals)?;
-        self.addresses(&group.remotes)?;
-        self.numbers(4, |row| row.ports[0].into())?;
-        self.numbers(4, |row| row.ports[1].into())?;
-        self.numbers(4, |row| row.protocol.into())?;
+        self.locals(&group.locals)?;
+        self.remotes(&group.remotes)?;
+        self.plain(4, |row| row.ports[0].into())?;
+        self.plain(4, |row| row.ports[1].into())?;
+        self.counts(4, |row| row.protocol.into(), false)?;
         self.word(meanings, 0)?;
         self.word(meanings, 1)?;
         self.word(meanings, 2)?;
@@ -109,24 +109,26 @@ impl Columns<'_> {
         self.word(meanings, 4)?;
         self.rules(&shared.rules, meanings)?;
         self.word(meanings, 5)?;
-        self.numbers(8, |row| row.bytes[0])?;
-        self.numbers(8, |row| row.bytes[1])?;
-        self.numbers(8, |row| row.packets[0])?;
-        self.numbers(8, |row| row.packets[1])?;
-        self.numbers(8, |row| row.rejected[0])?;
-        self.numbers(8, |row| row.rejected[1])?;
-        self.numbers(8, |row| row.late)?;
+        self.plain(8, |row| row.bytes[0])?;
+        self.plain(8, |row| row.bytes[1])?;
+        self.counts(8, |row| row.packets[0], true)?;
+        self.counts(8, |row| row.packets[1], true)?;
+        self.counts(8, |row| row.rejected[0], true)?;
+        self.counts(8, |row| row.rejected[1], true)?;
+        self.counts(8, |row| row.late, false)?;
         self.open.end()
     }
 
+    /// Words and small numbers are not compressed: a page of them is read as it lies, and their dictionaries leave little to
+    /// compress.
     fn chunk(
         &mut self,
         shape: Shape<'_>,
         values: Values<'_>,
         bounds: Bounds<'_>,
-        bloom: bool,
+        (bloom, pressed): (bool, bool),
     ) -> Result<(), StoreError> {
-        self.open.column(&Chunk { shape, values, bounds, page: PAGE, indexed: true, bloom })
+        self.open.column(&Chunk { shape, values, bounds, page: PAGE, indexed: true, bloom, pressed })
     }
 
     fn text(
@@ -139,7 +141,7 @@ impl Columns<'_> {
         let (dictionary, codes) = used(texts, places.iter().copied().flatten());
         let there: Vec<bool> = places.iter().map(Option::is_some).collect();
         let shape = Shape::Optional((codes.len() < places.len()).then_some(&there));
-        self.chunk(shape, Values::Coded(&dictionary, &codes), Bounds::Sorted, bloom)
+        self.chunk(shape, Values::Coded(&dictionary, &codes), Bounds::Sorted, (bloom, false))
     }
 
     fn word(&mut self, meanings: &Meanings, at: usize) -> Result<(), StoreError> {
@@ -147,54 +149,65 @@ impl Columns<'_> {
         self.text(&meanings.words, place, false)
     }
 
-    fn addresses(&mut self, texts: &Texts) -> Result<(), StoreError> {
+    /// There are few.
+    fn locals(&mut self, texts: &Texts) -> Result<(), StoreError> {
         let values = Values::Coded(&texts.texts, &texts.places);
-        self.chunk(Shape::Optional(None), values, Bounds::Sorted, true)
+        self.chunk(Shape::Optional(None), values, Bounds::Sorted, (true, false))
     }
 
-    fn numbers(&mut self, width: usize, of: impl Fn(&Waiting) -> u64) -> Result<(), StoreError> {
+    /// A dictionary of these would be larger than all that a lookup reads of the column; as of the next two.
+    fn remotes(&mut self, texts: &Texts) -> Result<(), StoreError> {
+        let values = Values::Spread(&texts.texts, &texts.places);
+        self.chunk(Shape::Optional(None), values, Bounds::Sorted, (true, true))
+    }
+
+    fn plain(&mut self, width: usize, of: impl Fn(&Waiting) -> u64) -> Result<(), StoreError> {
+        let numbers: Vec<i64> = self.rows.iter().map(|row| of(row).min(i64::MAX as u64) as i64).collect();
+        let bounds = Bounds::Numbers(&numbers);
+        self.chunk(Shape::Optional(None), Values::Numbers(width, &numbers), bounds, (false, true))
+    }
+
+    fn times(&mut self, of: impl Fn(&Waiting) -> u32) -> Result<(), StoreError> {
+        let numbers: Vec<i64> = self.rows.iter().map(|row| i64::from(of(row)) * 1_000_000).collect();
+        let bounds = Bounds::Numbers(&numbers);
+        self.chunk(Shape::Optional(None), Values::Deltas(&numbers), bounds, (false, true))
+    }
+
+    /// Of few values.
+    fn counts(
+        &mut self,
+        width: usize,
+        of: impl Fn(&Waiting) -> u64,
+        pressed: bool,
+    ) -> Result<(), StoreError> {
         let rows = self.rows;
         let number = |row: &Waiting| of(row).min(i64::MAX as u64);
         self.coder.clear();
         rows.iter().for_each(|row| self.coder.push(number(row)));
         let numbers: Vec<i64> = rows.iter().map(|row| number(row) as i64).collect();
-        self.coded(&self.coder.dictionary(width, |value| value), &numbers)
-    }
-
-    fn times(&mut self, of: impl Fn(&Waiting) -> u32) -> Result<(), StoreError> {
-        let rows = self.rows;
-        // Small numbers are looked up faster.
-        let first = rows.iter().map(&of).min().unwrap_or(0);
-        self.coder.clear();
-        rows.iter().for_each(|row| self.coder.push(u64::from(of(row) - first)));
-        let numbers: Vec<i64> = rows.iter().map(|row| i64::from(of(row)) * 1_000_000).collect();
-        self.coded(&self.coder.dictionary(8, |value| (value + u64::from(first)) * 1_000_000), &numbers)
-    }
-
-    fn coded(&mut self, dictionary: &Dictionary, numbers: &[i64]) -> Result<(), StoreError> {
-        let values = Values::Coded(dictionary, &self.coder.codes);
-        let chunk = Chunk {
+        let dictionary = self.coder.dictionary(width, |value| value);
+        self.open.column(&Chunk {
             shape: Shape::Optional(None),
-            values,
-            bounds: Bounds::Numbers(numbers),
+            values: Values::Coded(&dictionary, &self.coder.codes),
+            bounds: Bounds::Numbers(&numbers),
             page: PAGE,
             indexed: true,
             bloom: false,
-        };
-        self.open.column(&chunk)
+            pressed,
+        })
     }
 
     fn continued(&mut self) -> Result<(), StoreError> {
         let goes_on = |row: &Waiting| row.opened < row.start && row.opened / DAY as u32 != row.day();
         let flags: Vec<bool> = self.rows.iter().map(goes_on).collect();
-        self.chunk(Shape::Optional(None), Values::Flags(&flags), Bounds::Sorted, false)
+        self.chunk(Shape::Optional(None), Values::Flags(&flags), Bounds::Sorted, (false, false))
     }
 
     fn rules(&mut self, texts: &[&str], meanings: &Meanings) -> Result<(), StoreError> {
         let of = |row: &Waiting| &*meanings.rules[row.rules as usize];
         let lengths: Vec<u32> = self.rows.iter().map(|row| of(row).len() as u32).collect();
         let (dictionary, codes) = used(texts, self.rows.iter().flat_map(|row| of(row).iter().copied()));
-        self.chunk(Shape::List(&lengths), Values::Coded(&dictionary, &codes), Bounds::Sorted, false)
+        self.chunk(Shape::List(&lengths), Values::Coded(&dictionary, &codes), Bounds::Sorted, (true, false))
     }
 }
 

@@ -26,7 +26,7 @@ use crate::flow::InterfaceContext;
 const GROUP: usize = 128 * 1024;
 
 /// Rows of a page.
-const PAGE: usize = 4 * 1024;
+const PAGE: usize = 2 * 1024;
 
 /// Rows of the largest files.
 const WAITING: usize = 512 * 1024;

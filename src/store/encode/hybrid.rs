@@ -34,7 +34,7 @@ pub(super) fn encode_levels(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
     out[from..from + 4].copy_from_slice(&bytes.to_le_bytes());
 }
 
-fn varint(mut number: usize, out: &mut Vec<u8>) {
+pub(super) fn varint(mut number: usize, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);
         number >>= 7;

@@ -6,6 +6,7 @@
 //! schema, footers, indexes, bloom filters) is its own doing.
 
 mod coder;
+mod delta;
 mod file;
 mod hybrid;
 mod page;
@@ -65,6 +66,15 @@ impl Dictionary {
         }
     }
 
+    /// A value as it lies in files.
+    fn plain(&self, code: u32) -> &[u8] {
+        let at = code as usize;
+        match self {
+            Self::Fixed { bytes, width } => &bytes[at * width..(at + 1) * width],
+            Self::Text { bytes, starts } => &bytes[starts[at] - 4..starts[at + 1] - 4],
+        }
+    }
+
     fn value(&self, code: u32) -> &[u8] {
         let at = code as usize;
         match self {
@@ -77,9 +87,32 @@ impl Dictionary {
 /// The values of a chunk that are there.
 #[derive(Clone, Copy)]
 pub(super) enum Values<'a> {
-    /// Places in a dictionary.
+    /// Places in a dictionary, which is written once.
     Coded(&'a Dictionary, &'a [u32]),
+    /// As [`Values::Coded`], but what is at these places is written each time: whoever reads a page needs nothing else.
+    Spread(&'a Dictionary, &'a [u32]),
+    /// Numbers of so many bytes.
+    Numbers(usize, &'a [i64]),
+    /// Numbers by how far they are from one to the next.
+    Deltas(&'a [i64]),
     Flags(&'a [bool]),
+}
+
+impl<'a> Values<'a> {
+    fn dictionary(&self) -> Option<&'a Dictionary> {
+        match self {
+            Self::Coded(dictionary, _) | Self::Spread(dictionary, _) => Some(dictionary),
+            _ => None,
+        }
+    }
+
+    fn encoding(&self) -> Encoding {
+        match self {
+            Self::Coded(..) => Encoding::RLE_DICTIONARY,
+            Self::Deltas(_) => Encoding::DELTA_BINARY_PACKED,
+            _ => Encoding::PLAIN,
+        }
+    }
 }
 
 /// How values make up rows.
@@ -118,6 +151,8 @@ pub(super) struct Chunk<'a> {
     pub indexed: bool,
     /// The dictionary goes into a bloom filter.
     pub bloom: bool,
+    /// Pages are compressed.
+    pub pressed: bool,
 }
 
 /// Compresses pages, one after the other.
@@ -128,8 +163,8 @@ impl Press {
         Ok(Self(zstd::bulk::Compressor::new(LEVEL)?))
     }
 
-    fn press(&mut self, bytes: &[u8]) -> Result<bytes::Bytes, ParquetError> {
-        Ok(self.0.compress(bytes)?.into())
+    fn press(&mut self, bytes: &[u8], pressed: bool) -> Result<bytes::Bytes, ParquetError> {
+        Ok(if pressed { self.0.compress(bytes)?.into() } else { bytes::Bytes::copy_from_slice(bytes) })
     }
 }
 
@@ -145,12 +180,12 @@ impl Chunk<'_> {
         press: &mut Press,
     ) -> Result<(bytes::Bytes, ColumnCloseResult), ParquetError> {
         let mut sink = TrackedWrite::new(Vec::new());
-        let mut sums = Sums::of(self.values);
+        let mut sums = Sums::of(self.values.encoding());
         let mut told = Told::new(column);
         let mut writer = SerializedPageWriter::new(&mut sink);
         if let Values::Coded(dictionary, _) = self.values {
             let page = Page::DictionaryPage {
-                buf: press.press(dictionary.bytes())?,
+                buf: press.press(dictionary.bytes(), self.pressed)?,
                 num_values: dictionary.len() as u32,
                 encoding: Encoding::PLAIN,
                 is_sorted: false,
@@ -167,7 +202,7 @@ impl Chunk<'_> {
             let levels = self.shape.levels(from, to, &mut bytes);
             self.values.encode(from.value..to.value, &mut bytes);
             let page = Page::DataPage {
-                buf: press.press(&bytes)?,
+                buf: press.press(&bytes, self.pressed)?,
                 num_values: levels as u32,
                 encoding: sums.encoding,
                 def_level_encoding: Encoding::RLE,
@@ -198,7 +233,7 @@ impl Chunk<'_> {
                 Some(between(column, *of_page.iter().min()?, *of_page.iter().max()?))
             }
             (Bounds::Between(least, most), _) => Some(between(column, least, most)),
-            (Bounds::Sorted, Values::Coded(dictionary, codes)) => {
+            (Bounds::Sorted, Values::Coded(dictionary, codes) | Values::Spread(dictionary, codes)) => {
                 let of_page = codes.get(from.value..to.value)?;
                 let (least, most) = (of_page.iter().min()?, of_page.iter().max()?);
                 Some((dictionary.value(*least).to_vec(), dictionary.value(*most).to_vec()))
@@ -208,6 +243,7 @@ impl Chunk<'_> {
                 let (least, most) = (of_page.iter().min()?, of_page.iter().max()?);
                 Some((vec![u8::from(*least)], vec![u8::from(*most)]))
             }
+            (Bounds::Sorted, Values::Numbers(..) | Values::Deltas(_)) => None,
         }
     }
 
@@ -226,7 +262,10 @@ impl Chunk<'_> {
         let mut encodings = vec![Encoding::RLE, sums.encoding];
         encodings.extend(sums.dictionary.map(|_| Encoding::PLAIN));
         let mut metadata = ColumnChunkMetaData::builder(column.clone())
-            .set_compression(Compression::ZSTD(ZstdLevel::try_new(LEVEL)?))
+            .set_compression(match self.pressed {
+                true => Compression::ZSTD(ZstdLevel::try_new(LEVEL)?),
+                false => Compression::UNCOMPRESSED,
+            })
             .set_encodings(encodings)
             .set_page_encoding_stats(pages)
             .set_total_compressed_size(sums.compressed as i64)
@@ -237,8 +276,8 @@ impl Chunk<'_> {
         if !matches!(self.bounds, Bounds::None) {
             metadata = metadata.set_statistics(told.statistics(column));
         }
-        let bloom_filter = match self.values {
-            Values::Coded(dictionary, _) if self.bloom => Some(bloom(dictionary)?),
+        let bloom_filter = match self.values.dictionary() {
+            Some(dictionary) if self.bloom => Some(bloom(dictionary)?),
             _ => None,
         };
         Ok(ColumnCloseResult {
@@ -279,11 +318,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn of(values: Values<'_>) -> Self {
-        let encoding = match values {
-            Values::Coded(..) => Encoding::RLE_DICTIONARY,
-            Values::Flags(_) => Encoding::PLAIN,
-        };
+    fn of(encoding: Encoding) -> Self {
         Self { dictionary: None, data: None, encoding, pages: 0, values: 0, compressed: 0, uncompressed: 0 }
     }
 

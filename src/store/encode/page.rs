@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::hybrid::{encode, encode_levels, width};
-use super::{Shape, Values};
+use super::{Shape, Values, delta};
 
 /// A place between two rows.
 #[derive(Clone, Copy, Debug, Default)]
@@ -67,6 +67,15 @@ impl Values<'_> {
                 out.push(width);
                 encode(&codes[range], width, out);
             }
+            Self::Spread(dictionary, codes) => {
+                codes[range].iter().for_each(|code| out.extend_from_slice(dictionary.plain(*code)));
+            }
+            Self::Numbers(width, numbers) => {
+                numbers[range]
+                    .iter()
+                    .for_each(|number| out.extend_from_slice(&number.to_le_bytes()[..*width]));
+            }
+            Self::Deltas(numbers) => delta::encode(&numbers[range], out),
             Self::Flags(flags) => {
                 for eight in flags[range].chunks(8) {
                     let bit = |(at, flag): (usize, &bool)| u8::from(*flag) << at;

@@ -54,7 +54,8 @@ fn batch(rows: &[Row]) -> RecordBatch {
     ];
     let optional = [false, true, true, false, true, true];
     let fields = columns.iter().zip(optional).enumerate();
-    let fields = fields.map(|(at, (array, optional))| Field::new(format!("{at}"), array.data_type().clone(), optional));
+    let fields = fields
+        .map(|(at, (array, optional))| Field::new(format!("{at}"), array.data_type().clone(), optional));
     RecordBatch::try_new(Arc::new(Schema::new(fields.collect::<Vec<_>>())), columns.to_vec()).unwrap()
 }
 
@@ -62,22 +63,33 @@ fn write(directory: &Path, groups: &[Vec<Row>], page: usize) -> std::path::PathB
     let place = Place { directory: directory.to_owned(), disk: Disk::default() };
     let schema = batch(&[]).schema();
     let mut file =
-        GroupFile::create(&place, "file".to_owned(), None, &schema, properties("test").build(), false).unwrap();
+        GroupFile::create(&place, "file".to_owned(), None, &schema, properties("test").build(), false)
+            .unwrap();
     for rows in groups {
         let mut open = file.group(rows.len()).unwrap();
         let mut column = |shape: Shape<'_>, values: Values<'_>, bounds: Bounds<'_>, bloom| {
-            open.column(&Chunk { shape, values, bounds, page, indexed: true, bloom }).unwrap();
+            let pressed = page % 2 == 0;
+            open.column(&Chunk { shape, values, bounds, page, indexed: true, bloom, pressed }).unwrap();
         };
         let mut numbers = Coder::<u64>::default();
         rows.iter().for_each(|row| numbers.push(row.0 as u32 as u64));
         let bounds: Vec<i64> = rows.iter().map(|row| row.0.into()).collect();
         let dictionary = numbers.dictionary(4, |value| value);
-        column(Shape::Required, Values::Coded(&dictionary, &numbers.codes), Bounds::Numbers(&bounds), false);
+        let values = match rows.len() % 2 {
+            0 => Values::Coded(&dictionary, &numbers.codes),
+            _ => Values::Numbers(4, &bounds),
+        };
+        column(Shape::Required, values, Bounds::Numbers(&bounds), false);
         let mut numbers = Coder::<u64>::default();
         rows.iter().filter_map(|row| row.1).for_each(|value| numbers.push(value as u64));
         let there: Vec<bool> = rows.iter().map(|row| row.1.is_some()).collect();
         let dictionary = numbers.dictionary(8, |value| value);
-        let values = Values::Coded(&dictionary, &numbers.codes);
+        let all: Vec<i64> = rows.iter().filter_map(|row| row.1).collect();
+        let values = match rows.len() % 3 {
+            0 => Values::Coded(&dictionary, &numbers.codes),
+            1 => Values::Numbers(8, &all),
+            _ => Values::Deltas(&all),
+        };
         column(Shape::Optional(Some(&there)), values, Bounds::Between(i64::MIN, i64::MAX), false);
         let flags: Vec<bool> = rows.iter().map(|row| row.2).collect();
         column(Shape::Optional(None), Values::Flags(&flags), Bounds::Sorted, false);
@@ -88,7 +100,11 @@ fn write(directory: &Path, groups: &[Vec<Row>], page: usize) -> std::path::PathB
         let texts = Dictionary::of(TEXTS);
         let codes: Vec<u32> = rows.iter().filter_map(|row| row.4).map(u32::from).collect();
         let there: Vec<bool> = rows.iter().map(|row| row.4.is_some()).collect();
-        column(Shape::Optional(Some(&there)), Values::Coded(&texts, &codes), Bounds::Sorted, true);
+        let values = match rows.len() % 2 {
+            0 => Values::Coded(&texts, &codes),
+            _ => Values::Spread(&texts, &codes),
+        };
+        column(Shape::Optional(Some(&there)), values, Bounds::Sorted, true);
         let lengths: Vec<u32> = rows.iter().map(|row| row.5.len() as u32).collect();
         let codes: Vec<u32> = rows.iter().flat_map(|row| &row.5).map(|at| u32::from(*at)).collect();
         column(Shape::List(&lengths), Values::Coded(&texts, &codes), Bounds::Sorted, false);

@@ -273,7 +273,8 @@ impl Target<'_> {
         bounds: Bounds<'_>,
     ) -> Result<(), StoreError> {
         let values = Values::Coded(dictionary, codes);
-        self.group.column(&Chunk { shape, values, bounds, page: PAGE, indexed: false, bloom: false })
+        let (indexed, bloom, pressed) = (false, false, true);
+        self.group.column(&Chunk { shape, values, bounds, page: PAGE, indexed, bloom, pressed })
     }
 
     fn numbers(&mut self, coder: &mut Coder<u64>, width: usize) -> Result<(), StoreError> {

@@ -13,6 +13,8 @@
 #[path = "world/mod.rs"]
 mod world;
 
+#[path = "store/configured.rs"]
+mod configured;
 #[cfg(unix)]
 #[path = "store/crash.rs"]
 mod crash;

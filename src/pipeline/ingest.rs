@@ -7,7 +7,7 @@ use super::judge::{self, NOTHING, Table};
 use super::read::{Keeping, ObjectProblem};
 use super::run::{self, Gathered};
 use super::stored::{Stored, Window};
-use super::{AnalyzeConfig, AnalyzeError, Event, Progress, read};
+use super::{AnalyzeConfig, AnalyzeError, Event, Progress, configured, read};
 use crate::decode::FormatOrigin;
 use crate::flow::{FlowBatch, Tally};
 use crate::inventory::Timeline;
@@ -247,6 +247,9 @@ pub fn ingest(
         result.connections += files.connections.iter().map(|file| file.rows).sum::<u64>();
         writer.commit_connections(&days, files, inventory.paths.clone())?;
         result.days.extend(days);
+    }
+    if !timeline.is_empty() {
+        configured::keep(&mut writer, &timeline, &result.days)?;
     }
     Ok(result)
 }

@@ -11,6 +11,7 @@
 mod body;
 mod cancel;
 mod conclude;
+mod configured;
 mod decoding;
 mod export;
 mod formats;

@@ -48,6 +48,7 @@
 //! connections (some 100 MB), and 60 bytes for each object of the store.
 
 mod columns;
+mod configured;
 mod connections;
 mod contexts;
 mod disk;
@@ -63,6 +64,7 @@ mod sums;
 mod table_scan;
 mod tables;
 
+pub use configured::{InterfaceRow, Period, RuleRow};
 pub use connections::{ConnectionRow, ConnectionWriter, Names};
 pub use contexts::{Contexts, Origin};
 pub use disk::Disk;

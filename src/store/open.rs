@@ -245,6 +245,31 @@ impl StoreWriter {
         self.commit(manifest, &added)
     }
 
+    /// Puts files in the place of whole tables. Those that hold what is there already change nothing.
+    pub(super) fn replace_tables(
+        &mut self,
+        files: Vec<(Table, Option<StoredFile>)>,
+    ) -> Result<(), StoreError> {
+        let place = self.store.place.clone();
+        let mut manifest = self.store.manifest.clone();
+        let mut added = Vec::new();
+        for (table, file) in files {
+            let there = manifest.tables.get(table.name()).map_or(&[][..], Vec::as_slice);
+            match (there, file) {
+                ([there], Some(file)) if place.holds(&file, there)? => place.forget(&file)?,
+                (_, file) => {
+                    manifest.tables.remove(table.name());
+                    added.extend(file.clone());
+                    file.into_iter().for_each(|file| manifest.add(table, file));
+                }
+            }
+        }
+        match manifest == self.store.manifest {
+            true => Ok(()),
+            false => self.commit(manifest, &added),
+        }
+    }
+
     /// Lets go of everything of days before this one (days since 1970). Returns what went: files and bytes.
     ///
     /// # Errors

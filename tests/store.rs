@@ -20,8 +20,12 @@ mod configured;
 mod crash;
 #[path = "store/equal.rs"]
 mod equal;
+#[path = "store/kept.rs"]
+mod kept;
 #[path = "store/refuse.rs"]
 mod refuse;
+#[path = "store/schema.rs"]
+mod schema;
 #[path = "store/sums.rs"]
 mod sums;
 #[path = "store/support.rs"]

@@ -1,7 +1,7 @@
 //! Logs go into a store: what is new is read and kept, then the connections of its days are derived.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::judge::{self, NOTHING, Table};
 use super::read::{Keeping, ObjectProblem};
@@ -43,6 +43,8 @@ pub struct Ingested {
     pub connections: u64,
     /// There was no inventory to judge them by.
     pub unjudged: bool,
+    /// The inventory that they were judged by.
+    pub inventories: Vec<PathBuf>,
     /// What was not read, or not in full.
     pub problems: Vec<String>,
 }
@@ -241,6 +243,7 @@ pub fn ingest(
     }
     let stale = with_neighbours(&stale, writer.store());
     result.unjudged = timeline.is_empty();
+    result.inventories = inventory.paths.iter().map(PathBuf::from).collect();
     for days in groups(&stale) {
         progress.event(&Event::Phase("judging"));
         let files = derive(config, directory, &writer, &timeline, &days)?;

@@ -13,6 +13,8 @@
 #[path = "world/mod.rs"]
 mod world;
 
+#[path = "store/configured.rs"]
+mod configured;
 #[cfg(unix)]
 #[path = "store/crash.rs"]
 mod crash;
@@ -20,8 +22,12 @@ mod crash;
 mod equal;
 #[path = "store/join.rs"]
 mod join;
+#[path = "store/kept.rs"]
+mod kept;
 #[path = "store/refuse.rs"]
 mod refuse;
+#[path = "store/schema.rs"]
+mod schema;
 #[path = "store/sums.rs"]
 mod sums;
 #[path = "store/support.rs"]

@@ -1,14 +1,14 @@
 //! Logs go into a store: what is new is read and kept, then the connections of its days are derived.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::days::{self, Stale};
 use super::judge::{self, NOTHING, Table};
 use super::read::{Keeping, ObjectProblem};
 use super::run::{self, Gathered};
 use super::stored::Stored;
-use super::{AnalyzeConfig, AnalyzeError, Event, Progress, read};
+use super::{AnalyzeConfig, AnalyzeError, Event, Progress, configured, read};
 use crate::connection::Collected;
 use crate::decode::FormatOrigin;
 use crate::flow::{FlowBatch, Tally};
@@ -45,6 +45,8 @@ pub struct Ingested {
     pub connections: u64,
     /// There was no inventory to judge them by.
     pub unjudged: bool,
+    /// The inventory that they were judged by.
+    pub inventories: Vec<PathBuf>,
     /// What was not read, or not in full.
     pub problems: Vec<String>,
 }
@@ -261,6 +263,7 @@ pub fn ingest(
         }
     };
     result.unjudged = timeline.is_empty();
+    result.inventories = inventory.paths.iter().map(PathBuf::from).collect();
     for days in stale.groups {
         progress.event(&Event::Phase("judging"));
         let here = at_hand.take_if(|at_hand| at_hand.days == days);
@@ -268,6 +271,9 @@ pub fn ingest(
         result.connections += files.connections.iter().map(|file| file.rows).sum::<u64>();
         writer.commit_connections(&days, files, inventory.paths.clone())?;
         result.days.extend(days);
+    }
+    if !timeline.is_empty() {
+        configured::keep(&mut writer, &timeline, &result.days)?;
     }
     writer.join(Join::after(config.threads))?;
     Ok(result)

@@ -49,6 +49,7 @@
 //! for each object of the store.
 
 mod columns;
+mod configured;
 mod connections;
 mod contexts;
 mod disk;
@@ -56,6 +57,7 @@ mod encode;
 mod error;
 mod files;
 mod join;
+mod kept;
 mod known;
 mod lock;
 mod manifest;
@@ -66,11 +68,13 @@ mod sums;
 mod table_scan;
 mod tables;
 
+pub use configured::{InterfaceRow, Period, RuleRow};
 pub use connections::{ConnectionRow, ConnectionWriter, Cutter, Names, Part};
 pub use contexts::{Contexts, Origin};
 pub use disk::Disk;
 pub use error::StoreError;
 pub use join::Join;
+pub use kept::{FindingRow, KeptFindings};
 pub use known::{Known, Offer, Offered};
 pub use lock::Lock;
 pub use manifest::{ConnectionsPart, MANIFEST, Manifest, StoredFile};

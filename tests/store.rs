@@ -10,13 +10,23 @@
     reason = "test code fails by panicking and talks to whoever runs it"
 )]
 
+#[path = "store/configured.rs"]
+mod configured;
 #[cfg(unix)]
 #[path = "store/crash.rs"]
 mod crash;
 #[path = "store/equal.rs"]
 mod equal;
+#[path = "store/join.rs"]
+mod join;
+#[path = "store/kept.rs"]
+mod kept;
 #[path = "store/refuse.rs"]
 mod refuse;
+#[path = "store/schema.rs"]
+mod schema;
+#[path = "store/sums.rs"]
+mod sums;
 #[path = "store/support.rs"]
 mod support;
 #[path = "store/table.rs"]

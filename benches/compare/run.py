@@ -26,7 +26,7 @@ import tables
 from flatten import flatten
 from measure import HERE, ROOT, THREADS, Data, Failed, Run, Tools, cache, cargo, engines, machine, own_peak, say, timed
 
-SECTIONS = ("comparison", "startup", "growth", "judge", "rules")
+SECTIONS = ("comparison", "ingest", "startup", "growth", "judge", "rules")
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 # What does not grow while the other does.
 FIXED = 1_000
@@ -106,6 +106,39 @@ def job(python: Path, engine: str, world: Path, scratch: Path, answers: dict) ->
     if answers.setdefault(world, found) != found or not found["rejects"] or not found["rules"]:
         raise Failed(f"{engine} answers something else for {world}")
     return alone
+
+
+def ingest(options, tools: Tools, data: Data, scratch: Path) -> dict:
+    """Keeping logs in an empty store beside analysing them, in turn within each round; and how large the store is."""
+    formats: dict = {}
+    for form in ("v2", "v5"):
+        world = data.make(options.records, form)
+        logs, inventory, store = world / "AWSLogs", world / "inventory", scratch / "store"
+        found: dict = {"analyze": [], "ingest": []}
+        for _ in range(options.rounds):
+            found["analyze"].append(analyze(tools, [logs], inventory, options.records, scratch))
+            shutil.rmtree(store, ignore_errors=True)
+            command = [tools.flowgate, "ingest", logs, "--inventory", inventory, "--store", store]
+            found["ingest"].append(timed([*command, "--quiet", "--threads", THREADS]))
+            say(f"  {form:8}" + "".join(f"{step:>10}{shown(runs[-1])}" for step, runs in found.items()))
+        manifest = json.loads((store / "flowgate-store.json").read_text())
+        derived = [*manifest["connections"]["files"], *(file for files in manifest.get("tables", {}).values() for file in files)]
+        formats[form] = {
+            step: {
+                "seconds": [round(run.seconds, 3) for run in runs],
+                "cpu": [round(run.cpu, 3) for run in runs],
+                "peak_kb": [run.peak_kb for run in runs],
+            }
+            for step, runs in found.items()
+        }
+        formats[form]["store"] = {
+            "logs": sum(path.stat().st_size for path in logs.rglob("*.gz")),
+            "records": sum(file["bytes"] for file in manifest["records"]),
+            "derived": sum(file["bytes"] for file in derived),
+            "connections": sum(file["rows"] for file in manifest["connections"]["files"]),
+        }
+        shutil.rmtree(store)
+    return {"records": options.records, "rounds": options.rounds, "formats": formats}
 
 
 def startup(_options, tools: Tools, _data, scratch: Path) -> dict:
@@ -230,7 +263,7 @@ def measure(options) -> None:
     # Parts that are not measured now stay what they were.
     results = json.loads(file.read_text()) if file.exists() else {}
     results["machine"] = machine()
-    parts = {"comparison": comparison, "startup": startup, "growth": growth, "judge": judge, "rules": rules}
+    parts = {"comparison": comparison, "ingest": ingest, "startup": startup, "growth": growth, "judge": judge, "rules": rules}
     with tempfile.TemporaryDirectory() as scratch:
         for section in (s for s in SECTIONS if s in wanted):
             say(section)

@@ -78,6 +78,9 @@ def targets(results: dict) -> list[str]:
                 value, bare = ratio(runs, engine, "flowgate"), ratio(runs, engine, floor)
                 text = f"{FORMATS[name]}: at least {least} times as fast as {word}"
                 add(text, f"{value:.2f} (inflating alone: {bare:.2f})", value >= least)
+    for name, runs in results.get("ingest", {}).get("formats", {}).items():
+        value = ratio(runs, "ingest", "analyze")
+        add(f"{FORMATS[name]}: ingesting takes at most 1.5 times the time of `analyze`", f"{value:.2f}", value <= 1.5)
     if "startup" in results:
         value = results["startup"]["milliseconds"]
         add("`flowgate --help`: below 10 ms", f"{value:.1f} ms", value < 10)
@@ -102,6 +105,33 @@ def targets(results: dict) -> list[str]:
             text = f"a judged connection with {mine[-1][0]:,} {series} beside {mine[0][0]:,}: at most twice"
             add(text.replace(" both ", " rules and interfaces "), f"{value:.2f}", value <= 2)
     return ["| target | measured | |", "|---|---:|---|", *rows] if rows else []
+
+
+def ingest(section: dict) -> list[str]:
+    out = [
+        f"{count(section['records'])} records into an empty store, with an inventory, beside analysing them: "
+        f"{section['rounds']} round{'s' * (section['rounds'] > 1)} in turn; medians, and of the ratios within a round.",
+        "",
+        "| input | | seconds | to `analyze` | CPU seconds | to `analyze` | peak memory |",
+        "|---|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, runs in section["formats"].items():
+        for step in ("analyze", "ingest"):
+            seconds, cpu, peak = (median(runs[step][what]) for what in ("seconds", "cpu", "peak_kb"))
+            by_cpu = median([a / b for a, b in zip(runs[step]["cpu"], runs["analyze"]["cpu"])])
+            out.append(
+                f"| {FORMATS[name]} | `flowgate {step}` | {seconds:.2f} | {ratio(runs, step, 'analyze'):.2f} | {cpu:.2f} "
+                f"| {by_cpu:.2f} | {megabytes(peak)} |"
+            )
+    for name, runs in section["formats"].items():
+        store = runs["store"]
+        each = {what: store[what] / section["records"] for what in ("logs", "records", "derived")}
+        out += [
+            "",
+            f"{FORMATS[name]}: {each['logs']:.1f} bytes a record in the logs, {each['records']:.1f} in the store's records, "
+            f"{each['derived']:.1f} in its other tables, which have {store['connections']:,} connections.",
+        ]
+    return out
 
 
 def growth(section: dict) -> list[str]:
@@ -146,6 +176,8 @@ def markdown(results: dict) -> str:
     part("Targets", targets(results))
     if "comparison" in results:
         part("Beside the floor and two engines", comparison(results["comparison"], machine["script_kb"]))
+    if "ingest" in results:
+        part("Keeping logs in a store", ingest(results["ingest"]))
     if "startup" in results:
         start = results["startup"]
         part(

@@ -34,7 +34,7 @@ use crate::connection::{Connection, InterfaceFacts};
 use crate::flow::{Action, Direction, InterfaceContext, address_from_bits};
 use crate::inventory::Timeline;
 use crate::policy::{Judged, Policy};
-use crate::store::{ConnectionRow, ConnectionWriter, Names, StoreError, StoreWriter, StoredFile};
+use crate::store::{ConnectionRow, Cutter, DaySums, Names, Part, StoreError, StoreWriter, StoredFile};
 
 /// Rows per arrow batch.
 const BATCH: usize = 16 * 1024;
@@ -46,6 +46,16 @@ type Batches = Vec<Result<RecordBatch, String>>;
 pub(super) enum Handed {
     Batches(Batches),
     Rows(Vec<ConnectionRow>),
+}
+
+impl Handed {
+    /// Shows rows for a store to what sums them up.
+    pub fn sum_up(&self, sums: &mut DaySums<'_>) -> Result<(), StoreError> {
+        match self {
+            Self::Rows(rows) => rows.iter().try_for_each(|row| sums.push(row)),
+            Self::Batches(_) => Ok(()),
+        }
+    }
 }
 
 /// Connections of a partition, as they are judged.
@@ -143,10 +153,17 @@ fn names(interfaces: &[InterfaceFacts], timeline: &Timeline) -> Vec<(String, Int
     interfaces.iter().map(one).collect()
 }
 
-/// Writes the connections of all partitions. Errors are kept until [`Exporter::finish`].
+/// What the numbers in rows for a store stand for.
+pub(super) fn store_names(interfaces: &[InterfaceFacts], timeline: &Timeline, policy: &Policy) -> Names {
+    let rules = (0..).map_while(|number| policy.rule(number));
+    let (rules, groups) = rules.map(|rule| (rule.id.clone(), rule.group.clone())).unzip();
+    Names { interfaces: names(interfaces, timeline), rules, groups }
+}
+
+/// Takes the connections of all partitions, in their order. Errors are kept until [`Exporter::finish`].
 pub(super) enum Exporter<'a> {
     File(Box<FileExporter>),
-    Store(Box<ConnectionWriter<'a>>, Option<StoreError>),
+    Store(Box<StoreExporter<'a>>),
 }
 
 impl<'a> Exporter<'a> {
@@ -156,34 +173,63 @@ impl<'a> Exporter<'a> {
     }
 
     /// To a store.
-    pub fn into_store(
-        store: &'a StoreWriter,
-        interfaces: &[InterfaceFacts],
-        timeline: &Timeline,
-        policy: &Policy,
-    ) -> Self {
-        let rules = (0..).map_while(|number| policy.rule(number)).map(|rule| rule.id.clone()).collect();
-        let names = Names { interfaces: names(interfaces, timeline), rules };
-        Self::Store(Box::new(ConnectionWriter::new(store, names)), None)
+    pub fn into_store(store: &'a StoreWriter, names: Names) -> Self {
+        Self::Store(Box::new(StoreExporter { store, names: Arc::new(names), cutter: Cutter::default() }))
     }
 
-    pub fn write(&mut self, handed: Handed) {
+    /// Takes a partition in. What is full then is to be written, by whom and when does not matter.
+    pub fn take(&mut self, handed: Handed) -> Vec<Chunk<'a>> {
         match (self, handed) {
-            (Self::File(exporter), Handed::Batches(batches)) => exporter.write(batches),
-            (Self::Store(writer, error), Handed::Rows(rows)) if error.is_none() => {
-                *error = rows.into_iter().try_for_each(|row| writer.push(row)).err();
+            (Self::File(exporter), Handed::Batches(batches)) => {
+                exporter.write(batches);
+                Vec::new()
             }
-            _ => {}
+            (Self::Store(exporter), Handed::Rows(rows)) => {
+                let full: Vec<Part> = rows.iter().filter_map(|row| exporter.cutter.push(row)).collect();
+                full.into_iter().map(|part| exporter.chunk(part)).collect()
+            }
+            _ => Vec::new(),
         }
     }
 
-    /// The files of a store.
-    pub fn finish(self) -> Result<Vec<StoredFile>, AnalyzeError> {
+    /// The rest of what is to be written.
+    pub fn finish(self) -> Result<Vec<Chunk<'a>>, AnalyzeError> {
         match self {
             Self::File(exporter) => exporter.finish().map(|()| Vec::new()),
-            Self::Store(_, Some(error)) => Err(error.into()),
-            Self::Store(writer, None) => Ok(writer.finish()?),
+            Self::Store(mut exporter) => {
+                Ok(exporter.cutter.finish().into_iter().map(|part| exporter.chunk(part)).collect())
+            }
         }
+    }
+}
+
+pub(super) struct StoreExporter<'a> {
+    store: &'a StoreWriter,
+    names: Arc<Names>,
+    cutter: Cutter,
+}
+
+impl<'a> StoreExporter<'a> {
+    fn chunk(&self, part: Part) -> Chunk<'a> {
+        Chunk { store: self.store, names: Arc::clone(&self.names), part }
+    }
+}
+
+/// Connections of one file of a store, to be sorted and written.
+pub(super) struct Chunk<'a> {
+    store: &'a StoreWriter,
+    names: Arc<Names>,
+    part: Part,
+}
+
+impl Chunk<'_> {
+    /// Connections of it.
+    pub fn rows(&self) -> usize {
+        self.part.len()
+    }
+
+    pub fn write(self) -> Result<StoredFile, StoreError> {
+        self.part.write(self.store, &self.names)
     }
 }
 

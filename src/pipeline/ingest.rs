@@ -1,20 +1,22 @@
 //! Logs go into a store: what is new is read and kept, then the connections of its days are derived.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::days::{self, Stale};
 use super::judge::{self, NOTHING, Table};
 use super::read::{Keeping, ObjectProblem};
 use super::run::{self, Gathered};
-use super::stored::{Stored, Window};
-use super::{AnalyzeConfig, AnalyzeError, Event, Progress, read};
+use super::stored::Stored;
+use super::{AnalyzeConfig, AnalyzeError, Event, Progress, configured, read};
+use crate::connection::Collected;
 use crate::decode::FormatOrigin;
 use crate::flow::{FlowBatch, Tally};
 use crate::inventory::Timeline;
 use crate::source::{self, Object, Selection};
 use crate::store::{
-    Contexts, Counts, Details, Disk, Known, NewRecords, ObjectRow, Offer, Offered, Problem, RecordWriter,
-    Store, StoreError, StoreWriter, StoredFile,
+    Contexts, Counts, CoverageSums, DayFiles, Details, Disk, Join, Known, NewRecords, ObjectRow, Offer,
+    Offered, Problem, RecordWriter, Store, StoreError, StoreWriter,
 };
 
 /// How to ingest.
@@ -43,6 +45,8 @@ pub struct Ingested {
     pub connections: u64,
     /// There was no inventory to judge them by.
     pub unjudged: bool,
+    /// The inventory that they were judged by.
+    pub inventories: Vec<PathBuf>,
     /// What was not read, or not in full.
     pub problems: Vec<String>,
 }
@@ -197,6 +201,21 @@ fn note_contexts(into: &mut Contexts, origin: &[Option<String>; 3], batch: &Flow
     }
 }
 
+/// Says what of a store is to be judged together with what was read, and the days that this is enough for; `None` if
+/// they are to be read back. Also told of the numbers of flow logs.
+pub(super) type Around<'a> = Box<
+    dyn FnOnce(&[Keeper], &mut Vec<String>) -> Result<(Option<Stored>, Option<BTreeSet<u32>>), AnalyzeError>
+        + 'a,
+>;
+
+/// What was read, if it is all that the connections of some days follow from.
+struct AtHand {
+    days: BTreeSet<u32>,
+    collected: Collected,
+    streams: Vec<String>,
+    coverage: CoverageSums,
+}
+
 /// Reads what is new into a store, and derives the connections of its days.
 ///
 /// # Errors
@@ -211,44 +230,80 @@ pub fn ingest(
         true => StoreWriter::open_existing(directory, options.disk.clone())?,
         false => StoreWriter::open(directory, options.disk.clone())?,
     };
-    let plan = Plan { known: writer.known()?, next: writer.store().manifest().next_object };
-    let gathered = match config.inputs.is_empty() {
-        true => None,
-        false => Some(run::gather_into(config, None, progress, Some(Keeping { plan, store: &writer }))?),
-    };
     let mut result = Ingested::default();
-    let mut stale: BTreeSet<u32> = writer.store().manifest().connections.stale.clone();
-    let (timeline, inventory) = match gathered {
-        None => run::inventory_only(config)?,
-        Some(Gathered { kept, timeline, inventory, listing, reading, known, .. }) => {
+    let mut at_hand = None;
+    let (timeline, inventory, stale) = match config.inputs.is_empty() {
+        true => {
+            let (timeline, inventory) = run::inventory_only(config)?;
+            (timeline, inventory, days::stale(writer.store(), &[], &[], options.rejudge)?)
+        }
+        false => {
+            let plan = Plan { known: writer.known()?, next: writer.store().manifest().next_object };
+            let mut stale = Stale::default();
+            let around: Around<'_> = Box::new(|kept, streams| {
+                stale = stale_by(kept, writer.store(), options.rejudge)?;
+                around(directory, writer.store(), kept, &stale, streams)
+            });
+            let keeping = Keeping { plan, store: &writer, around };
+            let gathered = run::gather_into(config, None, progress, Some(keeping))?;
+            let Gathered { kept, together, collected, streams, coverage, .. } = gathered;
+            let Gathered { timeline, inventory, listing, reading, known, .. } = gathered;
+            at_hand = together.map(|days| AtHand { days, collected, streams, coverage });
             let read::Outcome { tally, objects, problems, .. } = reading;
             (result.objects, result.known, result.tally) = (objects, known, tally);
             result.problems.extend(listing.errors.iter().map(ToString::to_string));
             result.problems.extend(problems.iter().map(|p| format!("{}: {}", p.object, p.message)));
             let new = put_together(kept);
             result.replaced = new.replaced.len() as u64;
-            stale.extend(new.files.iter().filter_map(|file| file.day));
-            stale.extend(days_of(writer.store(), &new.replaced)?);
             if !new.objects.is_empty() {
                 progress.event(&Event::Phase("committing"));
-                writer.commit_records(new, stale.clone())?;
+                writer.commit_records(new, stale.days.clone())?;
             }
-            (timeline, inventory)
+            (timeline, inventory, stale)
         }
     };
-    if options.rejudge {
-        stale.extend(writer.store().manifest().records.iter().filter_map(|file| file.day));
-    }
-    let stale = with_neighbours(&stale, writer.store());
     result.unjudged = timeline.is_empty();
-    for days in groups(&stale) {
+    result.inventories = inventory.paths.iter().map(PathBuf::from).collect();
+    for days in stale.groups {
         progress.event(&Event::Phase("judging"));
-        let files = derive(config, directory, &writer, &timeline, &days)?;
-        result.connections += files.iter().map(|file| file.rows).sum::<u64>();
-        writer.commit_connections(&days, &files, inventory.paths.clone())?;
+        let here = at_hand.take_if(|at_hand| at_hand.days == days);
+        let files = derive(config, directory, &writer, &timeline, &days, here)?;
+        result.connections += files.connections.iter().map(|file| file.rows).sum::<u64>();
+        writer.commit_connections(&days, files, inventory.paths.clone())?;
         result.days.extend(days);
     }
+    if !timeline.is_empty() {
+        configured::keep(&mut writer, &timeline, &result.days)?;
+    }
+    writer.join(Join::after(config.threads))?;
     Ok(result)
+}
+
+/// What is to be derived after what was kept.
+fn stale_by(kept: &[Keeper], store: &Store, rejudge: bool) -> Result<Stale, StoreError> {
+    let new: Vec<u32> = kept.iter().flat_map(|k| &k.kept.files).filter_map(|file| file.day).collect();
+    let replaced: Vec<u32> = kept.iter().flat_map(|k| &k.kept.replaced).copied().collect();
+    days::stale(store, &new, &replaced, rejudge)
+}
+
+/// If all days are judged together, what the store holds of them and around them is to be added to what was read, so that
+/// nothing is read twice; else each group of days is read back on its own.
+fn around(
+    directory: &Path,
+    store: &Store,
+    kept: &[Keeper],
+    stale: &Stale,
+    streams: &mut Vec<String>,
+) -> Result<(Option<Stored>, Option<BTreeSet<u32>>), AnalyzeError> {
+    let [days] = &stale.groups[..] else { return Ok((None, None)) };
+    let window = days::window(days);
+    if store.records_in(window).next().is_none() {
+        return Ok((None, Some(days.clone())));
+    }
+    let selection = Selection { from: window.0, to: window.1, ..Selection::default() };
+    let without = kept.iter().flat_map(|k| &k.kept.replaced).copied().collect();
+    let stored = Stored::of(store, directory, &selection, window, streams, &without)?;
+    Ok((Some(stored), Some(days.clone())))
 }
 
 /// What all threads kept, in the order of the objects.
@@ -265,41 +320,6 @@ fn put_together(kept: Vec<Keeper>) -> NewRecords {
     new
 }
 
-/// The days that records of these objects are of.
-fn days_of(store: &Store, objects: &[u32]) -> Result<BTreeSet<u32>, StoreError> {
-    let wanted: BTreeSet<u32> = objects.iter().copied().collect();
-    let mut days = BTreeSet::new();
-    if !wanted.is_empty() {
-        store.each_object(|row| {
-            if let (true, Some(first), Some(last)) = (wanted.contains(&row.id), row.first, row.last) {
-                days.extend(first / 86_400..=last / 86_400);
-            }
-        })?;
-    }
-    Ok(days)
-}
-
-/// The days before and after are told of what goes on over midnight, too, as far as the store holds them.
-fn with_neighbours(days: &BTreeSet<u32>, store: &Store) -> BTreeSet<u32> {
-    let there: BTreeSet<u32> = store.manifest().records.iter().filter_map(|file| file.day).collect();
-    let near = days.iter().flat_map(|&day| day.saturating_sub(1)..=day.saturating_add(1));
-    near.filter(|day| there.contains(day)).chain(days.iter().copied()).collect()
-}
-
-/// Days that are judged together: their windows, a day more on either side, would touch.
-fn groups(days: &BTreeSet<u32>) -> Vec<BTreeSet<u32>> {
-    let mut groups: Vec<BTreeSet<u32>> = Vec::new();
-    for &day in days {
-        match groups.last_mut() {
-            Some(group) if group.last().is_some_and(|last| day - last <= 3) => {
-                group.insert(day);
-            }
-            _ => groups.push(BTreeSet::from([day])),
-        }
-    }
-    groups
-}
-
 /// Judges the records of some days, with a day more on either side for what began before and is answered after.
 fn derive(
     config: &AnalyzeConfig,
@@ -307,10 +327,9 @@ fn derive(
     writer: &StoreWriter,
     timeline: &Timeline,
     days: &BTreeSet<u32>,
-) -> Result<Vec<StoredFile>, AnalyzeError> {
-    let (Some(&first), Some(&last)) = (days.first(), days.last()) else { return Ok(Vec::new()) };
-    let second = |day: i64| day * 86_400;
-    let window: Window = (Some(second(i64::from(first) - 1)), Some(second(i64::from(last) + 2)));
+    here: Option<AtHand>,
+) -> Result<DayFiles, AnalyzeError> {
+    let window = days::window(days);
     let selection = Selection { from: window.0, to: window.1, ..Selection::default() };
     let config = AnalyzeConfig {
         inputs: Vec::new(),
@@ -319,12 +338,25 @@ fn derive(
         expect: None,
         ..config.clone()
     };
-    let mut streams = Vec::new();
-    let stored = Stored::open(directory, &config.selection, window, &mut streams)?;
-    let Some((collected, streams)) = run::gather_stored(&config, stored, streams)? else {
-        return Ok(Vec::new());
+    let (collected, streams, coverage) = match here {
+        Some(AtHand { mut collected, streams, coverage, .. }) => {
+            // Interfaces are what the whole store says they are, not only what was read now.
+            let mut known = writer.store().contexts()?.by_interface(|_| true);
+            for interface in &mut collected.interfaces {
+                interface.context = known.remove(&interface.id).unwrap_or_default();
+            }
+            (collected, streams, coverage)
+        }
+        None => {
+            let mut streams = Vec::new();
+            let stored = Stored::open(directory, &config.selection, window, &mut streams)?;
+            let Some(read_back) = run::gather_stored(&config, stored, streams)? else {
+                return Ok(DayFiles::default());
+            };
+            read_back
+        }
     };
-    let table = Table { store: writer, days };
+    let table = Table { store: writer, days, coverage: &coverage };
     let (outcome, _) = judge::judge(collected, timeline, &streams, &config, None, &NOTHING, Some(&table))?;
     if config.cancel.is_cancelled() {
         // Judged in part, which must not take the place of what is there.

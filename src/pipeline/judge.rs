@@ -1,13 +1,13 @@
 //! Packed records become rollups: sort, count fan-in, then cut, decide, judge and sum up, partition by partition.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use super::export::{Exporter, Handed, Rows};
+use super::export::{Chunk, Exporter, Rows, store_names};
+use super::in_order::InOrder;
 use super::{AnalyzeConfig, AnalyzeError, Cancel, Expect};
 use crate::connection::{
     Collected, Connection, Election, InterfaceFacts, Loading, LocalSide, Meetings, Met, Pairing, Partition,
@@ -18,7 +18,7 @@ use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::{Judge, Judged, Policy};
 use crate::rollup::{Directory, ExpectationFacts, Rollup, Rollups, Scene};
-use crate::store::{StoreWriter, StoredFile};
+use crate::store::{CoverageSums, DayFiles, DaySums, DayTables, StoreWriter, StoredFile};
 use crate::watchlist::WatchList;
 
 /// What judging comes to.
@@ -30,8 +30,8 @@ pub(super) struct Outcome {
     pub overlapped: usize,
     /// There were so many endpoints that those met by fewer tuples than this count as met by one.
     pub coarse_fan_in: Option<u64>,
-    /// Files of connections for a store.
-    pub stored: Vec<StoredFile>,
+    /// Files of connections, and of what they sum up to, for a store.
+    pub stored: DayFiles,
 }
 
 /// Connections go to a store, and nothing is summed up.
@@ -39,6 +39,8 @@ pub(super) struct Table<'a> {
     pub store: &'a StoreWriter,
     /// Days that are wanted.
     pub days: &'a BTreeSet<u32>,
+    /// What their records speak for.
+    pub coverage: &'a CoverageSums,
 }
 
 /// What else is done with every judged connection, beside summing it up: `begin` makes a state for each thread, which
@@ -99,10 +101,16 @@ pub(super) fn judge<T: Send>(
     };
 
     let exporter = match (table, config.connections_out.as_deref()) {
-        (Some(table), _) => Some(Ok(Exporter::into_store(table.store, &interfaces, timeline, &policy))),
+        (Some(table), _) => {
+            Some(Ok(Exporter::into_store(table.store, store_names(&interfaces, timeline, &policy))))
+        }
         (None, path) => path.map(|path| Exporter::create(path, &policy)),
     };
-    let in_order = exporter.transpose()?.map(InOrder::new);
+    let in_order = exporter.transpose()?.map(|exporter| InOrder::new(exporter, config.memory.waiting_rows()));
+    let day_tables = table.map(|table| {
+        let names = store_names(&interfaces, timeline, &policy);
+        DayTables::new(table.store, names, config.memory.day_sums(), &config.spill_directory)
+    });
     let scene =
         Scene::new(timeline, &interfaces).watching(watch).between(Directory::new(&interfaces, timeline));
     let expected = config.expect.as_ref().map(|e| Expected::new(&e.expectations, timeline, &ids));
@@ -112,12 +120,13 @@ pub(super) fn judge<T: Send>(
         judge: RefCell::new(Judge::new(&policy)),
         rollup: Rollup::spilling_into(&spill),
         examiner: expected.as_ref().map(Examiner::new),
+        sums: day_tables.as_ref().map(DayTables::sums),
         beside: (beside.begin)(),
     };
     let work = |worker: &mut Worker<'_, T>, at: usize, over: &Over<'_>| {
-        let Worker { sorted, judge, rollup, examiner, beside: seen } = worker;
+        let Worker { sorted, judge, rollup, examiner, sums, beside: seen } = worker;
         if let Some(rows) = &in_order {
-            rows.wait_for(at, config.threads, over);
+            rows.wait_for(at, config.threads, &|| over.is_over());
         }
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
         let mut rows = in_order.as_ref().map(|_| match table {
@@ -162,14 +171,37 @@ pub(super) fn judge<T: Send>(
         rollup.end_of_partition(&scene);
         // Given back here and not at the end, where one thread alone would have to.
         partition.clear();
+        let mut summed = Ok(());
         if let (Some(in_order), Some(rows)) = (&in_order, rows) {
-            in_order.hand_in(at, rows.finish());
+            let rows = rows.finish();
+            summed = sums.as_mut().map_or(Ok(()), |sums| rows.sum_up(sums));
+            in_order.hand_in(at, rows)?;
         }
         done?;
+        summed?;
         Ok(rollup.check()?)
     };
-    let judged = each(partitions.len(), config, begin, work, |worker| worker.rollup.settle())?;
-    let stored = in_order.map_or_else(|| Ok(Vec::new()), InOrder::finish)?;
+    let end = |worker: &mut Worker<'_, T>| {
+        worker.rollup.settle();
+        worker.sums.iter_mut().for_each(DaySums::settle);
+    };
+    let mut judged = each(partitions.len(), config, begin, work, end)?;
+    let mut stored = DayFiles::default();
+    if let Some(in_order) = in_order {
+        let (files, rest) = in_order.finish()?;
+        let rest: Vec<_> = rest.into_iter().map(|chunk| Mutex::new(Some(chunk))).collect();
+        let write = |files: &mut Vec<StoredFile>, at: usize, _: &Over<'_>| {
+            let chunk = rest[at].lock().unwrap_or_else(PoisonError::into_inner).take();
+            files.extend(chunk.map(Chunk::write).transpose()?);
+            Ok(())
+        };
+        let more = each(rest.len(), config, Vec::new, write, |_| ())?;
+        stored.connections = files.into_iter().chain(more.into_iter().flatten()).collect();
+    }
+    if let (Some(tables), Some(table)) = (&day_tables, table) {
+        let sums: Vec<DaySums<'_>> = judged.iter_mut().filter_map(|worker| worker.sums.take()).collect();
+        stored.tables = tables.write(&sums, table.coverage, table.days, config.threads)?;
+    }
     // Sums depend on the connections alone, not on who added them when.
     let mut states = Vec::with_capacity(judged.len());
     // The first one's tables are taken as they are.
@@ -221,55 +253,8 @@ struct Worker<'p, T> {
     judge: RefCell<Judge<'p>>,
     rollup: Rollup,
     examiner: Option<Examiner<'p>>,
+    sums: Option<DaySums<'p>>,
     beside: T,
-}
-
-/// Writes the connections of partitions in their order, whichever is done first, so that the file does not depend on
-/// threads.
-struct InOrder<'a> {
-    state: Mutex<State<'a>>,
-    /// Something was written.
-    written: Condvar,
-}
-
-struct State<'a> {
-    next: usize,
-    ready: BTreeMap<usize, Handed>,
-    exporter: Exporter<'a>,
-}
-
-/// A look at whether the run is over, now and then.
-const LOOK: Duration = Duration::from_millis(100);
-
-impl<'a> InOrder<'a> {
-    fn new(exporter: Exporter<'a>) -> Self {
-        let state = State { next: 0, ready: BTreeMap::new(), exporter };
-        Self { state: Mutex::new(state), written: Condvar::new() }
-    }
-
-    /// Waits until a partition may be begun: rows that are not written yet take memory.
-    fn wait_for(&self, at: usize, threads: usize, over: &Over<'_>) {
-        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        // Whoever has the next partition never waits and hands it in, so this ends, unless the run does.
-        while at > guard.next + threads && !over.is_over() {
-            guard = self.written.wait_timeout(guard, LOOK).unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    fn hand_in(&self, at: usize, rows: Handed) {
-        let mut guard = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let State { next, ready, exporter } = &mut *guard;
-        ready.insert(at, rows);
-        while let Some(rows) = ready.remove(next) {
-            exporter.write(rows);
-            *next += 1;
-        }
-        self.written.notify_all();
-    }
-
-    fn finish(self) -> Result<Vec<StoredFile>, AnalyzeError> {
-        self.state.into_inner().unwrap_or_else(PoisonError::into_inner).exporter.finish()
-    }
 }
 
 /// Calls `work` for 0..count on all threads, each with a state of its own, until one fails or the run is cancelled. `end` is

@@ -49,9 +49,19 @@ impl MemoryPlan {
         self.records(threads) / 4 / 32 / threads.max(1)
     }
 
+    /// Connections that may be on their way into a store at a time, of some 160 bytes each.
+    pub(crate) fn waiting_rows(self) -> usize {
+        self.records(1) / 160
+    }
+
     /// Bytes for endpoints that wait to be counted.
     pub(crate) fn meetings(self) -> usize {
         self.records(1) / 6
+    }
+
+    /// Bytes for what a day of a store is summed up from, beyond what each thread has at hand.
+    pub(crate) fn day_sums(self) -> usize {
+        self.records(1) / 4
     }
 
     /// Bytes for an object that a thread inflates in one go.

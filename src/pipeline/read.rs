@@ -10,16 +10,17 @@ use tokio::sync::mpsc::Receiver;
 
 use super::decoding::{Decoded, Workspace, decode};
 use super::formats::Formats;
-use super::ingest::{Keeper, Plan};
+use super::ingest::{Around, Keeper, Plan};
 use super::inputs::Feed;
 use super::prefetch::{Fed, Feeder, Limits, Ready, waiting_line};
 use super::stored::Stored;
-use super::{AnalyzeConfig, AnalyzeError, Cancel, Event, Progress};
-use crate::connection::{Collected, Ingest, Interner, Room, Share, SpillError, Wanted, collect};
+use super::takings::{self, Takings};
+use super::{AnalyzeConfig, AnalyzeError, Cancel, Event, Progress, Silent};
+use crate::connection::{Collected, Ingest, Interner, Room, SpillError, Wanted, collect};
 use crate::decode::{DecodeError, FormatOrigin, SchemaProblem};
 use crate::flow::{FlowBatch, Tally};
 use crate::source::{Listing, SourceError};
-use crate::store::{StoreError, StoreWriter};
+use crate::store::{CoverageSums, StoreError, StoreWriter};
 
 /// Reasons shown when nothing could be read: they tend to be the same.
 const SHOWN: usize = 3;
@@ -35,14 +36,18 @@ pub(super) struct Reading<'a> {
     pub stored: &'a [Stored],
     /// Flow logs that have their numbers already.
     pub streams: Vec<String>,
-    /// What is kept in a store, in place of being paired.
+    /// What is kept in a store, beside being paired.
     pub keeping: Option<Keeping<'a>>,
+    /// What records speak for is to be told day by day, too.
+    pub by_day: bool,
 }
 
 /// Where records go that are to be kept.
 pub(super) struct Keeping<'a> {
     pub plan: Plan,
     pub store: &'a StoreWriter,
+    /// What of the store is to be judged together with what was read, once that is known.
+    pub around: Around<'a>,
 }
 
 /// Something that went wrong with one object.
@@ -86,8 +91,12 @@ pub(super) struct Records {
     pub streams: Vec<String>,
     /// What each worker kept for a store.
     pub kept: Vec<Keeper>,
+    /// The days of which `collected` holds all that their connections are derived from.
+    pub together: Option<BTreeSet<u32>>,
     /// Objects that a store held already.
     pub known: u64,
+    /// What the records speak for, where that is to be told.
+    pub coverage: CoverageSums,
 }
 
 /// What all workers share.
@@ -114,12 +123,38 @@ impl Shared<'_> {
     fn fail(&self, error: StoreError) {
         self.unstored.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
     }
+
+    /// Why there will be no result, if there will be none.
+    fn verdict(&self) -> Result<(), AnalyzeError> {
+        if let Some(message) = self.fault.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(AnalyzeError::Internal(message));
+        }
+        if let Some(error) = self.unkept.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error.into());
+        }
+        if let Some(error) = self.unstored.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error.into());
+        }
+        if self.cancel.is_cancelled() {
+            let guard = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+            let Outcome { objects, bytes, tally, .. } = &*guard;
+            return Err(AnalyzeError::Interrupted {
+                objects: *objects,
+                bytes: *bytes,
+                records: tally.records,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Finds and reads all objects.
 pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
-    let Reading { feeds, runtime, formats, config, progress, stored, streams, keeping } = reading;
-    let (plan, store) = keeping.map(|keeping| (keeping.plan, keeping.store)).unzip();
+    let Reading { feeds, runtime, formats, config, progress, stored, streams, keeping, by_day } = reading;
+    let (plan, store, around) = match keeping {
+        Some(Keeping { plan, store, around }) => (Some(plan), Some(store), Some(around)),
+        None => (None, None, None),
+    };
     let (out, ready) = waiting_line();
     let ready = Mutex::new(ready);
     let feeder = Feeder {
@@ -137,10 +172,14 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
         streams,
         plan,
     };
-    let wanted = Wanted {
-        from: config.selection.from,
-        to: config.selection.to,
-        interfaces: config.selection.interfaces.iter().cloned().collect(),
+    let wanted = match store {
+        // Objects are kept whole, and judged as they are kept.
+        Some(_) => Wanted::default(),
+        None => Wanted {
+            from: config.selection.from,
+            to: config.selection.to,
+            interfaces: config.selection.interfaces.iter().cloned().collect(),
+        },
     };
     let interner = Interner::default();
     let shared = Shared {
@@ -159,7 +198,8 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
                 let (shared, ready) = (&shared, &ready);
                 let ingest = Ingest::new(&interner, wanted.clone(), room.clone());
                 let keeper = store.map(|store: &StoreWriter| Keeper::new(store, number));
-                scope.spawn(move || work(shared, ready, stored, ingest, keeper))
+                let takings = Takings::new(ingest, by_day);
+                scope.spawn(move || work(shared, ready, stored, takings, keeper))
             })
             .collect();
         let fed = runtime.block_on(async {
@@ -168,35 +208,28 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
                 () = config.cancel.cancelled() => Fed::default(),
             }
         });
-        let shares: Result<Vec<(Share, Option<Keeper>)>, AnalyzeError> = workers
-            .into_iter()
-            .map(|w| w.join().map_err(|_| AnalyzeError::Internal("a reader panicked".into())))
-            .collect();
+        let shares: Result<Vec<(Takings<'_>, Option<Keeper>)>, AnalyzeError> =
+            workers.into_iter().map(joined).collect();
         (fed, shares)
     });
-    let shares = shares?;
-    if let Some(message) = shared.fault.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(AnalyzeError::Internal(message));
-    }
-    if let Some(error) = shared.unkept.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error.into());
-    }
-    if let Some(error) = shared.unstored.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error.into());
-    }
+    let (shares, kept): (Vec<Takings<'_>>, Vec<_>) = shares?.into_iter().unzip();
+    shared.verdict()?;
+    let kept: Vec<Keeper> = kept.into_iter().flatten().collect();
+    let Fed { mut listing, objects: found, mut streams, known } = fed;
+    let (shares, together) = match around {
+        Some(around) => {
+            let (more, together) = around(&kept, &mut streams)?;
+            (read_around(&shared, shares, more.as_ref())?, together)
+        }
+        None => (shares, None),
+    };
     let mut outcome = shared.outcome.into_inner().unwrap_or_else(PoisonError::into_inner);
-    if config.cancel.is_cancelled() {
-        let Outcome { objects, bytes, tally, .. } = outcome;
-        return Err(AnalyzeError::Interrupted { objects, bytes, records: tally.records });
-    }
-    let mut listing = fed.listing;
     for stored in stored {
         stored.note(&mut outcome, config)?;
         listing.absorb(Listing { pruned: stored.pruned, ..Listing::default() });
     }
-    let (shares, kept): (Vec<Share>, Vec<_>) = shares.into_iter().unzip();
-    let kept: Vec<Keeper> = kept.into_iter().flatten().collect();
-    let nothing_found = fed.objects == 0 && fed.known == 0 && stored.iter().all(|s| s.objects == 0);
+    let (shares, coverage) = takings::put_together(shares);
+    let nothing_found = found == 0 && known == 0 && stored.iter().all(|s| s.objects == 0);
     if nothing_found {
         let reasons = listing.errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
         return Err(AnalyzeError::NothingFound { reasons });
@@ -209,11 +242,36 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
             collected: collect(interner, shares),
             outcome,
             listing,
-            streams: fed.streams,
+            streams,
             kept,
-            known: fed.known,
+            together,
+            known,
+            coverage,
         }),
     }
+}
+
+fn joined<T>(worker: std::thread::ScopedJoinHandle<'_, T>) -> Result<T, AnalyzeError> {
+    worker.join().map_err(|_| AnalyzeError::Internal("a reader panicked".into()))
+}
+
+/// Adds records that a store holds already to what was read. They are not counted as read.
+fn read_around<'a>(
+    shared: &Shared<'_>,
+    shares: Vec<Takings<'a>>,
+    stored: Option<&Stored>,
+) -> Result<Vec<Takings<'a>>, AnalyzeError> {
+    let Some(stored) = stored else { return Ok(shares) };
+    let shares: Result<Vec<_>, _> = std::thread::scope(|scope| {
+        let read = |mut takings: Takings<'a>| {
+            read_stored(shared, stored, &mut takings, &Silent);
+            takings
+        };
+        let workers: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || read(share))).collect();
+        workers.into_iter().map(joined).collect()
+    });
+    shared.verdict()?;
+    shares
 }
 
 /// Why there is nothing to conclude from, if there is not.
@@ -250,13 +308,13 @@ fn nothing(outcome: &Outcome) -> Option<AnalyzeError> {
 }
 
 /// One worker: takes objects in their order until there are no more.
-fn work(
+fn work<'a>(
     shared: &Shared<'_>,
     ready: &Mutex<Receiver<Ready>>,
     stored: &[Stored],
-    mut ingest: Ingest<'_>,
+    mut takings: Takings<'a>,
     mut keeper: Option<Keeper>,
-) -> (Share, Option<Keeper>) {
+) -> (Takings<'a>, Option<Keeper>) {
     let mut workspace = Workspace::default();
     loop {
         let next = ready.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
@@ -264,31 +322,36 @@ fn work(
         if shared.cancel.is_cancelled() || shared.has_failed() {
             continue;
         }
-        match read_object(shared, next, &mut workspace, &mut ingest, keeper.as_mut()) {
+        match read_object(shared, next, &mut workspace, &mut takings, keeper.as_mut()) {
             Ok(done) => note(&shared.outcome, done),
             Err(error) => *shared.fault.lock().unwrap_or_else(PoisonError::into_inner) = Some(error),
         }
         shared.progress.event(&Event::ObjectDone);
     }
     for stored in stored {
-        let mut push = |batch: &FlowBatch, stream: u16| {
-            ingest.push(batch, stream)?;
-            if let Err(error) = ingest.make_room() {
-                shared.unkept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
-            }
-            shared.progress.event(&Event::Read { bytes: 0, records: batch.len() as u64 });
-            Ok(())
-        };
-        let is_over = || shared.cancel.is_cancelled() || shared.has_failed();
-        if let Err(error) = stored.read(&mut push, &is_over) {
-            shared.fail(error);
-        }
+        read_stored(shared, stored, &mut takings, shared.progress);
     }
     if let Some(Err(error)) = keeper.as_mut().map(Keeper::finish) {
         shared.fail(error);
     }
-    note_range(&shared.outcome, ingest.out_of_range);
-    (ingest.finish(), keeper)
+    note_range(&shared.outcome, takings.out_of_range());
+    (takings, keeper)
+}
+
+/// Reads of a store what this worker gets of it.
+fn read_stored(shared: &Shared<'_>, stored: &Stored, takings: &mut Takings<'_>, progress: &dyn Progress) {
+    let mut push = |batch: &FlowBatch, stream: u16| {
+        takings.push(batch, stream)?;
+        if let Err(error) = takings.make_room() {
+            shared.unkept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        }
+        progress.event(&Event::Read { bytes: 0, records: batch.len() as u64 });
+        Ok(())
+    };
+    let is_over = || shared.cancel.is_cancelled() || shared.has_failed();
+    if let Err(error) = stored.read(&mut push, &is_over) {
+        shared.fail(error);
+    }
 }
 
 fn note_range(outcome: &Mutex<Outcome>, out_of_range: u64) {
@@ -324,7 +387,7 @@ fn read_object(
     shared: &Shared<'_>,
     ready: Ready,
     workspace: &mut Workspace,
-    ingest: &mut Ingest<'_>,
+    takings: &mut Takings<'_>,
     mut keeper: Option<&mut Keeper>,
 ) -> Result<Done, String> {
     let Ready { object, stream, body, options, target, fetch, .. } = ready;
@@ -335,15 +398,13 @@ fn read_object(
     };
     let mut told = 0;
     let mut sink = |batch: FlowBatch| -> Result<(), DecodeError> {
-        match (&mut keeper, &target) {
-            (Some(keeper), Some(target)) => {
-                if let Err(error) = keeper.push(&batch, &object, target) {
-                    shared.fail(error);
-                }
-            }
-            _ => ingest.push(&batch, stream)?,
+        if let (Some(keeper), Some(target)) = (&mut keeper, &target)
+            && let Err(error) = keeper.push(&batch, &object, target)
+        {
+            shared.fail(error);
         }
-        if let Err(error) = ingest.make_room() {
+        takings.push(&batch, stream)?;
+        if let Err(error) = takings.make_room() {
             shared.unkept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         }
         let bytes = read.load(Ordering::Relaxed);

@@ -1,5 +1,6 @@
 //! The order that every command shares: read, judge, sum up.
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::sync::Arc;
 
@@ -16,6 +17,7 @@ use crate::detect::{self, Detector};
 use crate::inventory::Timeline;
 use crate::policy::{Judged, Policy};
 use crate::source::Listing;
+use crate::store::CoverageSums;
 use crate::watchlist::WatchList;
 
 /// Everything that was read, before it is judged.
@@ -31,8 +33,12 @@ pub(super) struct Gathered {
     pub streams: Vec<String>,
     /// What was kept for a store, by thread.
     pub kept: Vec<Keeper>,
+    /// The days of which `collected` holds all that their connections are derived from.
+    pub together: Option<BTreeSet<u32>>,
     /// Objects that the store held already.
     pub known: u64,
+    /// What the records speak for day by day, where they are kept.
+    pub coverage: CoverageSums,
 }
 
 /// Everything that was read and judged.
@@ -55,7 +61,7 @@ pub(super) fn gather(
     gather_into(config, stdin, progress, None)
 }
 
-/// As [`gather`]; where records are kept, none are collected.
+/// As [`gather`]; what is read may also be kept.
 pub(super) fn gather_into(
     config: &AnalyzeConfig,
     stdin: Option<Box<dyn Read + Send>>,
@@ -83,6 +89,7 @@ pub(super) fn gather_into(
     let mut local = inputs::local(config, stdin, &runtime);
     let (timeline, inventory) = inputs::load_inventory(config, &mut local.listing)?;
     progress.event(&Event::Phase("reading"));
+    let by_day = keeping.is_some();
     let read = read::read(read::Reading {
         feeds: inputs::feeds(config, local),
         runtime: &runtime,
@@ -92,11 +99,24 @@ pub(super) fn gather_into(
         stored: &stored,
         streams,
         keeping,
+        by_day,
     });
     // A blocked read of standard input cannot be cancelled; it must not hold the run up.
     runtime.shutdown_background();
-    let read::Records { collected, outcome, listing, streams, kept, known } = read?;
-    Ok(Gathered { collected, timeline, inventory, listing, reading: outcome, streams, kept, known })
+    let read::Records { collected, outcome, listing, streams, kept, together, known, coverage } = read?;
+    let reading = outcome;
+    Ok(Gathered {
+        collected,
+        timeline,
+        inventory,
+        listing,
+        reading,
+        streams,
+        kept,
+        together,
+        known,
+        coverage,
+    })
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, AnalyzeError> {
@@ -113,12 +133,12 @@ pub(super) fn inventory_only(config: &AnalyzeConfig) -> Result<(Timeline, Invent
     inputs::load_inventory(config, &mut Listing::default())
 }
 
-/// The records of a part of a store, with its flow logs; `None` if there are none.
+/// The records of a part of a store, with its flow logs and what they speak for; `None` if there are none.
 pub(super) fn gather_stored(
     config: &AnalyzeConfig,
     stored: Stored,
     streams: Vec<String>,
-) -> Result<Option<(Collected, Vec<String>)>, AnalyzeError> {
+) -> Result<Option<(Collected, Vec<String>, CoverageSums)>, AnalyzeError> {
     let read = read::read(read::Reading {
         feeds: Vec::new(),
         runtime: &runtime()?,
@@ -128,9 +148,10 @@ pub(super) fn gather_stored(
         stored: &[stored],
         streams,
         keeping: None,
+        by_day: true,
     });
     match read {
-        Ok(records) => Ok(Some((records.collected, records.streams))),
+        Ok(records) => Ok(Some((records.collected, records.streams, records.coverage))),
         Err(
             AnalyzeError::NothingFound { .. }
             | AnalyzeError::NothingThere { .. }

@@ -1,6 +1,6 @@
 //! A store is read in place of the logs that were ingested into it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -46,7 +46,18 @@ impl Stored {
         window: Window,
         streams: &mut Vec<String>,
     ) -> Result<Self, StoreError> {
-        let store = Store::open(directory)?;
+        Self::of(&Store::open(directory)?, directory, selection, window, streams, &BTreeSet::new())
+    }
+
+    /// As [`open`](Self::open), of a store that is open; `without` are objects that don't count any more.
+    pub fn of(
+        store: &Store,
+        directory: &Path,
+        selection: &Selection,
+        window: Window,
+        streams: &mut Vec<String>,
+        without: &BTreeSet<u32>,
+    ) -> Result<Self, StoreError> {
         let pruned_before = store.manifest().pruned_before.map_or(0, |day| u64::from(day) * 86_400);
         let mut stored = Self {
             scan: store.scan(window),
@@ -65,7 +76,7 @@ impl Stored {
             streams.iter().zip(1..).map(|(id, number)| (id.clone(), number)).collect();
         store.each_object(|row| {
             let gone = row.last.is_some_and(|last| u64::from(last) < pruned_before);
-            if gone || !selection.sift(key(&row).as_ref(), &mut stored.pruned) {
+            if gone || without.contains(&row.id) || !selection.sift(key(&row).as_ref(), &mut stored.pruned) {
                 return;
             }
             let stream = row.flow_log.as_ref().map_or(0, |id| match known.get(id) {

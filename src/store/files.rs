@@ -27,8 +27,22 @@ impl Place {
         self.directory.join(&file.path)
     }
 
-    fn temporary(&self, path: &str) -> PathBuf {
+    pub fn temporary(&self, path: &str) -> PathBuf {
         self.directory.join(format!("{path}.tmp"))
+    }
+
+    /// Whether a new file holds what one of the store does.
+    pub fn holds(&self, new: &StoredFile, there: &StoredFile) -> Result<bool, StoreError> {
+        if (new.bytes, new.rows) != (there.bytes, there.rows) {
+            return Ok(false);
+        }
+        let read = |path: PathBuf| std::fs::read(&path).map_err(|e| StoreError::io(&path, &e));
+        Ok(read(self.temporary(&new.path))? == read(self.path(there))?)
+    }
+
+    /// Removes a new file, which has no name yet.
+    pub fn forget(&self, new: &StoredFile) -> Result<(), StoreError> {
+        self.disk.remove(&self.temporary(&new.path))
     }
 
     /// Gives new files their names. They are not part of the store before the manifest says so.
@@ -112,11 +126,6 @@ impl FileWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), StoreError> {
         self.rows += batch.num_rows() as u64;
         self.writer.write(batch).map_err(|e| self.failed(&e.to_string()))
-    }
-
-    /// Ends a row group.
-    pub fn end_group(&mut self) -> Result<(), StoreError> {
-        self.writer.flush().map_err(|e| self.failed(&e.to_string()))
     }
 
     /// Ends the file and makes its content last.

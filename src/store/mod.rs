@@ -39,38 +39,49 @@
 //! before, makes the names last, and then exchanges the manifest the same way, which is one rename. What the manifest does
 //! not name is no part of the store; the next run removes it. A run that is killed thus leaves the store before the
 //! commit or after it. An ingest has two commits: of the records, which notes the days whose connections are stale, and of
-//! the connections of these days. One process at a time may write ([`Lock`]); readers need no lock: the
+//! the connections of these days; and a third where many small files become a few ([`Join`]). One process at a time may write ([`Lock`]); readers need no lock: the
 //! files that they have read of in a manifest are never changed, and removed only by a later commit.
 //!
 //! # Memory
 //!
-//! Reading takes a batch a thread. Writing takes up to three open row groups a thread (some 10 MB each), 512 Ki rows of
-//! connections (some 100 MB), and 60 bytes for each object of the store.
+//! Reading takes a batch a thread. Writing takes up to three open row groups a thread (some 15 MB each), 512 Ki rows of
+//! connections that wait (64 MB), as many in each file that is being written, which are as few as `--memory` says, and 60 bytes
+//! for each object of the store.
 
+mod columns;
+mod configured;
 mod connections;
 mod contexts;
 mod disk;
+mod encode;
 mod error;
 mod files;
+mod join;
+mod kept;
 mod known;
 mod lock;
 mod manifest;
 mod objects;
 mod open;
 mod records;
+mod sums;
 mod table_scan;
 mod tables;
 
-pub use connections::{ConnectionRow, ConnectionWriter, Names};
+pub use configured::{InterfaceRow, Period, RuleRow};
+pub use connections::{ConnectionRow, ConnectionWriter, Cutter, Names, Part};
 pub use contexts::{Contexts, Origin};
 pub use disk::Disk;
 pub use error::StoreError;
+pub use join::Join;
+pub use kept::{FindingRow, KeptFindings};
 pub use known::{Known, Offer, Offered};
 pub use lock::Lock;
 pub use manifest::{ConnectionsPart, MANIFEST, Manifest, StoredFile};
 pub use objects::{Counts, Details, ObjectRow, Problem};
-pub use open::{NewRecords, Store, StoreWriter};
+pub use open::{DayFiles, NewRecords, Store, StoreWriter};
 pub use records::{Group, Piece, RecordWriter, Scan};
+pub use sums::{CoverageSums, DaySums, DayTables};
 pub use table_scan::{TableScan, Want, Wanted};
 pub use tables::{Column, DAY_COLUMN, Table};
 

@@ -1,5 +1,6 @@
 //! What was read: table `objects`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -136,15 +137,56 @@ fn to_batch(rows: &[ObjectRow]) -> Result<RecordBatch, String> {
         .map_err(|e| e.to_string())
 }
 
-/// Writes the objects of one commit.
-pub(super) fn write(place: &Place, path: &str, rows: &[ObjectRow]) -> Result<StoredFile, StoreError> {
-    let failed = |message| StoreError::Io { path: path.to_owned(), message };
-    let none = to_batch(&[]).map_err(failed)?;
-    let mut writer =
-        FileWriter::create(place, path.to_owned(), None, none.schema(), properties("objects").build())?;
-    for rows in rows.chunks(8192) {
-        writer.write(&to_batch(rows).map_err(failed)?)?;
+/// Rows of a batch.
+const BATCH: usize = 8192;
+
+/// Writes objects to a file.
+pub(super) struct Writer {
+    file: FileWriter,
+    waiting: Vec<ObjectRow>,
+    /// The first that went wrong.
+    error: Option<StoreError>,
+}
+
+impl Writer {
+    pub fn create(place: &Place, path: String) -> Result<Self, StoreError> {
+        let none = to_batch(&[]).map_err(|message| StoreError::Io { path: path.clone(), message })?;
+        let file = FileWriter::create(place, path, None, none.schema(), properties("objects").build())?;
+        Ok(Self { file, waiting: Vec::new(), error: None })
     }
+
+    /// Takes one in, unless it does not count any more.
+    pub fn take(&mut self, row: ObjectRow, dead: &BTreeSet<u32>) {
+        if !dead.contains(&row.id) {
+            self.waiting.push(row);
+        }
+        if self.waiting.len() >= BATCH && self.error.is_none() {
+            self.error = self.flush().err();
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        let failed = |message| StoreError::Io { path: "objects".to_owned(), message };
+        let batch = to_batch(&self.waiting).map_err(failed)?;
+        self.waiting.clear();
+        self.file.write(&batch)
+    }
+
+    pub fn finish(mut self) -> Result<StoredFile, StoreError> {
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => {
+                self.flush()?;
+                self.file.finish()
+            }
+        }
+    }
+}
+
+/// Writes the objects of one commit.
+pub(super) fn write(place: &Place, path: &str, rows: Vec<ObjectRow>) -> Result<StoredFile, StoreError> {
+    let mut writer = Writer::create(place, path.to_owned())?;
+    rows.into_iter().for_each(|row| writer.take(row, &BTreeSet::new()));
     writer.finish()
 }
 

@@ -11,7 +11,7 @@ use super::lock::{LOCK, Lock};
 use super::manifest::{MANIFEST, Manifest, StoredFile};
 use super::objects::{self, ObjectRow};
 use super::records::{RecordWriter, Scan};
-use super::{DAY, FOLDERS, StoreError};
+use super::{DAY, FOLDERS, StoreError, Table};
 
 /// A store as it was when it was opened.
 #[derive(Debug)]
@@ -79,14 +79,18 @@ impl Store {
     /// handed out whole.
     #[must_use]
     pub fn scan(&self, window: (Option<i64>, Option<i64>)) -> Scan {
-        let wanted = |file: &&StoredFile| {
+        let mut files: Vec<StoredFile> = self.records_in(window).cloned().collect();
+        files.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
+        Scan::new(&self.place, files, window)
+    }
+
+    /// The files with records of days that touch a window, Unix seconds.
+    pub fn records_in(&self, window: (Option<i64>, Option<i64>)) -> impl Iterator<Item = &StoredFile> {
+        self.manifest.records.iter().filter(move |file| {
             let Some(day) = file.day else { return true };
             let (begin, end) = (i64::from(day) * DAY, (i64::from(day) + 1) * DAY);
             window.0.is_none_or(|from| end > from) && window.1.is_none_or(|to| begin < to)
-        };
-        let mut files: Vec<StoredFile> = self.manifest.records.iter().filter(wanted).cloned().collect();
-        files.sort_by(|a, b| (a.day, &a.path).cmp(&(b.day, &b.path)));
-        Scan::new(&self.place, files, window)
+        })
     }
 }
 
@@ -108,6 +112,15 @@ pub struct NewRecords {
     pub contexts: Contexts,
     /// Files of records.
     pub files: Vec<StoredFile>,
+}
+
+/// What is derived from the records of some days.
+#[derive(Debug, Default)]
+pub struct DayFiles {
+    /// Files of connections.
+    pub connections: Vec<StoredFile>,
+    /// Files of the other tables by day.
+    pub tables: Vec<(Table, StoredFile)>,
 }
 
 impl StoreWriter {
@@ -164,7 +177,7 @@ impl StoreWriter {
     }
 
     /// Beginning of the names of the next commit's files.
-    fn prefix(&self) -> String {
+    pub(super) fn prefix(&self) -> String {
         format!("{:08}", self.store.manifest.generation + 1)
     }
 
@@ -192,8 +205,9 @@ impl StoreWriter {
         let (place, prefix) = (self.store.place.clone(), self.prefix());
         let mut manifest = self.store.manifest.clone();
         let mut added = files.clone();
+        let last = objects.iter().map(|object| object.id + 1).max().unwrap_or(0);
         if !objects.is_empty() {
-            let file = objects::write(&place, &format!("objects/{prefix}.parquet"), &objects)?;
+            let file = objects::write(&place, &format!("objects/{prefix}.parquet"), objects)?;
             added.push(file.clone());
             manifest.objects.push(file);
         }
@@ -205,29 +219,60 @@ impl StoreWriter {
         manifest.records.extend(files);
         manifest.records.sort();
         manifest.dead.extend(replaced);
-        manifest.next_object = objects.iter().map(|o| o.id + 1).max().unwrap_or(0).max(manifest.next_object);
+        manifest.next_object = manifest.next_object.max(last);
         manifest.connections.stale.extend(stale);
-        self.commit(manifest, &added)
+        self.commit_changes(manifest, &added)
     }
 
-    /// Puts derived connections in the place of those of these days.
+    /// Puts what was derived in the place of what there is of these days.
     ///
     /// # Errors
     /// When something cannot be written: the store is as it was.
     pub fn commit_connections(
         &mut self,
         days: &BTreeSet<u32>,
-        files: &[StoredFile],
+        files: DayFiles,
         inventories: Vec<String>,
     ) -> Result<(), StoreError> {
         let mut manifest = self.store.manifest.clone();
+        let is_other = |file: &StoredFile| file.day.is_none_or(|day| !days.contains(&day));
+        let DayFiles { connections: mut added, tables } = files;
+        manifest.retain_of_days(is_other);
         let connections = &mut manifest.connections;
-        connections.files.retain(|file| file.day.is_none_or(|day| !days.contains(&day)));
-        connections.files.extend(files.iter().cloned());
+        connections.files.extend(added.iter().cloned());
         connections.files.sort();
         connections.stale.retain(|day| !days.contains(day));
         connections.inventories = inventories;
-        self.commit(manifest, files)
+        for (table, file) in tables {
+            added.push(file.clone());
+            manifest.add(table, file);
+        }
+        self.commit_changes(manifest, &added)
+    }
+
+    /// Puts files in the place of whole tables. Those that hold what is there already change nothing.
+    pub(super) fn replace_tables(
+        &mut self,
+        files: Vec<(Table, Option<StoredFile>)>,
+    ) -> Result<(), StoreError> {
+        let place = self.store.place.clone();
+        let mut manifest = self.store.manifest.clone();
+        let mut added = Vec::new();
+        for (table, file) in files {
+            let there = manifest.tables.get(table.name()).map_or(&[][..], Vec::as_slice);
+            match (there, file) {
+                ([there], Some(file)) if place.holds(&file, there)? => place.forget(&file)?,
+                (_, file) => {
+                    manifest.tables.remove(table.name());
+                    added.extend(file.clone());
+                    file.into_iter().for_each(|file| manifest.add(table, file));
+                }
+            }
+        }
+        match manifest == self.store.manifest {
+            true => Ok(()),
+            false => self.commit_changes(manifest, &added),
+        }
     }
 
     /// Lets go of everything of days before this one (days since 1970). Returns what went: files and bytes.
@@ -243,17 +288,23 @@ impl StoreWriter {
             bytes += file.bytes;
         }
         manifest.records.retain(keeps);
-        manifest.connections.files.retain(keeps);
+        manifest.retain_of_days(keeps);
         manifest.connections.stale.retain(|day| *day >= before);
         manifest.pruned_before = manifest.pruned_before.max(Some(before));
         if manifest != self.store.manifest {
-            self.commit(manifest, &[])?;
+            self.commit_changes(manifest, &[])?;
         }
         Ok((files, bytes))
     }
 
+    /// Commits what may change conclusions.
+    fn commit_changes(&mut self, mut manifest: Manifest, added: &[StoredFile]) -> Result<(), StoreError> {
+        manifest.changed = manifest.generation + 1;
+        self.commit(manifest, added)
+    }
+
     /// New files get their names, then the manifest is exchanged; what it does not name any more is removed.
-    fn commit(&mut self, mut manifest: Manifest, added: &[StoredFile]) -> Result<(), StoreError> {
+    pub(super) fn commit(&mut self, mut manifest: Manifest, added: &[StoredFile]) -> Result<(), StoreError> {
         let place = &self.store.place;
         place.rename(added.iter())?;
         manifest.generation += 1;

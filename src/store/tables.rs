@@ -179,7 +179,7 @@ fn connections() -> Vec<Column> {
 
 fn rule_usage() -> Vec<Column> {
     vec![
-        text("rule_id", "of a security group rule that permitted connections"),
+        text("rule_id", "of a security group rule that permitted connections (verdict `permitted`)"),
         text("security_group", "its group"),
         text("direction", "of the rule: `inbound` or `outbound`"),
         text("interface", "whose connections these are"),
@@ -187,12 +187,12 @@ fn rule_usage() -> Vec<Column> {
         small("port", "the service's: `local_port` of inbound connections, `remote_port` of outbound ones"),
         large(
             "connections",
-            "connections that the rule permits and that began on this day, or before the first day",
+            "that it permitted and that began on this day: rows of `connections` that are not `continued`",
         ),
         large("sole_connections", "of these, those that no other rule permits"),
-        large("bytes", "accepted on this day, both ways, of these connections and of those of days before"),
+        large("bytes", "accepted on this day, both ways, also of connections that go on from a day before"),
         large("packets", "the same"),
-        large("remotes", "distinct addresses of the other side"),
+        large("remotes", "distinct addresses of the other side on this day, of all these connections"),
         time("first_used", "earliest `start` on this day"),
         time("last_used", "latest `end` on this day"),
     ]
@@ -204,12 +204,18 @@ fn rejects() -> Vec<Column> {
         text("interface", "where it was rejected"),
         text("direction", "of the attempts; null if that can't be told"),
         small("protocol", "IANA number"),
-        small("port", "the service's: `local_port` of inbound attempts, `remote_port` of outbound ones"),
+        small(
+            "port",
+            "the service's: `local_port` of inbound attempts, `remote_port` of outbound ones; null like `direction`",
+        ),
         text("verdict", "of the attempts: `rejected`, `misdropped` or `not-evaluable`"),
-        text("reason", "what rejected them"),
+        text("reason", "what rejected them; late packets are no attempts, and blocked replies none either"),
         large("attempts", "connections whose opening was rejected and that began in these 5 minutes"),
-        large("packets", "their rejected packets"),
-        large("remotes", "distinct addresses of the other side"),
+        large(
+            "packets",
+            "their rejected packets on this day, and those of attempts that go on from a day before and whose `start` is here",
+        ),
+        large("remotes", "distinct addresses of the other side, of all these"),
         text("top_remote", "the one with the most attempts; of several the first as text"),
         large("top_remote_attempts", "its attempts"),
     ]
@@ -218,23 +224,35 @@ fn rejects() -> Vec<Column> {
 fn coverage() -> Vec<Column> {
     vec![
         text("interface", "that the records are of"),
-        large("records", "of the day"),
-        large("nodata", "NODATA rows of the day"),
-        large("skipdata", "SKIPDATA rows of the day: records were lost"),
-        time("first", "earliest start"),
-        time("last", "latest end"),
-        large("covered_seconds", "seconds of the day that some record or NODATA row speaks for"),
-        large("longest_gap_seconds", "longest stretch between `first` and `last` that none speaks for"),
+        large("records", "that start on this day, as delivered: what was delivered twice counts twice"),
+        large("nodata", "NODATA rows, the same"),
+        large("skipdata", "SKIPDATA rows, the same: records were lost"),
+        time("first", "earliest start of all these"),
+        time("last", "latest end of all these"),
+        large(
+            "covered_seconds",
+            "of the day: 600 for each 10 minutes, the longest aggregation interval, that some record or NODATA row touches",
+        ),
+        large(
+            "longest_gap_seconds",
+            "longest stretch of such 10 minutes without any, between `first` and `last`, within the day",
+        ),
     ]
 }
 
 /// When a state of the configuration held, as far as the inventory tells.
 fn periods() -> Vec<Column> {
     vec![
-        time("appeared_after", "it was not so yet at this time; null if it always was, as far as is known"),
-        time("seen_from", "it was so at this time: the first that is known"),
+        time("appeared_after", "it was not so yet at this time; null if nothing is known from before"),
+        time(
+            "seen_from",
+            "it was so at this time: the first that is known; null if none is, since only an undated dump tells of it",
+        ),
         time("seen_to", "it was so at this time: the last that is known"),
-        time("gone_by", "it was not so any more at this time; null if it still is, as far as is known"),
+        time(
+            "gone_by",
+            "it was not so any more at this time; null if it still is, as far as is known; end of 9999 if an undated dump lacks it",
+        ),
     ]
 }
 
@@ -249,9 +267,9 @@ fn rules() -> Vec<Column> {
         text("direction", "`inbound` or `outbound`"),
         text("protocol", "`tcp`, `udp`, `icmp`, …, a number, or `all`"),
         text("port_range", "as in `rules.jsonl`"),
-        small("from_port", "first port; null where the rule has no ports"),
-        small("to_port", "last port"),
-        text("peer", "a CIDR, `pl-…` or `sg-…`"),
+        small("from_port", "first port, 0 where all are meant; null where the protocol has no ports"),
+        small("to_port", "last port, 65535 where all are meant; null like `from_port`"),
+        text("peer", "a CIDR, `pl-…` or `sg-…`; `account/sg-…` of another account"),
         text("description", "of the rule; null if it has none"),
     ];
     columns.extend(periods());
@@ -266,10 +284,10 @@ fn interfaces() -> Vec<Column> {
         text("vpc", "its VPC"),
         text("subnet", "its subnet"),
         text("instance", "that it is attached to"),
-        text("kind", "its type: `interface`, `nat_gateway`, …"),
-        text("description", "as the inventory says"),
+        text("kind", "its type: `interface`, `nat_gateway`, …; null if only records tell of it"),
+        text("description", "as the inventory says; null if it has none"),
         text("name", "its tag `Name`, null if it has none"),
-        texts("addresses", "its private addresses"),
+        texts("addresses", "its private addresses, an empty list if there are none, as in the next two"),
         texts("public_addresses", "its public addresses"),
         texts("security_groups", "ids of its security groups"),
         flag("in_inventory", "false if only records tell of it"),

@@ -1,5 +1,6 @@
 //! The records as they were delivered: table `records`, a folder a day (of the record's start).
 
+mod columns;
 mod read;
 mod write;
 

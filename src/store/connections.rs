@@ -15,6 +15,7 @@ use arrow::array::{
 };
 use arrow::datatypes::Int32Type;
 use arrow::error::ArrowError;
+use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::WriterProperties;
 use parquet::schema::types::ColumnPath;
 
@@ -28,7 +29,7 @@ use crate::flow::{InterfaceContext, address_from_bits};
 const GROUP: usize = 128 * 1024;
 
 /// Rows of a page.
-const PAGE: usize = 4 * 1024;
+const PAGE: usize = 2 * 1024;
 
 /// Rows that wait to be written. Some 200 bytes each.
 const WAITING: usize = 512 * 1024;
@@ -149,18 +150,51 @@ impl<'a> ConnectionWriter<'a> {
     }
 }
 
+/// Columns of words and small numbers, whose dictionaries leave little to compress: a page of them is read as it lies.
+const PLAIN: [&str; 16] = [
+    "interface",
+    "account",
+    "vpc",
+    "subnet",
+    "instance",
+    "local",
+    "protocol",
+    "direction",
+    "evidence",
+    "strength",
+    "continued",
+    "action",
+    "verdict",
+    "reason",
+    "blocked_reply",
+    "late_packets",
+];
+
+/// Columns of many values. A dictionary of these would be larger than all that a lookup reads of the column.
+const MANIFOLD: [&str; 8] =
+    ["remote", "local_port", "remote_port", "opened", "start", "end", "bytes_in", "bytes_out"];
+
 fn file_properties() -> WriterProperties {
     let mut builder = properties("connections")
         .set_max_row_group_row_count(Some(GROUP))
         .set_data_page_row_count_limit(PAGE)
         .set_write_batch_size(PAGE);
-    for name in ["local", "remote", "interface"] {
-        builder = builder.set_column_bloom_filter_enabled(ColumnPath::from(name), true);
+    let rules = ColumnPath::new(["rules", "list", "item"].map(str::to_owned).to_vec());
+    for name in PLAIN.map(ColumnPath::from).into_iter().chain([rules.clone()]) {
+        builder = builder.set_column_compression(name, Compression::UNCOMPRESSED);
     }
-    // Local addresses are a few; remote ones may be as many as rows.
-    builder = builder.set_column_bloom_filter_max_ndv(ColumnPath::from("remote"), GROUP as u64);
-    for name in ["local", "interface"] {
-        builder = builder.set_column_bloom_filter_max_ndv(ColumnPath::from(name), 16 * 1024);
+    for name in MANIFOLD.map(ColumnPath::from) {
+        builder = builder.set_column_dictionary_enabled(name, false);
+    }
+    for name in ["opened", "start", "end"].map(ColumnPath::from) {
+        builder = builder.set_column_encoding(name, Encoding::DELTA_BINARY_PACKED);
+    }
+    // Local addresses, interfaces and rules are a few; remote addresses may be as many as rows.
+    let few = ["local", "interface"].map(ColumnPath::from).into_iter().chain([rules]);
+    for (name, most) in few.map(|name| (name, 16 * 1024)).chain([("remote".into(), GROUP as u64)]) {
+        builder = builder
+            .set_column_bloom_filter_enabled(name.clone(), true)
+            .set_column_bloom_filter_max_ndv(name, most);
     }
     builder.build()
 }

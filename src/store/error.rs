@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 /// Why a store can't be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     /// The directory holds something, and it is no store.
     #[error("{directory}: is no store, and not empty: it holds {found}")]

@@ -82,7 +82,7 @@ pub use objects::{Counts, Details, ObjectRow, Problem};
 pub use open::{DayFiles, NewRecords, Store, StoreWriter};
 pub use records::{Group, Piece, RecordWriter, Scan};
 pub use sums::{CoverageSums, DaySums, DayTables};
-pub use table_scan::{TableScan, Want, Wanted};
+pub use table_scan::{Extent, TableScan, Want, Wanted};
 pub use tables::{Column, DAY_COLUMN, Table};
 
 /// Version of the schema that this program writes, and the latest that it reads.

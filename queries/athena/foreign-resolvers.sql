@@ -13,7 +13,7 @@ WHERE start >= :from AND start < :to
   AND dt >= CAST(:from AS date) AND dt <= CAST(:to AS date)
   AND remote_port IN (53, 853) AND protocol IN (6, 17)
   AND (direction = 'outbound' OR direction IS NULL)
-  AND NOT any_match(split(:resolvers, ','), network -> contains(trim(network), CAST(remote AS ipaddress)))
+  AND NOT any_match(split(:resolvers, ','), network -> contains(network, CAST(remote AS ipaddress)))
 GROUP BY interface, instance, remote, direction, protocol, remote_port, action
 ORDER BY connections DESC, interface, remote, direction NULLS LAST, protocol, port, action
 LIMIT :limit

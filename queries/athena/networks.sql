@@ -5,7 +5,7 @@ WITH told AS (
     interface_id, protocol, action, packets, bytes, start, "end",
     least(srcport, dstport) AS port,
     CASE
-      WHEN any_match(split(:networks, ','), network -> contains(trim(network), CAST(srcaddr AS ipaddress)))
+      WHEN any_match(split(:networks, ','), network -> contains(network, CAST(srcaddr AS ipaddress)))
       THEN 'received' ELSE 'sent'
     END AS way,
     srcaddr, dstaddr
@@ -15,8 +15,8 @@ WITH told AS (
     AND log_status = 'OK'
     AND any_match(
       split(:networks, ','),
-      network -> contains(trim(network), CAST(srcaddr AS ipaddress))
-        OR contains(trim(network), CAST(dstaddr AS ipaddress)))
+      network -> contains(network, CAST(srcaddr AS ipaddress))
+        OR contains(network, CAST(dstaddr AS ipaddress)))
 )
 SELECT
   interface_id,

@@ -4,9 +4,9 @@
 --   subnet = of the interface
 --   interface = ours
 --   blocked_reply = what rejected the replies
---   direction = of the opener; null if unknown
+--   direction = of the opener, null if unknown
 --   protocol = its name or number
---   port = the service's; null if the opener is unknown
+--   port = the service's, null if the opener is unknown
 --   connections = that began in this time
 --   remotes = distinct addresses of the other side
 --   first = first packet in this time

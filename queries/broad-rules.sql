@@ -9,7 +9,7 @@
 --   connections = that it permits, in this time
 --   sole_connections = of these, those that no other rule permits
 --   used_ports = distinct service ports of them
---   last_used = last packet; null if it was not used
+--   last_used = last packet, null if it was not used
 -- param: direction (inbound|outbound) = inbound of the rules
 -- param: ports (count) = 1000 this many ports are many
 -- param: from (day) = 1970-01-01 first day

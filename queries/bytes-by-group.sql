@@ -2,7 +2,7 @@
 -- question: How much did the interfaces of each security group send and receive, inside and to public addresses?
 --   Groups are those that an interface was last seen with; one with several groups counts for each.
 -- columns:
---   security_group = id; null for interfaces without groups, or that the inventory does not have
+--   security_group = id, null for interfaces without groups, or that the inventory does not have
 --   interfaces = distinct interfaces with traffic
 --   connections = that began in this time
 --   bytes_out_public = sent to public addresses

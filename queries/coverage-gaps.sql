@@ -7,8 +7,8 @@
 --   records = of the day
 --   nodata = NODATA rows: nothing happened
 --   skipdata = SKIPDATA rows: records were lost
---   covered_seconds = of the day that some record or NODATA row speaks for
---   longest_gap_seconds = longest stretch between first and last that none speaks for
+--   covered_seconds = of the day: 600 for each 10 minutes that some record or NODATA row touches
+--   longest_gap_seconds = longest stretch of such 10 minutes without any, between first and last
 --   first = earliest start
 --   last = latest end
 -- param: gap (duration) = 20m this long is long

@@ -6,9 +6,9 @@
 --   interface = ours
 --   local = its address
 --   remote = address of the other side
---   direction = of the opener; null if unknown
+--   direction = of the opener, null if unknown
 --   protocol = its name or number
---   port = the service's; null if the opener is unknown
+--   port = the service's, null if the opener is unknown
 --   connections = that began in this time
 --   bytes = accepted, both ways
 --   first = first packet in this time

@@ -1,7 +1,7 @@
 -- title: Findings by security group
 -- question: Which security groups have how many findings of which kind, as of the analysis that was kept?
 -- columns:
---   security_group = id; null for findings of none
+--   security_group = id, null for findings of none
 --   kind = of the findings
 --   worst = highest severity among them
 --   findings = number of them

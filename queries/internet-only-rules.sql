@@ -3,7 +3,7 @@
 --   Such a rule is a way in from outside that nothing inside needs.
 -- columns:
 --   rule_id = of the rule
---   security_group = its group; null if the inventory does not have it
+--   security_group = its group, null if the inventory does not have it
 --   port_range = of the rule
 --   peer = of the rule
 --   connections = that began in this time

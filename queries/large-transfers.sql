@@ -7,9 +7,9 @@
 --   instance = that it is attached to
 --   local = its address
 --   remote = address of the other side
---   direction = of the opener; null if unknown
+--   direction = of the opener, null if unknown
 --   protocol = its name or number
---   port = the service's; null if the opener is unknown
+--   port = the service's, null if the opener is unknown
 --   verdict = of the connection
 --   bytes_out = sent in this time
 --   bytes_in = received in this time

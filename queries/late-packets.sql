@@ -4,9 +4,9 @@
 -- columns:
 --   interface = ours
 --   remote = address of the other side
---   direction = of the opener; null if unknown
+--   direction = of the opener, null if unknown
 --   protocol = its name or number
---   port = the service's; null if the opener is unknown
+--   port = the service's, null if the opener is unknown
 --   connections = with such packets, that began in this time
 --   late_packets = number of them
 --   first = first packet of these connections in this time, late ones apart

@@ -4,7 +4,7 @@
 --   reason = what rejected them
 --   verdict = rejected, misdropped or not-evaluable
 --   interface = where
---   direction = of the attempts; null if unknown
+--   direction = of the attempts, null if unknown
 --   protocol = its name or number
 --   port = the service's
 --   attempts = number of them

@@ -6,7 +6,7 @@
 --   peer = address of the other side
 --   opener = address if it opened the connections, peer if the other side did, null if that can't be told
 --   protocol = its name or number
---   port = the service's; null if the opener is unknown
+--   port = the service's, null if the opener is unknown
 --   verdict = of the connections
 --   connections = that began in this time
 --   bytes_sent = accepted, from the address

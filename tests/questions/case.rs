@@ -27,9 +27,9 @@ pub struct Case {
     /// There is another snapshot an hour later: by file, texts and what stands there instead.
     #[serde(default)]
     pub later: BTreeMap<String, Vec<(String, String)>>,
-    /// Findings of an analysis are kept in the store.
+    /// Detectors whose findings are kept in the store.
     #[serde(default)]
-    pub keep_findings: bool,
+    pub keep_findings: Vec<String>,
 }
 
 /// 1 March 2026, Unix seconds.
@@ -111,8 +111,12 @@ impl Case {
         let place = |name: &str| directory.join(name).to_str().unwrap().to_owned();
         let (logs, inventory, store) = (place("logs"), place("inventory"), place("store"));
         let mut runs = vec![vec!["ingest", &logs, "--inventory", &inventory, "--store", &store]];
-        if self.keep_findings {
-            runs.push(vec!["analyze", &store, "--inventory", &inventory, "--keep", "--quiet"]);
+        if !self.keep_findings.is_empty() {
+            let mut run = vec!["analyze", &store, "--inventory", &inventory, "--keep", "--quiet"];
+            for detector in &self.keep_findings {
+                run.extend(["--only", detector]);
+            }
+            runs.push(run);
         }
         for arguments in runs {
             let output = flowgate(&arguments);

@@ -30,17 +30,22 @@ WITH sessions AS (
     bytes_in, bytes_out, verdict, items(rules) AS rules
   FROM connections
   WHERE start >= :from AND start < :to AND protocol = 6 AND action = 'accept'
+), sums AS (
+  SELECT
+    opened, MAX("end") AS last,
+    interface, local, remote, direction, port, local_port, remote_port,
+    SUM(bytes_in) AS bytes_in,
+    SUM(bytes_out) AS bytes_out,
+    verdict, rules
+  FROM sessions
+  WHERE port IN (22, 3389)
+  GROUP BY
+    opened, interface, local, remote, direction, port, local_port, remote_port, verdict, rules
 )
 SELECT
-  opened, MAX("end") AS last, epoch(MAX("end")) - epoch(opened) AS seconds,
-  interface, local, remote, direction, port,
-  SUM(bytes_in) AS bytes_in,
-  SUM(bytes_out) AS bytes_out,
-  verdict, rules
-FROM sessions
-WHERE port IN (22, 3389)
-GROUP BY
-  opened, interface, local, remote, direction, port, local_port, remote_port, verdict, rules
-HAVING epoch(MAX("end")) - epoch(opened) >= :longer
+  opened, last, epoch(last) - epoch(opened) AS seconds,
+  interface, local, remote, direction, port, bytes_in, bytes_out, verdict, rules
+FROM sums
+WHERE epoch(last) - epoch(opened) >= :longer
 ORDER BY seconds DESC, opened, interface, local, remote, local_port, remote_port
 LIMIT :limit

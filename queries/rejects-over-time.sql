@@ -18,7 +18,7 @@ WITH ranked AS (
     start, interface, attempts, packets, protocol, port, direction, top_remote, top_remote_attempts,
     ROW_NUMBER() OVER (
       PARTITION BY interface, start
-      ORDER BY top_remote_attempts DESC, top_remote, protocol, port, direction, reason
+      ORDER BY 0 - top_remote_attempts, top_remote, protocol, port, direction, reason
     ) AS place
   FROM rejects
   WHERE start >= :from AND start < :to AND (:interface IS NULL OR interface = :interface)

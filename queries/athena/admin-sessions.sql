@@ -11,17 +11,22 @@ WITH sessions AS (
   FROM connections
   WHERE start >= :from AND start < :to AND protocol = 6 AND action = 'accept'
     AND dt >= CAST(:from AS date) AND dt <= CAST(:to AS date)
+), sums AS (
+  SELECT
+    opened, MAX("end") AS last,
+    interface, local, remote, direction, port, local_port, remote_port,
+    SUM(bytes_in) AS bytes_in,
+    SUM(bytes_out) AS bytes_out,
+    verdict, rules
+  FROM sessions
+  WHERE port IN (22, 3389)
+  GROUP BY
+    opened, interface, local, remote, direction, port, local_port, remote_port, verdict, rules
 )
 SELECT
-  opened, MAX("end") AS last, CAST(to_unixtime(MAX("end")) AS bigint) - CAST(to_unixtime(opened) AS bigint) AS seconds,
-  interface, local, remote, direction, port,
-  SUM(bytes_in) AS bytes_in,
-  SUM(bytes_out) AS bytes_out,
-  verdict, rules
-FROM sessions
-WHERE port IN (22, 3389)
-GROUP BY
-  opened, interface, local, remote, direction, port, local_port, remote_port, verdict, rules
-HAVING CAST(to_unixtime(MAX("end")) AS bigint) - CAST(to_unixtime(opened) AS bigint) >= :longer
+  opened, last, CAST(to_unixtime(last) AS bigint) - CAST(to_unixtime(opened) AS bigint) AS seconds,
+  interface, local, remote, direction, port, bytes_in, bytes_out, verdict, rules
+FROM sums
+WHERE CAST(to_unixtime(last) AS bigint) - CAST(to_unixtime(opened) AS bigint) >= :longer
 ORDER BY seconds DESC, opened, interface, local, remote, local_port, remote_port
 LIMIT :limit

@@ -12,7 +12,7 @@ use super::error::QueryError;
 use super::functions::Functions;
 use super::plan::Enough;
 use super::scan::{Budget, Seen, StoreTable};
-use super::{plan, statement, words};
+use super::{plan, statement, with, words};
 use crate::store::{Store, Table};
 
 /// What a question may take.
@@ -192,7 +192,7 @@ impl Engine {
             };
             context.register(table.name(), scan.lazy()?);
         }
-        let lazy = context.execute(sql)?;
+        let lazy = with::execute(&mut context, sql)?;
         let optimizations = lazy.get_current_optimizations();
         let plan = plan::ordered(lazy.logical_plan);
         // Off: it drops an order that nobody seems to need, and with it which of two alike rows comes first.

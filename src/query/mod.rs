@@ -18,6 +18,7 @@ mod scan;
 mod statement;
 #[cfg(test)]
 mod tests;
+mod with;
 mod words;
 
 pub use answer::Answer;

@@ -13,7 +13,7 @@ WITH sessions AS (
     AND dt >= CAST(:from AS date) AND dt <= CAST(:to AS date)
 ), sums AS (
   SELECT
-    opened, MAX("end") AS last,
+    opened, MAX("end") AS "last",
     interface, local, remote, direction, port, local_port, remote_port,
     SUM(bytes_in) AS bytes_in,
     SUM(bytes_out) AS bytes_out,
@@ -24,9 +24,9 @@ WITH sessions AS (
     opened, interface, local, remote, direction, port, local_port, remote_port, verdict, rules
 )
 SELECT
-  opened, last, CAST(to_unixtime(last) AS bigint) - CAST(to_unixtime(opened) AS bigint) AS seconds,
+  opened, "last", CAST(to_unixtime("last") AS bigint) - CAST(to_unixtime(opened) AS bigint) AS seconds,
   interface, local, remote, direction, port, bytes_in, bytes_out, verdict, rules
 FROM sums
-WHERE CAST(to_unixtime(last) AS bigint) - CAST(to_unixtime(opened) AS bigint) >= :longer
+WHERE CAST(to_unixtime("last") AS bigint) - CAST(to_unixtime(opened) AS bigint) >= :longer
 ORDER BY seconds DESC, opened, interface, local, remote, local_port, remote_port
 LIMIT :limit

@@ -24,8 +24,8 @@ SELECT
   ROUND(AVG(gap), 1) AS mean_gap,
   ROUND(STDDEV(gap) / AVG(gap), 3) AS jitter,
   SUM(bytes_out) AS bytes_out,
-  MIN(opened) AS first,
-  MAX(opened) AS last
+  MIN(opened) AS "first",
+  MAX(opened) AS "last"
 FROM gaps
 GROUP BY interface, remote, protocol, remote_port
 HAVING COUNT(*) >= :least AND AVG(gap) >= :gap AND STDDEV(gap) <= :jitter * AVG(gap)

@@ -13,8 +13,8 @@ SELECT
   port,
   COUNT(*) FILTER (WHERE NOT continued) AS connections,
   COUNT(DISTINCT remote) AS remotes,
-  MIN(start) AS first,
-  MAX("end") AS last
+  MIN(start) AS "first",
+  MAX("end") AS "last"
 FROM told
 GROUP BY subnet, interface, blocked_reply, direction, protocol, port
 ORDER BY connections DESC, interface, blocked_reply, direction NULLS LAST, protocol, port NULLS LAST

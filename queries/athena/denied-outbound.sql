@@ -4,8 +4,8 @@ SELECT
   CASE protocol WHEN 1 THEN 'icmp' WHEN 6 THEN 'tcp' WHEN 17 THEN 'udp' ELSE CAST(protocol AS varchar) END AS protocol,
   remote_port AS port, reason,
   COUNT(*) FILTER (WHERE NOT continued) AS attempts,
-  MIN(start) AS first,
-  MAX("end") AS last
+  MIN(start) AS "first",
+  MAX("end") AS "last"
 FROM connections
 WHERE action = 'reject' AND direction = 'outbound' AND reason <> 'late-packet'
   AND start >= :from AND start < :to AND (:interface IS NULL OR interface = :interface)

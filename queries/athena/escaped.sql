@@ -14,8 +14,8 @@ SELECT
   port,
   COUNT(*) FILTER (WHERE NOT continued) AS connections,
   SUM(bytes) AS bytes,
-  MIN(start) AS first,
-  MAX("end") AS last
+  MIN(start) AS "first",
+  MAX("end") AS "last"
 FROM told
 GROUP BY reason, interface, local, remote, direction, protocol, port
 ORDER BY reason, bytes DESC, interface, local, remote, direction NULLS LAST, protocol, port NULLS LAST

@@ -7,8 +7,8 @@ SELECT
   COUNT(*) FILTER (WHERE NOT continued AND verdict = 'escaped') AS escaped,
   COUNT(DISTINCT remote) AS remotes,
   SUM(bytes_out) AS bytes_out,
-  MIN(start) AS first,
-  MAX("end") AS last
+  MIN(start) AS "first",
+  MAX("end") AS "last"
 FROM connections
 WHERE start >= :from AND start < :to
   AND dt >= CAST(:from AS date) AND dt <= CAST(:to AS date)

@@ -12,8 +12,8 @@ WITH ranked AS (
     security_group, kind, MAX(weight) AS weight,
     COUNT(*) AS findings,
     COUNT(*) FILTER (WHERE grade = 'reliable') AS reliable,
-    MIN(start) AS first,
-    MAX("end") AS last
+    MIN(start) AS "first",
+    MAX("end") AS "last"
   FROM ranked
   GROUP BY security_group, kind
 )
@@ -22,7 +22,7 @@ SELECT
   CASE weight
     WHEN 5 THEN 'critical' WHEN 4 THEN 'high' WHEN 3 THEN 'medium' WHEN 2 THEN 'low' ELSE 'informational'
   END AS worst,
-  findings, reliable, first, last
+  findings, reliable, "first", "last"
 FROM grouped
 ORDER BY weight DESC, findings DESC, security_group NULLS LAST, kind
 LIMIT :limit

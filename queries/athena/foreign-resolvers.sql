@@ -6,8 +6,8 @@ SELECT
   COUNT(*) FILTER (WHERE NOT continued) AS connections,
   SUM(bytes_out) AS bytes_out,
   SUM(bytes_in) AS bytes_in,
-  MIN(start) AS first,
-  MAX("end") AS last
+  MIN(start) AS "first",
+  MAX("end") AS "last"
 FROM connections
 WHERE start >= :from AND start < :to
   AND dt >= CAST(:from AS date) AND dt <= CAST(:to AS date)

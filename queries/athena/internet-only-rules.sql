@@ -10,7 +10,7 @@ WITH used AS (
     COUNT(*) FILTER (WHERE NOT continued) AS connections,
     COUNT(DISTINCT remote) AS remotes,
     SUM(bytes_out) AS bytes_out,
-    MAX("end") AS last
+    MAX("end") AS "last"
   FROM used
   GROUP BY rule_id
   HAVING COUNT(*) FILTER (WHERE inside) = 0
@@ -24,7 +24,7 @@ WITH used AS (
 )
 SELECT
   usage.rule_id, latest.security_group, latest.port_range, latest.peer,
-  usage.connections, usage.remotes, usage.bytes_out, usage.last
+  usage.connections, usage.remotes, usage.bytes_out, usage."last"
 FROM usage LEFT JOIN latest ON usage.rule_id = latest.rule_id
 ORDER BY connections DESC, rule_id
 LIMIT :limit

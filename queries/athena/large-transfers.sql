@@ -1,6 +1,6 @@
 -- Over the tables of the store in S3; docs/queries.md defines them.
 SELECT
-  opened, MAX("end") AS last, interface, instance, local, remote, direction,
+  opened, MAX("end") AS "last", interface, instance, local, remote, direction,
   CASE protocol WHEN 1 THEN 'icmp' WHEN 6 THEN 'tcp' WHEN 17 THEN 'udp' ELSE CAST(protocol AS varchar) END AS protocol,
   CASE direction WHEN 'inbound' THEN local_port WHEN 'outbound' THEN remote_port END AS port,
   verdict, SUM(bytes_out) AS bytes_out, SUM(bytes_in) AS bytes_in

@@ -13,8 +13,8 @@ SELECT
   port,
   COUNT(*) FILTER (WHERE NOT continued) AS connections,
   SUM(late_packets) AS late_packets,
-  MIN(start) AS first,
-  MAX("end") AS last
+  MIN(start) AS "first",
+  MAX("end") AS "last"
 FROM told
 GROUP BY interface, remote, direction, protocol, port
 ORDER BY late_packets DESC, interface, remote, direction NULLS LAST, protocol, port NULLS LAST

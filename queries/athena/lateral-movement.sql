@@ -17,8 +17,8 @@ SELECT
   COUNT(DISTINCT target) AS targets,
   COUNT(DISTINCT CASE WHEN action = 'accept' THEN target END) AS reached,
   COUNT(DISTINCT port) AS ports,
-  MIN(opened) AS first,
-  MAX(opened) AS last
+  MIN(opened) AS "first",
+  MAX(opened) AS "last"
 FROM attempts
 WHERE port IN (22, 23, 135, 139, 445, 3389, 5900, 5985, 5986)
 GROUP BY source

@@ -14,8 +14,8 @@ SELECT
   port, rules,
   COUNT(*) FILTER (WHERE NOT continued) AS attempts,
   SUM(packets) AS packets,
-  MIN(start) AS first,
-  MAX("end") AS last
+  MIN(start) AS "first",
+  MAX("end") AS "last"
 FROM told
 GROUP BY interface, direction, remote, protocol, port, rules
 ORDER BY attempts DESC, interface, direction NULLS LAST, remote, protocol, port NULLS LAST, rules

@@ -25,8 +25,8 @@ SELECT
   COUNT(*) AS records,
   SUM(CASE way WHEN 'received' THEN bytes ELSE 0 END) AS bytes_in,
   SUM(CASE way WHEN 'sent' THEN bytes ELSE 0 END) AS bytes_out,
-  from_unixtime(MIN(start)) AS first,
-  from_unixtime(MAX("end")) AS last
+  from_unixtime(MIN(start)) AS "first",
+  from_unixtime(MAX("end")) AS "last"
 FROM told
 GROUP BY interface_id, CASE way WHEN 'received' THEN srcaddr ELSE dstaddr END, protocol, port, action
 ORDER BY bytes_out DESC, interface_id, remote, protocol, port, action

@@ -6,8 +6,8 @@ SELECT
   SUM(attempts) AS attempts,
   SUM(packets) AS packets,
   MAX(remotes) AS most_remotes,
-  MIN(start) AS first,
-  MAX(start) AS last
+  MIN(start) AS "first",
+  MAX(start) AS "last"
 FROM rejects
 WHERE start >= :from AND start < :to AND (:interface IS NULL OR interface = :interface)
   AND dt >= CAST(:from AS date) AND dt <= CAST(:to AS date)

@@ -14,8 +14,8 @@ SELECT
   COUNT(*) FILTER (WHERE NOT continued) AS connections,
   COUNT(*) FILTER (WHERE NOT continued AND cardinality(rules) = 1) AS sole,
   SUM(bytes) AS bytes,
-  MIN(start) AS first,
-  MAX("end") AS last
+  MIN(start) AS "first",
+  MAX("end") AS "last"
 FROM used
 GROUP BY interface, remote, protocol, port
 ORDER BY connections DESC, bytes DESC, interface, remote, protocol, port NULLS LAST

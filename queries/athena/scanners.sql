@@ -5,8 +5,8 @@ SELECT
   COUNT(DISTINCT CASE WHEN action = 'reject' THEN local END) AS addresses,
   COUNT(DISTINCT CASE WHEN action = 'reject' THEN local_port END) AS ports,
   COUNT(*) FILTER (WHERE action = 'accept') AS accepted,
-  MIN(opened) AS first,
-  MAX(opened) AS last
+  MIN(opened) AS "first",
+  MAX(opened) AS "last"
 FROM connections
 WHERE start >= :from AND start < :to AND NOT continued
   AND dt >= CAST(:from AS date) AND dt <= CAST(:to AS date)

@@ -7,8 +7,8 @@ SELECT
   COUNT(*) AS records,
   SUM(packets) AS packets,
   SUM(bytes) AS bytes,
-  from_unixtime(MIN(start)) AS first,
-  from_unixtime(MAX("end")) AS last
+  from_unixtime(MIN(start)) AS "first",
+  from_unixtime(MAX("end")) AS "last"
 FROM vpc_flow_logs
 WHERE start >= to_unixtime(:from) AND start < to_unixtime(:to)
   AND "date" >= CAST(:from AS date) AND "date" <= CAST(:to AS date) + INTERVAL '1' DAY

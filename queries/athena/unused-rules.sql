@@ -5,7 +5,7 @@ WITH used AS (
   SELECT DISTINCT interface FROM coverage WHERE dt >= :from AND dt <= :to
 ), members AS (
   SELECT interface, security_group
-  FROM interfaces CROSS JOIN UNNEST(security_groups) AS of (security_group)
+  FROM interfaces CROSS JOIN UNNEST(security_groups) AS member (security_group)
   WHERE gone_by IS NULL
 ), watching AS (
   SELECT

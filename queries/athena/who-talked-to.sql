@@ -17,9 +17,9 @@ SELECT
   COUNT(*) AS records,
   SUM(CASE WHEN sent THEN bytes ELSE 0 END) AS bytes_sent,
   SUM(CASE WHEN sent THEN 0 ELSE bytes END) AS bytes_received,
-  from_unixtime(MIN(start)) AS first,
-  from_unixtime(MAX("end")) AS last
+  from_unixtime(MIN(start)) AS "first",
+  from_unixtime(MAX("end")) AS "last"
 FROM told
 GROUP BY interface_id, peer, protocol, port, action
-ORDER BY first, interface_id, peer, protocol, port, action
+ORDER BY "first", interface_id, peer, protocol, port, action
 LIMIT :limit

@@ -84,7 +84,7 @@ fn unknown_in_athena(question: &Question, text: &str) -> Vec<String> {
         if text.contains(&format!("{word} -> ")) || text.contains(&format!(" AS permits ({word})")) {
             known.insert(word.clone());
         }
-        if text.contains(&format!(" AS has ({word})")) || text.contains(&format!(" AS of ({word})")) {
+        if text.contains(&format!(" AS has ({word})")) || text.contains(&format!(" AS member ({word})")) {
             known.insert(word.clone());
         }
     }

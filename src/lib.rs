@@ -47,6 +47,7 @@
 //! - [`tighten`]: *What should change?* Rules that could go or be narrower, as a plan that a replay proves.
 //! - [`store`]: *What do we keep between runs?* Records as they were delivered, from which everything is concluded anew, and
 //!   the judged connections day by day, for questions.
+//! - [`query`]: *Ask your own question.* SQL over the tables of a store, and the questions that come with the program.
 //! - [`report`]: *How is it shown?* The report for people, the three files of the output contract, and formats for other
 //!   programs and for tickets.
 //! - [`pipeline`]: *In which order?* The only place that knows.
@@ -103,6 +104,7 @@ pub mod flow;
 pub mod inventory;
 pub mod pipeline;
 pub mod policy;
+pub mod query;
 pub mod report;
 pub mod rollup;
 pub mod source;

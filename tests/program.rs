@@ -15,6 +15,7 @@ mod benches;
 mod browser;
 mod cli;
 mod docs;
+mod questions;
 mod repo;
 mod sample;
 mod store;

@@ -1,33 +1,13 @@
 //! The store: what is said of it is what is said of the logs, however these went in and whatever interrupted it.
 
-#![allow(
-    clippy::disallowed_methods,
-    clippy::expect_used,
-    clippy::needless_pass_by_value,
-    clippy::print_stderr,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "test code fails by panicking and talks to whoever runs it"
-)]
-
-#[path = "store/configured.rs"]
 mod configured;
 #[cfg(unix)]
-#[path = "store/crash.rs"]
 mod crash;
-#[path = "store/equal.rs"]
 mod equal;
-#[path = "store/join.rs"]
 mod join;
-#[path = "store/kept.rs"]
 mod kept;
-#[path = "store/refuse.rs"]
 mod refuse;
-#[path = "store/schema.rs"]
 mod schema;
-#[path = "store/sums.rs"]
 mod sums;
-#[path = "store/support.rs"]
 mod support;
-#[path = "store/table.rs"]
 mod table;

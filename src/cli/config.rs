@@ -337,7 +337,8 @@ impl Check {
         Some(Baseline { from: second(from), to: second(to) })
     }
 
-    fn size(&mut self, flag: &str, text: &str) -> u64 {
+    /// A size in bytes.
+    pub fn size(&mut self, flag: &str, text: &str) -> u64 {
         values::size(text).unwrap_or_else(|| {
             let message = format!("{flag} {text}: not a size");
             self.add(Problem::new(message).help("write it like 512M or 4G"));

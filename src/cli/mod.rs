@@ -6,6 +6,7 @@
 
 mod about;
 mod analyze;
+mod answer;
 mod aws;
 mod config;
 mod environment;
@@ -18,9 +19,11 @@ mod interrupt;
 mod inventory;
 mod log;
 mod progress;
+mod query;
 mod reading;
 mod replay;
 mod settings;
+mod sql;
 mod store;
 mod suggest;
 #[cfg(test)]
@@ -86,6 +89,8 @@ enum Command {
     Replay(Box<replay::Arguments>),
     Ingest(Box<ingest::Arguments>),
     Store(store::Arguments),
+    Sql(Box<sql::Arguments>),
+    Query(Box<query::Arguments>),
     Inventory(inventory::Arguments),
     Expect(expect::Arguments),
     Explain(explain::Arguments),
@@ -221,6 +226,12 @@ fn dispatch(
         Command::Tighten(arguments) => tighten::execute(&arguments, environment, (out, err), stdout, stderr),
         Command::Ingest(arguments) => ingest::execute(&arguments, environment, (out, err), stdout, stderr),
         Command::Store(arguments) => store::execute(&arguments, environment, out, stdout),
+        Command::Sql(arguments) => {
+            sql::execute(&arguments, environment, ((out, err), width.is_some()), stdin, stdout, stderr)
+        }
+        Command::Query(arguments) => {
+            query::execute(&arguments, environment, ((out, err), width.is_some()), stdout, stderr)
+        }
         Command::Inventory(arguments) => {
             inventory::execute(&arguments, environment, (out, err), stdout, stderr)
         }

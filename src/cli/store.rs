@@ -139,7 +139,8 @@ fn store_of(info: &Info) -> Result<Shown, StoreError> {
     Ok(Shown { store, objects, failed, flow_logs })
 }
 
-fn size(bytes: u64) -> String {
+/// Bytes for people.
+pub(super) fn size(bytes: u64) -> String {
     match bytes {
         0..10_000 => format!("{} B", number(bytes)),
         10_000..10_000_000 => format!("{} kB", number(bytes / 1000)),

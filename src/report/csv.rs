@@ -29,7 +29,11 @@ fn row(cells: &[String], out: &mut dyn Write) -> io::Result<()> {
 
 /// What stands between the quotes. Control characters are shown as text: no cell has more than one line.
 fn cell(text: &str) -> String {
-    let text = clip(text, CELL);
+    guarded(&clip(text, CELL))
+}
+
+/// What stands between the quotes of a text that is safe to show already.
+pub(crate) fn guarded(text: &str) -> String {
     let formula = |c: char| matches!(c, '=' | '+' | '-' | '@' | '\t' | '\r' | '＝' | '＋' | '－' | '＠');
     // Programs skip blanks before they look. An escaped tab or carriage return starts with a backslash here.
     let lead = if text.trim_start().starts_with(formula) { "'" } else { "" };

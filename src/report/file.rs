@@ -1,6 +1,7 @@
 //! The report as a file: all of it, or what was there before.
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::Renderer as _;
@@ -34,10 +35,20 @@ pub fn prepare_report(path: &Path) -> Result<(), ReportError> {
 /// # Errors
 /// When the file can't be written. What was there before is left as it was.
 pub fn write_report(path: &Path, conclusions: &Conclusions, plan: Option<&Plan>) -> Result<(), ReportError> {
-    let draft = draft(path);
     let page = Html { plan };
-    let written = write_file(&draft, &|out| page.render(conclusions, out));
-    let written = written.and_then(|()| fs::rename(&draft, path));
+    write_whole(path, &|out| page.render(conclusions, out))
+}
+
+/// Writes a file: all of it, or none.
+///
+/// # Errors
+/// When it can't be written. What was there before is left as it was.
+pub fn write_whole(
+    path: &Path,
+    content: &dyn Fn(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), ReportError> {
+    let draft = draft(path);
+    let written = write_file(&draft, content).and_then(|()| fs::rename(&draft, path));
     written.map_err(|source| {
         // Best effort: the error to report is the one that stopped the writing.
         _ = fs::remove_file(&draft);

@@ -39,11 +39,12 @@ use std::io::{self, Write};
 
 use crate::finding::Conclusions;
 
+pub(crate) use csv::guarded;
 pub use dir::{
     FILES, NamedFile, ReportError, clear_dir, prepare_dir, prepare_files, write_dir, write_files,
     write_formats,
 };
-pub use file::{prepare_report, write_report};
+pub use file::{prepare_report, write_report, write_whole};
 pub use format::{Format, FormatOptions, Manual, left_out, write_format};
 pub(crate) use json::json_line;
 pub use manual::write_manual;

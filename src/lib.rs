@@ -47,6 +47,8 @@
 //! - [`tighten`]: *What should change?* Rules that could go or be narrower, as a plan that a replay proves.
 //! - [`store`]: *What do we keep between runs?* Records as they were delivered, from which everything is concluded anew, and
 //!   the judged connections day by day, for questions.
+//! - [`investigate`]: *What happened around this?* All that a store holds of an address, a network, an interface, an instance,
+//!   a group or a rule, as plain values.
 //! - [`report`]: *How is it shown?* The report for people, the three files of the output contract, and formats for other
 //!   programs and for tickets.
 //! - [`pipeline`]: *In which order?* The only place that knows.
@@ -101,6 +103,7 @@ pub mod expect;
 pub mod finding;
 pub mod flow;
 pub mod inventory;
+pub mod investigate;
 pub mod pipeline;
 pub mod policy;
 pub mod report;

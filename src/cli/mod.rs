@@ -16,6 +16,7 @@ mod failure;
 mod ingest;
 mod interrupt;
 mod inventory;
+mod investigate;
 mod log;
 mod progress;
 mod reading;
@@ -86,6 +87,7 @@ enum Command {
     Replay(Box<replay::Arguments>),
     Ingest(Box<ingest::Arguments>),
     Store(store::Arguments),
+    Investigate(Box<investigate::Arguments>),
     Inventory(inventory::Arguments),
     Expect(expect::Arguments),
     Explain(explain::Arguments),
@@ -221,6 +223,7 @@ fn dispatch(
         Command::Tighten(arguments) => tighten::execute(&arguments, environment, (out, err), stdout, stderr),
         Command::Ingest(arguments) => ingest::execute(&arguments, environment, (out, err), stdout, stderr),
         Command::Store(arguments) => store::execute(&arguments, environment, out, stdout),
+        Command::Investigate(arguments) => investigate::execute(&arguments, environment, out, stdout),
         Command::Inventory(arguments) => {
             inventory::execute(&arguments, environment, (out, err), stdout, stderr)
         }

@@ -11,6 +11,7 @@
 mod body;
 mod cancel;
 mod conclude;
+mod configured;
 mod decoding;
 mod export;
 mod formats;
@@ -45,6 +46,7 @@ use crate::watchlist::WatchListError;
 
 pub use crate::rollup::Baseline;
 pub use cancel::Cancel;
+pub use configured::configuration;
 pub use formats::log_fields;
 pub use ingest::{IngestOptions, Ingested, ingest};
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};

@@ -1,12 +1,14 @@
 //! The report as a file: all of it, or what was there before.
 
 use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 use super::Renderer as _;
 use super::dir::{ReportError, temporary, write_file};
-use super::html::Html;
+use super::html::{self, Html};
 use crate::finding::Conclusions;
+use crate::investigate::Investigation;
 use crate::tighten::Plan;
 
 /// Where a file is made until it is complete: beside its place.
@@ -34,9 +36,22 @@ pub fn prepare_report(path: &Path) -> Result<(), ReportError> {
 /// # Errors
 /// When the file can't be written. What was there before is left as it was.
 pub fn write_report(path: &Path, conclusions: &Conclusions, plan: Option<&Plan>) -> Result<(), ReportError> {
-    let draft = draft(path);
     let page = Html { plan };
-    let written = write_file(&draft, &|out| page.render(conclusions, out));
+    exchange(path, &|out| page.render(conclusions, out))
+}
+
+/// Writes an investigation for browsers: one HTML file that loads nothing, and has no script.
+///
+/// # Errors
+/// As [`write_report`].
+pub fn write_investigation(path: &Path, told: &Investigation) -> Result<(), ReportError> {
+    exchange(path, &|out| html::write_investigation(told, out))
+}
+
+/// Puts a file in its place when it is complete.
+fn exchange(path: &Path, write: &dyn Fn(&mut dyn Write) -> io::Result<()>) -> Result<(), ReportError> {
+    let draft = draft(path);
+    let written = write_file(&draft, write);
     let written = written.and_then(|()| fs::rename(&draft, path));
     written.map_err(|source| {
         // Best effort: the error to report is the one that stopped the writing.

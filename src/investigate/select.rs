@@ -1,0 +1,190 @@
+//! Which rows of the connections table are the subject's.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ipnet::IpNet;
+
+use super::configured::{Configuration, Period};
+use super::model::Request;
+use super::rows::{Named, Row};
+use super::scan::small;
+use super::subject::Subject;
+use super::traffic::End;
+use crate::flow::address_from_bits;
+use crate::store::{DAY_COLUMN, Store, StoreError, Table, Want, Wanted};
+
+/// Rows that are seen from one end.
+#[derive(Clone, Debug)]
+pub(super) struct Selection {
+    pub end: End,
+    /// What the table is asked for.
+    pub wanted: Wanted,
+    pub also: Also,
+}
+
+/// What rows must be besides.
+#[derive(Clone, Debug)]
+pub(super) enum Also {
+    Nothing,
+    /// Not also at the interface: those are the other end's.
+    NotLocal(IpNet),
+    /// At an interface while it belonged to the subject; where nothing tells of the interface, of this instance.
+    While(BTreeMap<String, Vec<Period>>, Option<String>),
+}
+
+impl Also {
+    pub fn fits(&self, row: &Row<'_>) -> bool {
+        match self {
+            Self::Nothing => true,
+            Self::NotLocal(network) => !network.contains(&address_from_bits(row.local)),
+            Self::While(periods, instance) => match periods.get(row.interface) {
+                Some(periods) => periods.iter().any(|period| period.may_hold(row.opened)),
+                None => instance.is_some() && row.context[3] == instance.as_deref(),
+            },
+        }
+    }
+}
+
+/// What was found out of a subject before its rows are read.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Found {
+    pub selections: Vec<Selection>,
+    /// Nothing tells who was in the group: only what its rules permitted is told.
+    pub by_rules: bool,
+}
+
+/// Decides which rows are read.
+pub(super) fn select(
+    store: &Store,
+    request: &Request,
+    configuration: &Configuration,
+) -> Result<Found, StoreError> {
+    let among = |id: &str| Want::Among(BTreeSet::from([id.to_owned()]));
+    let window = window(request);
+    let one = |wanted: Wanted, also: Also| {
+        Ok(Found { selections: vec![Selection { end: End::Own, wanted, also }], by_rules: false })
+    };
+    match &request.subject {
+        Subject::Address(address) => {
+            let text = address.to_string();
+            let selections = vec![
+                Selection { end: End::Own, wanted: window.clone().and("local", among(&text)), also: Also::Nothing },
+                Selection {
+                    end: End::Others,
+                    wanted: window.and("remote", among(&text)),
+                    also: Also::NotLocal((*address).into()),
+                },
+            ];
+            Ok(Found { selections, by_rules: false })
+        }
+        Subject::Network(network) => {
+            let within = || Want::Networks(vec![*network]);
+            let selections = vec![
+                Selection { end: End::Own, wanted: window.clone().and("local", within()), also: Also::Nothing },
+                Selection {
+                    end: End::Others,
+                    wanted: window.and("remote", within()),
+                    also: Also::NotLocal(*network),
+                },
+            ];
+            Ok(Found { selections, by_rules: false })
+        }
+        Subject::Interface(id) => one(window.and("interface", among(id)), Also::Nothing),
+        Subject::Instance(id) => {
+            let mut periods: BTreeMap<String, Vec<Period>> = BTreeMap::new();
+            // Of interfaces that were ever attached to it, their whole story counts.
+            for state in configuration.interfaces.iter().flatten().filter(|state| state.instance.is_some()) {
+                let own = periods.entry(state.id.clone()).or_default();
+                own.extend((state.instance.as_deref() == Some(id)).then_some(state.period));
+            }
+            let mut interfaces: BTreeSet<String> =
+                periods.iter().filter(|(_, own)| !own.is_empty()).map(|(id, _)| id.clone()).collect();
+            let of_rows = window.clone().and("instance", among(id));
+            small(store, Table::Connections, &["interface"], of_rows, |batch| {
+                let ids = Named(batch).texts("interface")?;
+                for row in 0..batch.num_rows() {
+                    if let Some(id) = ids.get(row).filter(|id| !interfaces.contains(*id)) {
+                        interfaces.insert(id.to_owned());
+                    }
+                }
+                Ok(())
+            })?;
+            one(window.and("interface", Want::Among(interfaces)), Also::While(periods, Some(id.clone())))
+        }
+        Subject::Group(id) => {
+            if configuration.interfaces.is_none() {
+                let wanted = window.and("rules", Want::Among(rules_of(store, id, configuration)?));
+                let selections = vec![Selection { end: End::Own, wanted, also: Also::Nothing }];
+                return Ok(Found { selections, by_rules: true });
+            }
+            let mut periods: BTreeMap<String, Vec<Period>> = BTreeMap::new();
+            for state in configuration.interfaces_that(|state| state.groups.contains(id)) {
+                periods.entry(state.id.clone()).or_default().push(state.period);
+            }
+            let interfaces = periods.keys().cloned().collect();
+            one(window.and("interface", Want::Among(interfaces)), Also::While(periods, None))
+        }
+        Subject::Rule(id) => {
+            let mut wanted = window.and("rules", among(id));
+            if let Some((interfaces, first, last)) = usage(store, id)? {
+                wanted = wanted
+                    .and("interface", Want::Among(interfaces))
+                    .and(DAY_COLUMN, Want::Within(first, last));
+            }
+            one(wanted, Also::Nothing)
+        }
+    }
+}
+
+/// What starts in the window.
+fn window(request: &Request) -> Wanted {
+    if request.from.is_none() && request.to.is_none() {
+        return Wanted::default();
+    }
+    let first = request.from.unwrap_or(0);
+    // Times of the table are of 32 bits.
+    let last = request.to.map_or(i64::from(u32::MAX), |to| to.saturating_sub(1));
+    let micro = |time: i64| time.saturating_mul(1_000_000);
+    Wanted::default()
+        .and("start", Want::Within(micro(first), micro(last)))
+        .and(DAY_COLUMN, Want::Within(first.div_euclid(super::clock::DAY), last.div_euclid(super::clock::DAY)))
+}
+
+/// The rules of a group, as far as anything tells.
+fn rules_of(
+    store: &Store,
+    group: &str,
+    configuration: &Configuration,
+) -> Result<BTreeSet<String>, StoreError> {
+    let mut rules: BTreeSet<String> =
+        configuration.rules_that(|rule| rule.group == group).map(|rule| rule.id.clone()).collect();
+    let wanted = Wanted::default().and("security_group", Want::Among(BTreeSet::from([group.to_owned()])));
+    small(store, Table::RuleUsage, &["rule_id"], wanted, |batch| {
+        let ids = Named(batch).texts("rule_id")?;
+        rules.extend((0..batch.num_rows()).filter_map(|row| ids.get(row)).map(str::to_owned));
+        Ok(())
+    })?;
+    Ok(rules)
+}
+
+/// Which interfaces and days have connections that a rule permits; `None` if the table does not tell of all days.
+fn usage(store: &Store, rule: &str) -> Result<Option<(BTreeSet<String>, i64, i64)>, StoreError> {
+    let days = |table: Table| store.table_files(table).filter_map(|file| file.day).collect::<BTreeSet<u32>>();
+    let told = days(Table::RuleUsage);
+    if told.is_empty() || !days(Table::Connections).is_subset(&told) {
+        return Ok(None);
+    }
+    let wanted = Wanted::default().and("rule_id", Want::Among(BTreeSet::from([rule.to_owned()])));
+    let (mut interfaces, mut first, mut last) = (BTreeSet::new(), i64::MAX, i64::MIN);
+    small(store, Table::RuleUsage, &["interface", DAY_COLUMN], wanted, |batch| {
+        let named = Named(batch);
+        let (ids, days) = (named.texts("interface")?, named.days()?);
+        for row in 0..batch.num_rows() {
+            interfaces.extend(ids.get(row).map(str::to_owned));
+            first = first.min(days.value(row));
+            last = last.max(days.value(row));
+        }
+        Ok(())
+    })?;
+    Ok(Some((interfaces, first, last)))
+}

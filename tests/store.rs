@@ -20,6 +20,8 @@ mod crash;
 mod equal;
 #[path = "store/refuse.rs"]
 mod refuse;
+#[path = "store/sums.rs"]
+mod sums;
 #[path = "store/support.rs"]
 mod support;
 #[path = "store/table.rs"]

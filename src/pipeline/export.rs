@@ -34,7 +34,7 @@ use crate::connection::{Connection, InterfaceFacts};
 use crate::flow::{Action, Direction, InterfaceContext, address_from_bits};
 use crate::inventory::Timeline;
 use crate::policy::{Judged, Policy};
-use crate::store::{ConnectionRow, ConnectionWriter, Names, StoreError, StoreWriter, StoredFile};
+use crate::store::{ConnectionRow, ConnectionWriter, DaySums, Names, StoreError, StoreWriter, StoredFile};
 
 /// Rows per arrow batch.
 const BATCH: usize = 16 * 1024;
@@ -46,6 +46,16 @@ type Batches = Vec<Result<RecordBatch, String>>;
 pub(super) enum Handed {
     Batches(Batches),
     Rows(Vec<ConnectionRow>),
+}
+
+impl Handed {
+    /// Shows rows for a store to what sums them up.
+    pub fn sum_up(&self, sums: &mut DaySums<'_>) -> Result<(), StoreError> {
+        match self {
+            Self::Rows(rows) => rows.iter().try_for_each(|row| sums.push(row)),
+            Self::Batches(_) => Ok(()),
+        }
+    }
 }
 
 /// Connections of a partition, as they are judged.
@@ -143,6 +153,13 @@ fn names(interfaces: &[InterfaceFacts], timeline: &Timeline) -> Vec<(String, Int
     interfaces.iter().map(one).collect()
 }
 
+/// What the numbers in rows for a store stand for.
+pub(super) fn store_names(interfaces: &[InterfaceFacts], timeline: &Timeline, policy: &Policy) -> Names {
+    let rules = (0..).map_while(|number| policy.rule(number));
+    let (rules, groups) = rules.map(|rule| (rule.id.clone(), rule.group.clone())).unzip();
+    Names { interfaces: names(interfaces, timeline), rules, groups }
+}
+
 /// Writes the connections of all partitions. Errors are kept until [`Exporter::finish`].
 pub(super) enum Exporter<'a> {
     File(Box<FileExporter>),
@@ -156,14 +173,7 @@ impl<'a> Exporter<'a> {
     }
 
     /// To a store.
-    pub fn into_store(
-        store: &'a StoreWriter,
-        interfaces: &[InterfaceFacts],
-        timeline: &Timeline,
-        policy: &Policy,
-    ) -> Self {
-        let rules = (0..).map_while(|number| policy.rule(number)).map(|rule| rule.id.clone()).collect();
-        let names = Names { interfaces: names(interfaces, timeline), rules };
+    pub fn into_store(store: &'a StoreWriter, names: Names) -> Self {
         Self::Store(Box::new(ConnectionWriter::new(store, names)), None)
     }
 

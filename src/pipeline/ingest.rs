@@ -13,8 +13,8 @@ use crate::flow::{FlowBatch, Tally};
 use crate::inventory::Timeline;
 use crate::source::{self, Object, Selection};
 use crate::store::{
-    Contexts, Counts, Details, Disk, Known, NewRecords, ObjectRow, Offer, Offered, Problem, RecordWriter,
-    Store, StoreError, StoreWriter, StoredFile,
+    Contexts, Counts, DayFiles, Details, Disk, Known, NewRecords, ObjectRow, Offer, Offered, Problem,
+    RecordWriter, Store, StoreError, StoreWriter,
 };
 
 /// How to ingest.
@@ -244,8 +244,8 @@ pub fn ingest(
     for days in groups(&stale) {
         progress.event(&Event::Phase("judging"));
         let files = derive(config, directory, &writer, &timeline, &days)?;
-        result.connections += files.iter().map(|file| file.rows).sum::<u64>();
-        writer.commit_connections(&days, &files, inventory.paths.clone())?;
+        result.connections += files.connections.iter().map(|file| file.rows).sum::<u64>();
+        writer.commit_connections(&days, files, inventory.paths.clone())?;
         result.days.extend(days);
     }
     Ok(result)
@@ -307,8 +307,8 @@ fn derive(
     writer: &StoreWriter,
     timeline: &Timeline,
     days: &BTreeSet<u32>,
-) -> Result<Vec<StoredFile>, AnalyzeError> {
-    let (Some(&first), Some(&last)) = (days.first(), days.last()) else { return Ok(Vec::new()) };
+) -> Result<DayFiles, AnalyzeError> {
+    let (Some(&first), Some(&last)) = (days.first(), days.last()) else { return Ok(DayFiles::default()) };
     let second = |day: i64| day * 86_400;
     let window: Window = (Some(second(i64::from(first) - 1)), Some(second(i64::from(last) + 2)));
     let selection = Selection { from: window.0, to: window.1, ..Selection::default() };
@@ -321,10 +321,10 @@ fn derive(
     };
     let mut streams = Vec::new();
     let stored = Stored::open(directory, &config.selection, window, &mut streams)?;
-    let Some((collected, streams)) = run::gather_stored(&config, stored, streams)? else {
-        return Ok(Vec::new());
+    let Some((collected, streams, coverage)) = run::gather_stored(&config, stored, streams)? else {
+        return Ok(DayFiles::default());
     };
-    let table = Table { store: writer, days };
+    let table = Table { store: writer, days, coverage: &coverage };
     let (outcome, _) = judge::judge(collected, timeline, &streams, &config, None, &NOTHING, Some(&table))?;
     if config.cancel.is_cancelled() {
         // Judged in part, which must not take the place of what is there.

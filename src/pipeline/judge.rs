@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::export::{Exporter, Handed, Rows};
+use super::export::{Exporter, Handed, Rows, store_names};
 use super::{AnalyzeConfig, AnalyzeError, Cancel, Expect};
 use crate::connection::{
     Collected, Connection, Election, InterfaceFacts, Loading, LocalSide, Meetings, Met, Pairing, Partition,
@@ -18,7 +18,7 @@ use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::{Judge, Judged, Policy};
 use crate::rollup::{Directory, ExpectationFacts, Rollup, Rollups, Scene};
-use crate::store::{StoreWriter, StoredFile};
+use crate::store::{CoverageSums, DayFiles, DaySums, DayTables, StoreWriter, StoredFile};
 use crate::watchlist::WatchList;
 
 /// What judging comes to.
@@ -30,8 +30,8 @@ pub(super) struct Outcome {
     pub overlapped: usize,
     /// There were so many endpoints that those met by fewer tuples than this count as met by one.
     pub coarse_fan_in: Option<u64>,
-    /// Files of connections for a store.
-    pub stored: Vec<StoredFile>,
+    /// Files of connections, and of what they sum up to, for a store.
+    pub stored: DayFiles,
 }
 
 /// Connections go to a store, and nothing is summed up.
@@ -39,6 +39,8 @@ pub(super) struct Table<'a> {
     pub store: &'a StoreWriter,
     /// Days that are wanted.
     pub days: &'a BTreeSet<u32>,
+    /// What their records speak for.
+    pub coverage: &'a CoverageSums,
 }
 
 /// What else is done with every judged connection, beside summing it up: `begin` makes a state for each thread, which
@@ -99,10 +101,16 @@ pub(super) fn judge<T: Send>(
     };
 
     let exporter = match (table, config.connections_out.as_deref()) {
-        (Some(table), _) => Some(Ok(Exporter::into_store(table.store, &interfaces, timeline, &policy))),
+        (Some(table), _) => {
+            Some(Ok(Exporter::into_store(table.store, store_names(&interfaces, timeline, &policy))))
+        }
         (None, path) => path.map(|path| Exporter::create(path, &policy)),
     };
     let in_order = exporter.transpose()?.map(InOrder::new);
+    let day_tables = table.map(|table| {
+        let names = store_names(&interfaces, timeline, &policy);
+        DayTables::new(table.store, names, config.memory.day_sums(), &config.spill_directory)
+    });
     let scene =
         Scene::new(timeline, &interfaces).watching(watch).between(Directory::new(&interfaces, timeline));
     let expected = config.expect.as_ref().map(|e| Expected::new(&e.expectations, timeline, &ids));
@@ -112,10 +120,11 @@ pub(super) fn judge<T: Send>(
         judge: RefCell::new(Judge::new(&policy)),
         rollup: Rollup::spilling_into(&spill),
         examiner: expected.as_ref().map(Examiner::new),
+        sums: day_tables.as_ref().map(DayTables::sums),
         beside: (beside.begin)(),
     };
     let work = |worker: &mut Worker<'_, T>, at: usize, over: &Over<'_>| {
-        let Worker { sorted, judge, rollup, examiner, beside: seen } = worker;
+        let Worker { sorted, judge, rollup, examiner, sums, beside: seen } = worker;
         if let Some(rows) = &in_order {
             rows.wait_for(at, config.threads, over);
         }
@@ -162,14 +171,27 @@ pub(super) fn judge<T: Send>(
         rollup.end_of_partition(&scene);
         // Given back here and not at the end, where one thread alone would have to.
         partition.clear();
+        let mut summed = Ok(());
         if let (Some(in_order), Some(rows)) = (&in_order, rows) {
-            in_order.hand_in(at, rows.finish());
+            let rows = rows.finish();
+            summed = sums.as_mut().map_or(Ok(()), |sums| rows.sum_up(sums));
+            in_order.hand_in(at, rows);
         }
         done?;
+        summed?;
         Ok(rollup.check()?)
     };
-    let judged = each(partitions.len(), config, begin, work, |worker| worker.rollup.settle())?;
-    let stored = in_order.map_or_else(|| Ok(Vec::new()), InOrder::finish)?;
+    let end = |worker: &mut Worker<'_, T>| {
+        worker.rollup.settle();
+        worker.sums.iter_mut().for_each(DaySums::settle);
+    };
+    let mut judged = each(partitions.len(), config, begin, work, end)?;
+    let mut stored = DayFiles::default();
+    stored.connections = in_order.map_or_else(|| Ok(Vec::new()), InOrder::finish)?;
+    if let (Some(tables), Some(table)) = (&day_tables, table) {
+        let sums: Vec<DaySums<'_>> = judged.iter_mut().filter_map(|worker| worker.sums.take()).collect();
+        stored.tables = tables.write(&sums, table.coverage, table.days, config.threads)?;
+    }
     // Sums depend on the connections alone, not on who added them when.
     let mut states = Vec::with_capacity(judged.len());
     // The first one's tables are taken as they are.
@@ -221,6 +243,7 @@ struct Worker<'p, T> {
     judge: RefCell<Judge<'p>>,
     rollup: Rollup,
     examiner: Option<Examiner<'p>>,
+    sums: Option<DaySums<'p>>,
     beside: T,
 }
 

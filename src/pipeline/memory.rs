@@ -54,6 +54,11 @@ impl MemoryPlan {
         self.records(1) / 6
     }
 
+    /// Bytes for what a day of a store is summed up from, beyond what each thread has at hand.
+    pub(crate) fn day_sums(self) -> usize {
+        self.records(1) / 4
+    }
+
     /// Bytes for an object that a thread inflates in one go.
     pub(crate) fn whole_object(self, threads: usize) -> u64 {
         (self.objects / threads.max(1) as u64).min(ENOUGH_OBJECT)

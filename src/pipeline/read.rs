@@ -19,7 +19,7 @@ use crate::connection::{Collected, Ingest, Interner, Room, Share, SpillError, Wa
 use crate::decode::{DecodeError, FormatOrigin, SchemaProblem};
 use crate::flow::{FlowBatch, Tally};
 use crate::source::{Listing, SourceError};
-use crate::store::{StoreError, StoreWriter};
+use crate::store::{CoverageSums, StoreError, StoreWriter};
 
 /// Reasons shown when nothing could be read: they tend to be the same.
 const SHOWN: usize = 3;
@@ -37,6 +37,8 @@ pub(super) struct Reading<'a> {
     pub streams: Vec<String>,
     /// What is kept in a store, in place of being paired.
     pub keeping: Option<Keeping<'a>>,
+    /// What records speak for is to be told day by day, too.
+    pub by_day: bool,
 }
 
 /// Where records go that are to be kept.
@@ -88,6 +90,8 @@ pub(super) struct Records {
     pub kept: Vec<Keeper>,
     /// Objects that a store held already.
     pub known: u64,
+    /// What the records speak for, where that is to be told.
+    pub coverage: CoverageSums,
 }
 
 /// What all workers share.
@@ -118,7 +122,7 @@ impl Shared<'_> {
 
 /// Finds and reads all objects.
 pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
-    let Reading { feeds, runtime, formats, config, progress, stored, streams, keeping } = reading;
+    let Reading { feeds, runtime, formats, config, progress, stored, streams, keeping, by_day } = reading;
     let (plan, store) = keeping.map(|keeping| (keeping.plan, keeping.store)).unzip();
     let (out, ready) = waiting_line();
     let ready = Mutex::new(ready);
@@ -159,7 +163,8 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
                 let (shared, ready) = (&shared, &ready);
                 let ingest = Ingest::new(&interner, wanted.clone(), room.clone());
                 let keeper = store.map(|store: &StoreWriter| Keeper::new(store, number));
-                scope.spawn(move || work(shared, ready, stored, ingest, keeper))
+                let coverage = by_day.then(CoverageSums::default);
+                scope.spawn(move || work(shared, ready, stored, (ingest, coverage), keeper))
             })
             .collect();
         let fed = runtime.block_on(async {
@@ -168,7 +173,7 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
                 () = config.cancel.cancelled() => Fed::default(),
             }
         });
-        let shares: Result<Vec<(Share, Option<Keeper>)>, AnalyzeError> = workers
+        let shares: Result<Vec<_>, AnalyzeError> = workers
             .into_iter()
             .map(|w| w.join().map_err(|_| AnalyzeError::Internal("a reader panicked".into())))
             .collect();
@@ -194,7 +199,10 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
         stored.note(&mut outcome, config)?;
         listing.absorb(Listing { pruned: stored.pruned, ..Listing::default() });
     }
-    let (shares, kept): (Vec<Share>, Vec<_>) = shares.into_iter().unzip();
+    let (shares, kept): (Vec<(Share, Option<CoverageSums>)>, Vec<_>) = shares.into_iter().unzip();
+    let (shares, summed): (Vec<Share>, Vec<_>) = shares.into_iter().unzip();
+    let mut coverage = CoverageSums::default();
+    summed.iter().flatten().for_each(|sums| coverage.merge(sums));
     let kept: Vec<Keeper> = kept.into_iter().flatten().collect();
     let nothing_found = fed.objects == 0 && fed.known == 0 && stored.iter().all(|s| s.objects == 0);
     if nothing_found {
@@ -212,6 +220,7 @@ pub(super) fn read(reading: Reading<'_>) -> Result<Records, AnalyzeError> {
             streams: fed.streams,
             kept,
             known: fed.known,
+            coverage,
         }),
     }
 }
@@ -254,9 +263,9 @@ fn work(
     shared: &Shared<'_>,
     ready: &Mutex<Receiver<Ready>>,
     stored: &[Stored],
-    mut ingest: Ingest<'_>,
+    (mut ingest, mut coverage): (Ingest<'_>, Option<CoverageSums>),
     mut keeper: Option<Keeper>,
-) -> (Share, Option<Keeper>) {
+) -> ((Share, Option<CoverageSums>), Option<Keeper>) {
     let mut workspace = Workspace::default();
     loop {
         let next = ready.lock().unwrap_or_else(PoisonError::into_inner).blocking_recv();
@@ -273,6 +282,7 @@ fn work(
     for stored in stored {
         let mut push = |batch: &FlowBatch, stream: u16| {
             ingest.push(batch, stream)?;
+            coverage.as_mut().map_or(Ok(()), |coverage| coverage.push(batch))?;
             if let Err(error) = ingest.make_room() {
                 shared.unkept.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
             }
@@ -288,7 +298,7 @@ fn work(
         shared.fail(error);
     }
     note_range(&shared.outcome, ingest.out_of_range);
-    (ingest.finish(), keeper)
+    ((ingest.finish(), coverage), keeper)
 }
 
 fn note_range(outcome: &Mutex<Outcome>, out_of_range: u64) {

@@ -16,6 +16,7 @@ use crate::detect::{self, Detector};
 use crate::inventory::Timeline;
 use crate::policy::{Judged, Policy};
 use crate::source::Listing;
+use crate::store::CoverageSums;
 use crate::watchlist::WatchList;
 
 /// Everything that was read, before it is judged.
@@ -92,10 +93,11 @@ pub(super) fn gather_into(
         stored: &stored,
         streams,
         keeping,
+        by_day: false,
     });
     // A blocked read of standard input cannot be cancelled; it must not hold the run up.
     runtime.shutdown_background();
-    let read::Records { collected, outcome, listing, streams, kept, known } = read?;
+    let read::Records { collected, outcome, listing, streams, kept, known, .. } = read?;
     Ok(Gathered { collected, timeline, inventory, listing, reading: outcome, streams, kept, known })
 }
 
@@ -113,12 +115,12 @@ pub(super) fn inventory_only(config: &AnalyzeConfig) -> Result<(Timeline, Invent
     inputs::load_inventory(config, &mut Listing::default())
 }
 
-/// The records of a part of a store, with its flow logs; `None` if there are none.
+/// The records of a part of a store, with its flow logs and what they speak for; `None` if there are none.
 pub(super) fn gather_stored(
     config: &AnalyzeConfig,
     stored: Stored,
     streams: Vec<String>,
-) -> Result<Option<(Collected, Vec<String>)>, AnalyzeError> {
+) -> Result<Option<(Collected, Vec<String>, CoverageSums)>, AnalyzeError> {
     let read = read::read(read::Reading {
         feeds: Vec::new(),
         runtime: &runtime()?,
@@ -128,9 +130,10 @@ pub(super) fn gather_stored(
         stored: &[stored],
         streams,
         keeping: None,
+        by_day: true,
     });
     match read {
-        Ok(records) => Ok(Some((records.collected, records.streams))),
+        Ok(records) => Ok(Some((records.collected, records.streams, records.coverage))),
         Err(
             AnalyzeError::NothingFound { .. }
             | AnalyzeError::NothingThere { .. }

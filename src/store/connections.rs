@@ -86,6 +86,12 @@ impl ConnectionRow {
     pub fn day(&self) -> u32 {
         self.start / super::DAY as u32
     }
+
+    /// It goes on from a day before.
+    #[must_use]
+    pub fn continued(&self) -> bool {
+        self.opened < self.start && self.opened / super::DAY as u32 != self.day()
+    }
 }
 
 /// What the numbers of rows stand for.
@@ -95,6 +101,8 @@ pub struct Names {
     pub interfaces: Vec<(String, InterfaceContext)>,
     /// Ids of rules.
     pub rules: Vec<String>,
+    /// Ids of their security groups.
+    pub groups: Vec<String>,
 }
 
 /// Writes connections, whatever their order; which files hold what follows from the order in which they are pushed.
@@ -264,10 +272,7 @@ fn to_batch(
         }
         rules.append(true);
     }
-    let continued: BooleanArray = rows
-        .iter()
-        .map(|row| Some(row.opened < row.start && row.opened / super::DAY as u32 != row.day()))
-        .collect();
+    let continued: BooleanArray = rows.iter().map(|row| Some(row.continued())).collect();
     let columns: Vec<(&str, ArrayRef)> = vec![
         ("interface", about(&|(id, _)| Some(id))),
         ("account", about(&|(_, context)| context.account.as_deref())),

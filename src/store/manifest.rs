@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::disk::Disk;
-use super::{SCHEMA_VERSION, StoreError};
+use super::{SCHEMA_VERSION, StoreError, Table};
 
 /// Name of the manifest; a directory with it is a store.
 pub const MANIFEST: &str = "flowgate-store.json";
@@ -88,6 +88,20 @@ impl Manifest {
             connections: ConnectionsPart::default(),
             tables: BTreeMap::new(),
         }
+    }
+
+    /// Keeps what is derived by day only where it is to be kept.
+    pub(super) fn retain_of_days(&mut self, keeps: impl Fn(&StoredFile) -> bool) {
+        self.connections.files.retain(&keeps);
+        self.tables.values_mut().for_each(|files| files.retain(&keeps));
+        self.tables.retain(|_, files| !files.is_empty());
+    }
+
+    /// Adds a file of a table other than `connections`.
+    pub(super) fn add(&mut self, table: Table, file: StoredFile) {
+        let files = self.tables.entry(table.name().to_owned()).or_default();
+        files.push(file);
+        files.sort();
     }
 
     /// Every file.

@@ -47,6 +47,7 @@
 //! Reading takes a batch a thread. Writing takes up to three open row groups a thread (some 10 MB each), 512 Ki rows of
 //! connections (some 100 MB), and 60 bytes for each object of the store.
 
+mod columns;
 mod connections;
 mod contexts;
 mod disk;
@@ -58,6 +59,7 @@ mod manifest;
 mod objects;
 mod open;
 mod records;
+mod sums;
 mod table_scan;
 mod tables;
 
@@ -69,8 +71,9 @@ pub use known::{Known, Offer, Offered};
 pub use lock::Lock;
 pub use manifest::{ConnectionsPart, MANIFEST, Manifest, StoredFile};
 pub use objects::{Counts, Details, ObjectRow, Problem};
-pub use open::{NewRecords, Store, StoreWriter};
+pub use open::{DayFiles, NewRecords, Store, StoreWriter};
 pub use records::{Group, Piece, RecordWriter, Scan};
+pub use sums::{CoverageSums, DaySums, DayTables};
 pub use table_scan::{TableScan, Want, Wanted};
 pub use tables::{Column, DAY_COLUMN, Table};
 

@@ -11,7 +11,7 @@ use super::lock::{LOCK, Lock};
 use super::manifest::{MANIFEST, Manifest, StoredFile};
 use super::objects::{self, ObjectRow};
 use super::records::{RecordWriter, Scan};
-use super::{DAY, FOLDERS, StoreError};
+use super::{DAY, FOLDERS, StoreError, Table};
 
 /// A store as it was when it was opened.
 #[derive(Debug)]
@@ -110,6 +110,15 @@ pub struct NewRecords {
     pub files: Vec<StoredFile>,
 }
 
+/// What is derived from the records of some days.
+#[derive(Debug, Default)]
+pub struct DayFiles {
+    /// Files of connections.
+    pub connections: Vec<StoredFile>,
+    /// Files of the other tables by day.
+    pub tables: Vec<(Table, StoredFile)>,
+}
+
 impl StoreWriter {
     /// Opens a store to write to it, or makes one in an empty or a new directory. What an interrupted run has left is removed.
     ///
@@ -164,7 +173,7 @@ impl StoreWriter {
     }
 
     /// Beginning of the names of the next commit's files.
-    fn prefix(&self) -> String {
+    pub(super) fn prefix(&self) -> String {
         format!("{:08}", self.store.manifest.generation + 1)
     }
 
@@ -210,24 +219,30 @@ impl StoreWriter {
         self.commit(manifest, &added)
     }
 
-    /// Puts derived connections in the place of those of these days.
+    /// Puts what was derived in the place of what there is of these days.
     ///
     /// # Errors
     /// When something cannot be written: the store is as it was.
     pub fn commit_connections(
         &mut self,
         days: &BTreeSet<u32>,
-        files: &[StoredFile],
+        files: DayFiles,
         inventories: Vec<String>,
     ) -> Result<(), StoreError> {
         let mut manifest = self.store.manifest.clone();
+        let is_other = |file: &StoredFile| file.day.is_none_or(|day| !days.contains(&day));
+        let DayFiles { connections: mut added, tables } = files;
+        manifest.retain_of_days(is_other);
         let connections = &mut manifest.connections;
-        connections.files.retain(|file| file.day.is_none_or(|day| !days.contains(&day)));
-        connections.files.extend(files.iter().cloned());
+        connections.files.extend(added.iter().cloned());
         connections.files.sort();
         connections.stale.retain(|day| !days.contains(day));
         connections.inventories = inventories;
-        self.commit(manifest, files)
+        for (table, file) in tables {
+            added.push(file.clone());
+            manifest.add(table, file);
+        }
+        self.commit(manifest, &added)
     }
 
     /// Lets go of everything of days before this one (days since 1970). Returns what went: files and bytes.
@@ -243,7 +258,7 @@ impl StoreWriter {
             bytes += file.bytes;
         }
         manifest.records.retain(keeps);
-        manifest.connections.files.retain(keeps);
+        manifest.retain_of_days(keeps);
         manifest.connections.stale.retain(|day| *day >= before);
         manifest.pruned_before = manifest.pruned_before.max(Some(before));
         if manifest != self.store.manifest {

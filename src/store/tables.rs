@@ -179,7 +179,7 @@ fn connections() -> Vec<Column> {
 
 fn rule_usage() -> Vec<Column> {
     vec![
-        text("rule_id", "of a security group rule that permitted connections"),
+        text("rule_id", "of a security group rule that permitted connections (verdict `permitted`)"),
         text("security_group", "its group"),
         text("direction", "of the rule: `inbound` or `outbound`"),
         text("interface", "whose connections these are"),
@@ -187,12 +187,12 @@ fn rule_usage() -> Vec<Column> {
         small("port", "the service's: `local_port` of inbound connections, `remote_port` of outbound ones"),
         large(
             "connections",
-            "connections that the rule permits and that began on this day, or before the first day",
+            "that it permitted and that began on this day: rows of `connections` that are not `continued`",
         ),
         large("sole_connections", "of these, those that no other rule permits"),
-        large("bytes", "accepted on this day, both ways, of these connections and of those of days before"),
+        large("bytes", "accepted on this day, both ways, also of connections that go on from a day before"),
         large("packets", "the same"),
-        large("remotes", "distinct addresses of the other side"),
+        large("remotes", "distinct addresses of the other side on this day, of all these connections"),
         time("first_used", "earliest `start` on this day"),
         time("last_used", "latest `end` on this day"),
     ]
@@ -204,12 +204,18 @@ fn rejects() -> Vec<Column> {
         text("interface", "where it was rejected"),
         text("direction", "of the attempts; null if that can't be told"),
         small("protocol", "IANA number"),
-        small("port", "the service's: `local_port` of inbound attempts, `remote_port` of outbound ones"),
+        small(
+            "port",
+            "the service's: `local_port` of inbound attempts, `remote_port` of outbound ones; null like `direction`",
+        ),
         text("verdict", "of the attempts: `rejected`, `misdropped` or `not-evaluable`"),
-        text("reason", "what rejected them"),
+        text("reason", "what rejected them; late packets are no attempts, and blocked replies none either"),
         large("attempts", "connections whose opening was rejected and that began in these 5 minutes"),
-        large("packets", "their rejected packets"),
-        large("remotes", "distinct addresses of the other side"),
+        large(
+            "packets",
+            "their rejected packets on this day, and those of attempts that go on from a day before and whose `start` is here",
+        ),
+        large("remotes", "distinct addresses of the other side, of all these"),
         text("top_remote", "the one with the most attempts; of several the first as text"),
         large("top_remote_attempts", "its attempts"),
     ]
@@ -218,13 +224,19 @@ fn rejects() -> Vec<Column> {
 fn coverage() -> Vec<Column> {
     vec![
         text("interface", "that the records are of"),
-        large("records", "of the day"),
-        large("nodata", "NODATA rows of the day"),
-        large("skipdata", "SKIPDATA rows of the day: records were lost"),
-        time("first", "earliest start"),
-        time("last", "latest end"),
-        large("covered_seconds", "seconds of the day that some record or NODATA row speaks for"),
-        large("longest_gap_seconds", "longest stretch between `first` and `last` that none speaks for"),
+        large("records", "that start on this day, as delivered: what was delivered twice counts twice"),
+        large("nodata", "NODATA rows, the same"),
+        large("skipdata", "SKIPDATA rows, the same: records were lost"),
+        time("first", "earliest start of all these"),
+        time("last", "latest end of all these"),
+        large(
+            "covered_seconds",
+            "of the day: 600 for each 10 minutes, the longest aggregation interval, that some record or NODATA row touches",
+        ),
+        large(
+            "longest_gap_seconds",
+            "longest stretch of such 10 minutes without any, between `first` and `last`, within the day",
+        ),
     ]
 }
 

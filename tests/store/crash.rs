@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::support::{Numbers, Said, analyze, assert_no_garbage, connections, files, ingest, program, world};
+use super::support::{Numbers, Said, analyze, assert_no_garbage, derived, files, ingest, program, world};
 use crate::world::Format;
 
 /// Logs of three days, a store of the first part of them, and what the parts and the whole say.
@@ -37,7 +37,7 @@ fn setting(directory: &Path) -> Setting {
     Setting {
         said_of_base: analyze(&[&base], &inventory, &[]),
         said: analyze(&[&logs], &inventory, &[]),
-        table: connections(&whole),
+        table: derived(&whole),
         rows: rows(&whole),
         logs,
         inventory,
@@ -111,7 +111,7 @@ impl Setting {
         if judge {
             analyze(&[store], &self.inventory, &[]).assert_same(&self.said, about);
         }
-        assert!(connections(store) == self.table, "{about}: the connections differ");
+        assert!(derived(store) == self.table, "{about}: the connections differ");
     }
 }
 

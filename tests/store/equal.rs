@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::support::{
-    Numbers, analyze, assert_no_garbage, connections, flowgate, ingest, sample, sample_logs, text, world,
+    Numbers, analyze, assert_no_garbage, derived, flowgate, ingest, sample, sample_logs, text, world,
 };
 use crate::world::Format;
 
@@ -34,7 +34,7 @@ fn the_sample_in_one_go_and_file_by_file_in_any_order() {
         assert_no_garbage(&pieces);
     }
     analyze(&[&pieces], &inventory, &[]).assert_same(&raw, "in pieces");
-    assert_eq!(connections(&pieces), connections(&whole), "the table does not know how records came in");
+    assert_eq!(derived(&pieces), derived(&whole), "the table does not know how records came in");
     // Named from where it lies.
     let mut command = super::support::program();
     command
@@ -113,13 +113,13 @@ fn another_inventory_judges_anew_without_the_logs() {
     let raw = analyze(&[&logs], &other, &[]);
     let first = analyze(&[&logs], &sample().join("inventory"), &[]);
     assert!(raw.findings != first.findings, "the other inventory makes a difference");
-    let before = connections(&store);
+    let before = derived(&store);
     fs::remove_dir_all(&logs).unwrap();
     analyze(&[&store], &other, &[]).assert_same(&raw, "another inventory");
     flowgate(0, &[&"ingest", &"--rejudge", &"--inventory", &other, &"--store", &store]);
-    assert!(connections(&store) != before, "the table was judged anew");
+    assert!(derived(&store) != before, "the table was judged anew");
     flowgate(0, &[&"ingest", &"--rejudge", &"--inventory", &sample().join("inventory"), &"--store", &store]);
-    assert_eq!(connections(&store), before);
+    assert_eq!(derived(&store), before);
 }
 
 /// Header and one record a line.
@@ -205,7 +205,7 @@ fn pruned_days_are_gone_and_stay_known() {
     let told = text(&flowgate(0, &[&"store", &"prune", &"--store", &store, &"--older-than", &older]).stdout);
     assert!(told.starts_with("before 2026-03-02: "), "{told}");
     assert_no_garbage(&store);
-    assert!(connections(&store).iter().all(|(day, _)| day != "dt=2026-03-01"));
+    assert!(derived(&store).iter().all(|(folder, _)| !folder.ends_with("dt=2026-03-01")));
     let of_store = analyze(&[&store], &inventory, &[]);
     let of_logs = analyze(&[&logs], &inventory, &["--from", "2026-03-02"]);
     assert!(of_store.rules == of_logs.rules && of_store.findings == of_logs.findings);

@@ -4,6 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType, Int32Type, Int64Type, TimestampMicrosecondType};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::Value;
 
 use crate::world::{Format, Options, generate};
@@ -78,20 +81,15 @@ pub fn files(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut open = vec![directory.to_owned()];
     while let Some(next) = open.pop() {
-        for entry in fs::read_dir(next).unwrap() {
+        let entries = fs::read_dir(&next);
+        // A store has no folder for a table without rows.
+        for entry in entries.into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.is_dir() { open.push(path) } else { found.push(path) }
         }
     }
     found.sort();
     found
-}
-
-/// The connections of a store: by day, what its files hold.
-pub fn connections(store: &Path) -> Vec<(String, Vec<u8>)> {
-    let day = |path: &Path| path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
-    let all = files(&store.join("connections"));
-    all.iter().map(|path| (day(path), fs::read(path).unwrap())).collect()
 }
 
 /// Nothing lies in the store that its manifest does not name.
@@ -104,9 +102,12 @@ pub fn assert_no_garbage(store: &Path) {
         &manifest["records"],
         &manifest["connections"]["files"],
     ];
+    let none = serde_json::Map::new();
+    let tables = manifest["tables"].as_object().unwrap_or(&none);
     let mut named: Vec<PathBuf> = parts
         .iter()
         .flat_map(|part| part.as_array().unwrap())
+        .chain(tables.values().flat_map(|files| files.as_array().unwrap()))
         .map(|file| store.join(file["path"].as_str().unwrap()))
         .chain([store.join("flowgate-store.json"), store.join("lock")])
         .collect();
@@ -146,4 +147,51 @@ impl Numbers {
             items.swap(at, self.below(at + 1));
         }
     }
+}
+
+/// The rows of a table, file by file; times are in microseconds, and `dt` is the day of the folder.
+pub fn table(store: &Path, name: &str) -> Vec<Value> {
+    let mut rows = Vec::new();
+    for path in files(&store.join(name)) {
+        let folder = path.parent().unwrap().file_name().unwrap().to_string_lossy().into_owned();
+        let reader = ParquetRecordBatchReaderBuilder::try_new(fs::File::open(&path).unwrap()).unwrap();
+        for batch in reader.build().unwrap() {
+            let batch = batch.unwrap();
+            for row in 0..batch.num_rows() {
+                let mut object = serde_json::Map::new();
+                for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
+                    object.insert(field.name().clone(), value(column, row));
+                }
+                object.insert("dt".to_owned(), folder.strip_prefix("dt=").into());
+                rows.push(Value::Object(object));
+            }
+        }
+    }
+    rows
+}
+
+fn value(column: &ArrayRef, row: usize) -> Value {
+    if column.is_null(row) {
+        return Value::Null;
+    }
+    match column.data_type() {
+        DataType::Utf8 => column.as_string::<i32>().value(row).into(),
+        DataType::Int32 => column.as_primitive::<Int32Type>().value(row).into(),
+        DataType::Int64 => column.as_primitive::<Int64Type>().value(row).into(),
+        DataType::Boolean => column.as_boolean().value(row).into(),
+        DataType::List(_) => {
+            let list = column.as_list::<i32>().value(row);
+            (0..list.len()).map(|at| value(&list, at)).collect()
+        }
+        _ => column.as_primitive::<TimestampMicrosecondType>().value(row).into(),
+    }
+}
+
+/// What is derived: folder, file within it but for the commit that it is of, and what it holds.
+pub fn derived(store: &Path) -> Vec<(String, Vec<u8>)> {
+    let folders = ["connections", "rule_usage", "rejects", "coverage", "rules", "interfaces"]
+        .map(|name| store.join(name));
+    let all: Vec<PathBuf> = folders.iter().flat_map(|folder| files(folder)).collect();
+    let folder = |path: &Path| path.parent().unwrap().strip_prefix(store).unwrap().display().to_string();
+    all.iter().map(|path| (folder(path), fs::read(path).unwrap())).collect()
 }

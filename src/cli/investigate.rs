@@ -9,7 +9,7 @@ use super::{Environment, Exit, suggest, values};
 use crate::investigate::{Investigation, Request, Subject, SubjectError, investigate};
 use crate::pipeline::{AnalyzeError, configuration};
 use crate::report::{
-    Look, Page, ReportError, prepare_report, show_investigation, write_investigation, write_investigation_json,
+    Look, Page, ReportError, show_investigation, write_investigation, write_investigation_json,
 };
 use crate::store::Store;
 

@@ -75,7 +75,7 @@ pub(super) fn limits(
         note("bytes-at-start", false, text.to_owned());
     }
     if told.views.len() > 1 {
-        let text = "a connection between two interfaces whose logs are kept is told at both ends: don't add these up";
+        let text = "a connection is told at each end whose logs are kept, and at gateways between them: don't add these up";
         note("both-ends", false, text.to_owned());
     }
     if found.by_rules {

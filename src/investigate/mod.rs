@@ -8,8 +8,8 @@
 //! of the table, so that the same is said whatever the threads. Memory holds sums by key; of keys without bound
 //! (addresses of the other side) the small ones are let go of, and it is said.
 //!
-//! An address or a network is looked at from two ends: at its own interfaces, and at those of others. The same connection
-//! may be in both, so they are never added up.
+//! An address or a network is looked at from up to three ends: at its own interfaces, at those of others, and at gateways that
+//! packets with its address pass. The same connection may be at all of them, so they are never added up.
 
 mod changes;
 mod clock;
@@ -38,7 +38,7 @@ use crate::store::{Store, StoreError, Table};
 use clock::{Clock, DAY};
 use coverage::{Covered, recorded};
 use identity::{Known, block_around, identify};
-use select::{Also, select};
+use select::select;
 use sums::{Frame, Sums};
 use view::{Days, finish, is_empty};
 
@@ -215,8 +215,7 @@ fn nothing(
                 let mut most = 0;
                 for selection in &select(store, &wider, configuration)?.selections {
                     let frame = Frame { end: selection.end, clock, notes: 0 };
-                    let one = select::Selection { also: Also::Nothing, ..selection.clone() };
-                    most = most.max(view::sums(store, &one, &frame, request.threads)?.total.connections);
+                    most = most.max(view::sums(store, selection, &frame, request.threads)?.total.connections);
                 }
                 nothing.around = (most > 0).then_some((subject, most));
             }

@@ -1,6 +1,7 @@
 //! Which rows of the connections table are the subject's.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 
@@ -10,7 +11,7 @@ use super::rows::{Named, Row};
 use super::scan::small;
 use super::subject::Subject;
 use super::traffic::End;
-use crate::flow::address_from_bits;
+use crate::flow::{address_bits, address_from_bits};
 use crate::store::{DAY_COLUMN, Store, StoreError, Table, Want, Wanted};
 
 /// Rows that are seen from one end.
@@ -30,6 +31,8 @@ pub(super) enum Also {
     NotLocal(IpNet),
     /// At an interface while it belonged to the subject; where nothing tells of the interface, of this instance.
     While(BTreeMap<String, Vec<Period>>, Option<String>),
+    /// At an interface that has the address, not at a gateway that packets with it pass; or the reverse.
+    At(Gateways, bool),
 }
 
 impl Also {
@@ -41,8 +44,47 @@ impl Also {
                 Some(periods) => periods.iter().any(|period| period.may_hold(row.opened)),
                 None => instance.is_some() && row.context[3] == instance.as_deref(),
             },
+            Self::At(gateways, passing) => gateways.is_passed(row) == *passing,
         }
     }
+}
+
+/// Interfaces that forward packets: their records tell the addresses of packets, which others have (domain A.5).
+#[derive(Clone, Debug)]
+pub(super) struct Gateways {
+    /// Of gateways their own addresses, of all others nothing.
+    interfaces: BTreeMap<String, Option<BTreeSet<u128>>>,
+}
+
+impl Gateways {
+    fn new(configuration: &Configuration) -> Self {
+        let mut interfaces: BTreeMap<String, Option<BTreeSet<u128>>> = BTreeMap::new();
+        for state in configuration.interfaces.iter().flatten() {
+            let own = interfaces.entry(state.id.clone()).or_default();
+            if state.kind.as_ref().is_some_and(|kind| kind.contains("gateway")) {
+                let addresses = state.addresses.iter().chain(&state.public_addresses);
+                let bits = addresses.filter_map(|text| text.parse::<IpAddr>().ok()).map(address_bits);
+                own.get_or_insert_default().extend(bits);
+            }
+        }
+        Self { interfaces }
+    }
+
+    fn is_passed(&self, row: &Row<'_>) -> bool {
+        match self.interfaces.get(row.interface) {
+            Some(Some(own)) => !own.contains(&row.local),
+            Some(None) => false,
+            // Records of an interface name its private address: a public one is somebody else's.
+            None => row.interface.starts_with("nat-") || is_public_v4(row.local),
+        }
+    }
+}
+
+fn is_public_v4(bits: u128) -> bool {
+    let IpAddr::V4(address) = address_from_bits(bits) else { return false };
+    let [a, b, ..] = address.octets();
+    let shared = a == 100 && (64..128).contains(&b);
+    !(address.is_private() || address.is_loopback() || address.is_link_local() || shared)
 }
 
 /// What was found out of a subject before its rows are read.
@@ -67,27 +109,10 @@ pub(super) fn select(
     match &request.subject {
         Subject::Address(address) => {
             let text = address.to_string();
-            let selections = vec![
-                Selection { end: End::Own, wanted: window.clone().and("local", among(&text)), also: Also::Nothing },
-                Selection {
-                    end: End::Others,
-                    wanted: window.and("remote", among(&text)),
-                    also: Also::NotLocal((*address).into()),
-                },
-            ];
-            Ok(Found { selections, by_rules: false })
+            Ok(ends(&window, || among(&text), (*address).into(), configuration))
         }
         Subject::Network(network) => {
-            let within = || Want::Networks(vec![*network]);
-            let selections = vec![
-                Selection { end: End::Own, wanted: window.clone().and("local", within()), also: Also::Nothing },
-                Selection {
-                    end: End::Others,
-                    wanted: window.and("remote", within()),
-                    also: Also::NotLocal(*network),
-                },
-            ];
-            Ok(Found { selections, by_rules: false })
+            Ok(ends(&window, || Want::Networks(vec![*network]), *network, configuration))
         }
         Subject::Interface(id) => one(window.and("interface", among(id)), Also::Nothing),
         Subject::Instance(id) => {
@@ -124,16 +149,21 @@ pub(super) fn select(
             let interfaces = periods.keys().cloned().collect();
             one(window.and("interface", Want::Among(interfaces)), Also::While(periods, None))
         }
-        Subject::Rule(id) => {
-            let mut wanted = window.and("rules", among(id));
-            if let Some((interfaces, first, last)) = usage(store, id)? {
-                wanted = wanted
-                    .and("interface", Want::Among(interfaces))
-                    .and(DAY_COLUMN, Want::Within(first, last));
-            }
-            one(wanted, Also::Nothing)
-        }
+        Subject::Rule(id) => one(window.and("rules", among(id)), Also::Nothing),
     }
+}
+
+/// The ends of addresses.
+fn ends(window: &Wanted, want: impl Fn() -> Want, network: IpNet, configuration: &Configuration) -> Found {
+    let gateways = Gateways::new(configuration);
+    let local = || window.clone().and("local", want());
+    let remote = window.clone().and("remote", want());
+    let selections = vec![
+        Selection { end: End::Own, wanted: local(), also: Also::At(gateways.clone(), false) },
+        Selection { end: End::Others, wanted: remote, also: Also::NotLocal(network) },
+        Selection { end: End::Passing, wanted: local(), also: Also::At(gateways, true) },
+    ];
+    Found { selections, by_rules: false }
 }
 
 /// What starts in the window.
@@ -165,26 +195,4 @@ fn rules_of(
         Ok(())
     })?;
     Ok(rules)
-}
-
-/// Which interfaces and days have connections that a rule permits; `None` if the table does not tell of all days.
-fn usage(store: &Store, rule: &str) -> Result<Option<(BTreeSet<String>, i64, i64)>, StoreError> {
-    let days = |table: Table| store.table_files(table).filter_map(|file| file.day).collect::<BTreeSet<u32>>();
-    let told = days(Table::RuleUsage);
-    if told.is_empty() || !days(Table::Connections).is_subset(&told) {
-        return Ok(None);
-    }
-    let wanted = Wanted::default().and("rule_id", Want::Among(BTreeSet::from([rule.to_owned()])));
-    let (mut interfaces, mut first, mut last) = (BTreeSet::new(), i64::MAX, i64::MIN);
-    small(store, Table::RuleUsage, &["interface", DAY_COLUMN], wanted, |batch| {
-        let named = Named(batch);
-        let (ids, days) = (named.texts("interface")?, named.days()?);
-        for row in 0..batch.num_rows() {
-            interfaces.extend(ids.get(row).map(str::to_owned));
-            first = first.min(days.value(row));
-            last = last.max(days.value(row));
-        }
-        Ok(())
-    })?;
-    Ok(Some((interfaces, first, last)))
 }

@@ -67,7 +67,7 @@ impl ConnectionNote {
             reason: row.reason.to_owned(),
             rules: row.rules.iter().map(|&rule| rule.to_owned()).collect(),
             continued: row.continued,
-            bytes: if end == End::Own { [outward, inward] } else { [inward, outward] },
+            bytes: if end == End::Others { [inward, outward] } else { [outward, inward] },
         }
     }
 }
@@ -175,11 +175,12 @@ impl Sums {
         let end = frame.end;
         self.total.add(row, end);
         let (peer, address) =
-            if end == End::Own { (row.remote, row.local) } else { (row.local, row.remote) };
+            if end == End::Others { (row.local, row.remote) } else { (row.remote, row.local) };
         self.peers.of(peer).add(row, end);
         self.addresses.of(address).add(row, end);
         self.services.of(service(row, end)).add(row, end);
-        for &rule in &row.rules {
+        // As everywhere: what was dropped all the same was no use of the rule.
+        for &rule in row.rules.iter().filter(|_| row.verdict == "permitted") {
             self.rules.add(rule, |sum| sum.add(row, end));
         }
         self.interfaces.add(row.interface, |sum| sum.add(row, end));

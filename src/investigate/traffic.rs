@@ -13,15 +13,18 @@ pub enum End {
     Own,
     /// At the other side: rows of records of those that it talked to.
     Others,
+    /// At a gateway between both: packets pass it that carry the subject's address, and it has another one itself.
+    Passing,
 }
 
 impl End {
-    /// `own` or `others`.
+    /// `own`, `others` or `passing`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Own => "own",
             Self::Others => "others",
+            Self::Passing => "passing",
         }
     }
 }
@@ -62,7 +65,7 @@ pub struct Traffic {
     pub verdicts: [u64; 5],
     /// Connections by who opened them: the subject, the other side, unknown.
     pub openers: [u64; 3],
-    /// Connections that exactly one rule permits.
+    /// Permitted connections that exactly one rule permits.
     pub sole: u64,
     /// Accepted bytes: sent by the subject, received.
     pub bytes: [u64; 2],
@@ -107,7 +110,7 @@ impl Traffic {
                 self.verdicts[at] += 1;
             }
             self.openers[opener(row, end) as usize] += 1;
-            self.sole += u64::from(row.rules.len() == 1);
+            self.sole += u64::from(row.verdict == "permitted" && row.rules.len() == 1);
         }
         for (sum, of) in [
             (&mut self.bytes, row.bytes),
@@ -115,7 +118,7 @@ impl Traffic {
             (&mut self.rejected_packets, row.rejected),
         ] {
             let [inward, outward] = of;
-            let [sent, received] = if end == End::Own { [outward, inward] } else { [inward, outward] };
+            let [sent, received] = if end == End::Others { [inward, outward] } else { [outward, inward] };
             *sum = [sum[0].saturating_add(sent), sum[1].saturating_add(received)];
         }
         self.late_packets = self.late_packets.saturating_add(row.late);
@@ -152,8 +155,10 @@ impl Traffic {
 pub(super) fn opener(row: &Row<'_>, end: End) -> Opener {
     match (row.direction, end) {
         (None, _) => Opener::Unknown,
-        (Some(Direction::Outbound), End::Own) | (Some(Direction::Inbound), End::Others) => Opener::Subject,
-        (Some(Direction::Inbound), End::Own) | (Some(Direction::Outbound), End::Others) => Opener::Peer,
+        (Some(Direction::Inbound), End::Others) => Opener::Subject,
+        (Some(Direction::Outbound), End::Others) => Opener::Peer,
+        (Some(Direction::Outbound), _) => Opener::Subject,
+        (Some(Direction::Inbound), _) => Opener::Peer,
     }
 }
 

@@ -123,7 +123,11 @@ fn line(sums: &Sums, frame: &Frame, days: &Days<'_>) -> Line {
             new_peers: new_peers.get(&number).copied().unwrap_or(0),
             no_records,
             silent: covered.known && !no_records && touched().all(|day| !covered.days.contains_key(&day)),
-            skipdata: touched().filter_map(|day| covered.days.get(&day)).sum(),
+            // When on its day is not known: told once, where the day begins.
+            skipdata: touched()
+                .filter(|day| i64::from(*day) * DAY >= from || from == clock.from)
+                .filter_map(|day| covered.days.get(&day))
+                .sum(),
         }
     };
     Line { step: clock.step, steps: clock.steps().map(step).collect() }
@@ -134,8 +138,8 @@ pub(super) fn is_empty(sums: &Sums) -> bool {
     sums.total.connections + sums.total.continued == 0
 }
 
-/// The view that says most: that of its own interfaces, if there is one.
+/// The view that says most: that of its own interfaces, if there is one, else that of others.
 #[must_use]
 pub fn first_view(views: &[View]) -> Option<&View> {
-    views.iter().find(|view| view.end == End::Own).or(views.first())
+    views.iter().min_by_key(|view| view.end)
 }

@@ -16,7 +16,7 @@ pub(in crate::report) fn sections(told: &Investigation) -> Vec<Section> {
     }
     let first = first_view(&told.views).map(|view| view.end);
     let mut views: Vec<&View> = told.views.iter().collect();
-    views.sort_by_key(|view| Some(view.end) != first);
+    views.sort_by_key(|view| view.end);
     for view in views {
         all.extend(views::sections(told, view, Some(view.end) == first));
     }

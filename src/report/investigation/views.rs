@@ -16,9 +16,11 @@ pub(super) fn sections(told: &Investigation, view: &View, first: bool) -> Vec<Se
     let section = |name: &str, title: String, parts: Vec<Part>| Section { id: id(name), title, parts };
     // One end alone needs no name.
     let at = match (told.views.len() > 1, view.end) {
-        (false, _) => String::new(),
+        (false, End::Own | End::Others) => String::new(),
+        (false, End::Passing) => ", passing gateways".to_owned(),
         (true, End::Own) => ", at its own interfaces".to_owned(),
         (true, End::Others) => ", at the interfaces of others".to_owned(),
+        (true, End::Passing) => ", passing gateways".to_owned(),
     };
     let mut all = vec![section("sums", format!("Connections{at}"), sums(told, view))];
     if let Some(around) = &view.around
@@ -29,7 +31,7 @@ pub(super) fn sections(told: &Investigation, view: &View, first: bool) -> Vec<Se
     if first {
         all.push(section("line", format!("Time line{at}"), vec![Part::TimeLine(line(told, view))]));
     }
-    all.push(section("peers", format!("With whom{at}"), peers(told, view)));
+    all.push(section("peers", format!("With whom{at}"), peers(told, view, first)));
     all.push(section("services", format!("On what{at}"), vec![Part::Table(services(view))]));
     all.push(section("rules", format!("Permitted by{at}"), vec![rules(told, view)]));
     all.push(section("verdicts", format!("Rejected and unexplained{at}"), verdicts(told, view)));
@@ -74,7 +76,7 @@ fn sums(told: &Investigation, view: &View) -> Vec<Part> {
     vec![Part::Facts(facts.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())]
 }
 
-fn peers(told: &Investigation, view: &View) -> Vec<Part> {
+fn peers(told: &Investigation, view: &View, first: bool) -> Vec<Part> {
     let ranked = &view.peers;
     let row = |(address, traffic): &(u128, Traffic)| {
         let address = address_from_bits(*address);
@@ -121,7 +123,7 @@ fn peers(told: &Investigation, view: &View) -> Vec<Part> {
             more: None,
         }));
     }
-    if !view.new_peers.is_empty() && ranked.distinct > 1 {
+    if first && !view.new_peers.is_empty() && ranked.distinct > 1 {
         let title = if told.request.around.is_some() { "First contacts in this time" } else { "Latest first contacts" };
         let row = |(address, traffic): &(u128, Traffic)| {
             let address = address_from_bits(*address);
@@ -385,10 +387,11 @@ fn places(told: &Investigation, view: &View) -> Vec<Part> {
 /// Steps with something in them; stretches without are one row.
 fn line(told: &Investigation, view: &View) -> Table {
     let mut rows = Vec::new();
-    let mut quiet: Option<(i64, i64)> = None;
-    let flush = |quiet: &mut Option<(i64, i64)>, rows: &mut Vec<Vec<Cell>>| {
-        if let Some((from, to)) = quiet.take() {
-            let told = format!("nothing for {}", crate::report::numbers::duration(to - from));
+    let mut quiet: Option<(i64, i64, String)> = None;
+    let flush = |quiet: &mut Option<(i64, i64, String)>, rows: &mut Vec<Vec<Cell>>| {
+        if let Some((from, to, why)) = quiet.take() {
+            let why = if why.is_empty() { "nothing" } else { &why };
+            let told = format!("{why} for {}", crate::report::numbers::duration(to - from));
             let mut row = vec![Cell::from(time(from))];
             row.extend((0..6).map(|_| Cell::from("")));
             row.push(told.into());
@@ -396,13 +399,19 @@ fn line(told: &Investigation, view: &View) -> Table {
         }
     };
     for step in &view.line.steps {
-        let marks = marks(told, step);
+        let (gaps, marks) = marks(told, step);
         let any = step.traffic.connections + step.traffic.continued > 0;
         if !any && marks.is_empty() {
-            quiet = Some((quiet.map_or(step.from, |(from, _)| from), step.to));
+            let why = gaps.join("; ");
+            let same = quiet.as_ref().is_some_and(|(.., known)| *known == why);
+            if !same {
+                flush(&mut quiet, &mut rows);
+            }
+            quiet = Some((quiet.map_or(step.from, |(from, ..)| from), step.to, why));
             continue;
         }
         flush(&mut quiet, &mut rows);
+        let marks: Vec<&str> = gaps.iter().copied().chain(marks.iter().map(String::as_str)).collect();
         let traffic = &step.traffic;
         let [sent, received] = both(traffic);
         rows.push(vec![
@@ -434,22 +443,24 @@ fn line(told: &Investigation, view: &View) -> Table {
     }
 }
 
-/// What else happened in a step.
-fn marks(told: &Investigation, step: &LineStep) -> Vec<String> {
+/// Why nothing may be seen in a step, and what else happened in it.
+fn marks(told: &Investigation, step: &LineStep) -> (Vec<&'static str>, Vec<String>) {
+    let mut gaps = Vec::new();
+    if step.no_records {
+        gaps.push("no records in the store");
+    }
+    if step.silent {
+        gaps.push("no record of its interfaces");
+    }
     let mut marks = Vec::new();
     if let Some((at, _)) = told.request.around
         && at == step.from
     {
         marks.push("the time that is looked at".to_owned());
     }
-    if step.no_records {
-        marks.push("no records in the store".to_owned());
-    }
-    if step.silent {
-        marks.push("no record of its interfaces".to_owned());
-    }
     if step.skipdata > 0 {
-        marks.push(format!("records lost ({} SKIPDATA)", number(step.skipdata)));
+        let when = if step.to - step.from < 86_400 { " on this day" } else { "" };
+        marks.push(format!("records lost{when} ({} SKIPDATA)", number(step.skipdata)));
     }
     let within = |at: i64| (step.from..step.to).contains(&at);
     let changes = told.changes.list.iter().filter(|change| within(change.to)).count() as u64;
@@ -460,5 +471,5 @@ fn marks(told: &Investigation, step: &LineStep) -> Vec<String> {
     if findings > 0 {
         marks.push(format!("{} begins", count(findings, "finding")));
     }
-    marks
+    (gaps, marks)
 }

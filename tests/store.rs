@@ -13,13 +13,19 @@
 #[path = "world/mod.rs"]
 mod world;
 
+#[path = "store/configured.rs"]
+mod configured;
 #[cfg(unix)]
 #[path = "store/crash.rs"]
 mod crash;
 #[path = "store/equal.rs"]
 mod equal;
+#[path = "store/kept.rs"]
+mod kept;
 #[path = "store/refuse.rs"]
 mod refuse;
+#[path = "store/schema.rs"]
+mod schema;
 #[path = "store/sums.rs"]
 mod sums;
 #[path = "store/support.rs"]

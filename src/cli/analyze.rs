@@ -11,7 +11,7 @@ use super::reading::{ReadingArguments, ResourceArguments};
 use super::{Environment, Exit, Stdin, config, interrupt, log};
 use crate::detect::{Meta, Sensitivity};
 use crate::finding::{Conclusions, Severity};
-use crate::pipeline;
+use crate::pipeline::{self, Input};
 use crate::report::{
     FILES, Format, FormatOptions, Look, Manual, Page, Span, TerminalOptions, Tone, clear_dir, count,
     left_out, write_format, write_formats, write_report, write_terminal,
@@ -19,7 +19,7 @@ use crate::report::{
 use crate::source::STDIN;
 
 /// Findings shown of a kind unless all are asked for.
-const PER_KIND: usize = 20;
+pub(super) const PER_KIND: usize = 20;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -90,6 +90,9 @@ pub(super) struct Arguments {
     /// Write every connection with its verdict to this Parquet file
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub connections: Option<PathBuf>,
+    /// Keep the findings in the store that is read, which must be the only INPUT, in the place of those kept before
+    #[arg(long, help_heading = "Output")]
+    pub keep: bool,
     /// Show every finding, not only the first 20 of a kind
     #[arg(long, help_heading = "Output")]
     pub all: bool,
@@ -221,7 +224,12 @@ impl Run<'_> {
             let warnings: Option<&mut (dyn Write + Send)> =
                 if arguments.quiet { None } else { Some(&mut *stderr) };
             let meter = Meter::new(warnings, self.err, animated);
-            pipeline::analyze(&config, stdin, &meter)?
+            match config.inputs.as_slice() {
+                [Input::Store(store)] if arguments.keep => {
+                    pipeline::analyze_and_keep(&config, store, self.environment.disk(), &meter)?
+                }
+                _ => pipeline::analyze(&config, stdin, &meter)?,
+            }
         };
         self.conclude(arguments, &conclusions, stdout, stderr)
     }

@@ -42,6 +42,9 @@ pub(super) fn validate(
     if let Some(path) = &arguments.connections {
         check.parent("--connections", path);
     }
+    if arguments.keep {
+        check.keeping(&reading);
+    }
     check.prepared_report(arguments.report.as_deref());
     // The one check that changes something: only for a command line that would run.
     if let (Some(dir), true) = (&arguments.out, check.0.is_empty())
@@ -183,6 +186,22 @@ impl Check {
             }
         }
         parsed
+    }
+
+    /// What is kept is of a store, and of all of it but for the time.
+    fn keeping(&mut self, config: &AnalyzeConfig) {
+        if !matches!(config.inputs.as_slice(), [Input::Store(_)]) {
+            let help = "make one of the logs (`flowgate ingest LOGS --inventory DIR --store STORE`), and analyze that";
+            self.add(Problem::new("--keep: a single store must be the input").help(help));
+        }
+        let Selection { accounts, regions, flow_logs, interfaces, .. } = &config.selection;
+        if ![accounts, regions, flow_logs, interfaces].iter().all(|words| words.is_empty()) {
+            let help =
+                "leave out --account, --region, --flow-log-id and --interface; --from and --to may stay";
+            self.add(
+                Problem::new("--keep: the findings of a part would be taken for those of all").help(help),
+            );
+        }
     }
 
     fn ignore(&mut self, path: Option<&Path>, registry: &[&'static Meta]) -> IgnoreList {

@@ -10,6 +10,7 @@ use std::thread::available_parallelism;
 
 use super::settings::FILE;
 use crate::report::Look;
+use crate::store::Disk;
 
 /// Width where nothing says otherwise: fits most terminals, and mails.
 const DEFAULT_WIDTH: usize = 100;
@@ -105,6 +106,11 @@ impl Environment {
             abort_at_step: set("FLOWGATE_TEST_ABORT_AT_STEP").and_then(|value| value.parse().ok()),
             owns_process: true,
         }
+    }
+
+    /// The file system as a store's writer changes it.
+    pub(super) fn disk(&self) -> Disk {
+        self.abort_at_step.map_or_else(Disk::default, Disk::that_aborts_at)
     }
 
     /// Now, Unix seconds: for names, never for conclusions.

@@ -3,15 +3,16 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use super::analyze::{FailOn, PER_KIND, verdict};
 use super::config::Check;
 use super::failure::{Failure, Problem, written};
 use super::progress::Meter;
 use super::reading::{ReadingArguments, ResourceArguments};
 use super::{Environment, Exit, interrupt};
 use crate::pipeline::{self, AnalyzeConfig, IngestOptions, Ingested, Input};
-use crate::report::{Look, Page, Span, Tone, count, number};
-use crate::source::STDIN;
-use crate::store::{Disk, day_name};
+use crate::report::{Look, Page, Span, TerminalOptions, Tone, count, number, write_terminal};
+use crate::source::{STDIN, Selection};
+use crate::store::day_name;
 
 /// Problems shown before the rest is only counted.
 const SHOWN: usize = 20;
@@ -27,12 +28,14 @@ Examples:
   flowgate ingest logs/ --inventory inventory/ --store store/
   flowgate ingest s3://bucket/AWSLogs/ --from 2026-03-01 --inventory inventory/ --store store/
   flowgate ingest --rejudge --inventory inventory/ --store store/
+  flowgate ingest logs/ --inventory inventory/ --store store/ --analyze
   flowgate analyze store/ --inventory inventory/
 
 Exit codes:
-  0  all that was found is in the store
+  0  all that was found is in the store; with --analyze, and nothing at or above --fail-on was found
+  1  with --analyze: something was
   2  usage or configuration error
-  3  failed: the store is as it was
+  3  failed: the store is as it was, or holds what was read and not what was concluded
   4  something could not be read; the next ingest tries it again")]
 pub(super) struct Arguments {
     #[command(flatten)]
@@ -44,6 +47,13 @@ pub(super) struct Arguments {
     /// Judge the connections of all days anew, because the inventory changed; needs no INPUT
     #[arg(long, help_heading = "Output")]
     pub rejudge: bool,
+    /// Analyze the store when that is done, and keep the findings in it: as `flowgate analyze STORE --keep` with the same
+    /// inventory
+    #[arg(long, help_heading = "Output")]
+    pub analyze: bool,
+    /// With --analyze, lowest severity that makes the exit code 1
+    #[arg(long, value_name = "SEVERITY", value_enum, default_value = "high", help_heading = "Output")]
+    pub fail_on: FailOn,
     /// Show nothing but errors
     #[arg(short, long, help_heading = "Output")]
     pub quiet: bool,
@@ -67,10 +77,9 @@ pub(super) fn execute(
     if environment.owns_process {
         interrupt::watch(&config.cancel);
     }
-    let disk = environment.abort_at_step.map_or_else(Disk::default, Disk::that_aborts_at);
-    let options = IngestOptions { rejudge: arguments.rejudge, disk };
+    let options = IngestOptions { rejudge: arguments.rejudge, disk: environment.disk() };
+    let animated = environment.can_animate() && !arguments.no_progress && !arguments.quiet;
     let ingested = {
-        let animated = environment.can_animate() && !arguments.no_progress && !arguments.quiet;
         let warnings: Option<&mut (dyn Write + Send)> =
             if arguments.quiet { None } else { Some(&mut *stderr) };
         let meter = Meter::new(warnings, err, animated);
@@ -80,7 +89,39 @@ pub(super) fn execute(
         let page = &mut Page::new(stdout, out);
         written(show(&ingested, arguments, page).and_then(|()| stdout.flush()))?;
     }
-    Ok(if ingested.problems.is_empty() { Exit::Clean } else { Exit::Incomplete })
+    let read = if ingested.problems.is_empty() { Exit::Clean } else { Exit::Incomplete };
+    if !arguments.analyze {
+        return Ok(read);
+    }
+    // Those that lay among the logs, unless some were named.
+    let inventories =
+        if config.inventories.is_empty() { ingested.inventories } else { config.inventories.clone() };
+    let config = AnalyzeConfig {
+        inputs: vec![Input::Store(arguments.store.clone())],
+        inventories,
+        // All that the store holds, whatever was asked of the logs.
+        selection: Selection::default(),
+        ..config
+    };
+    let conclusions = {
+        let warnings: Option<&mut (dyn Write + Send)> =
+            if arguments.quiet { None } else { Some(&mut *stderr) };
+        let meter = Meter::new(warnings, err, animated);
+        pipeline::analyze_and_keep(&config, &arguments.store, environment.disk(), &meter)?
+    };
+    if !arguments.quiet {
+        let options = TerminalOptions {
+            look: out,
+            per_kind: Some(PER_KIND),
+            elsewhere: "see them all with `flowgate analyze STORE --all`".to_owned(),
+            verbose: false,
+        };
+        written(write_terminal(&conclusions, &options, stdout).and_then(|()| stdout.flush()))?;
+    }
+    Ok(match read {
+        Exit::Clean => verdict(&conclusions, arguments.fail_on),
+        incomplete => incomplete,
+    })
 }
 
 fn validate(arguments: &Arguments, environment: &Environment) -> Result<AnalyzeConfig, Failure> {
@@ -131,7 +172,7 @@ fn remote(path: &std::path::Path) -> bool {
 }
 
 fn show(ingested: &Ingested, arguments: &Arguments, page: &mut Page<'_>) -> io::Result<()> {
-    let Ingested { objects, known, replaced, tally, days, connections, unjudged, problems } = ingested;
+    let Ingested { objects, known, replaced, tally, days, connections, unjudged, problems, .. } = ingested;
     let mut told = vec![
         Span::new(Tone::Strong, count(*objects, "object")),
         Span::plain(format!(

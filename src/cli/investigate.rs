@@ -98,7 +98,7 @@ pub(super) fn execute(
     let store = Store::open(&arguments.store).map_err(AnalyzeError::from)?;
     let configured = match arguments.inventories.as_slice() {
         [] => None,
-        paths => Some(configuration(paths, environment.now())?),
+        paths => Some(configuration(paths)?),
     };
     let mut told = investigate(&store, &request, configured).map_err(AnalyzeError::from)?;
     suggest_another(&mut told);

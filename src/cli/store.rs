@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use super::failure::{Failure, Problem, written};
 use super::{Environment, Exit, values};
 use crate::pipeline::AnalyzeError;
-use crate::report::{Look, Page, Span, Tone, count, number};
-use crate::store::{Disk, Store, StoreError, StoreWriter, StoredFile, day_name};
+use crate::report::{Look, Page, Span, Tone, count, number, rfc3339};
+use crate::store::{KeptFindings, Store, StoreError, StoreWriter, StoredFile, Table, day_name};
 
 /// Look at a store, and let go of what is old
 #[derive(Debug, clap::Args)]
@@ -75,8 +75,7 @@ pub(super) fn execute(
             })?;
             let today = u32::try_from(environment.now() / 86_400).unwrap_or(0);
             let before = today.saturating_sub(days);
-            let disk = environment.abort_at_step.map_or_else(Disk::default, Disk::that_aborts_at);
-            let (files, bytes) = StoreWriter::open_existing(&prune.store, disk)
+            let (files, bytes) = StoreWriter::open_existing(&prune.store, environment.disk())
                 .and_then(|mut writer| writer.prune(before))
                 .map_err(failure)?;
             let text =
@@ -119,11 +118,41 @@ fn size(bytes: u64) -> String {
     }
 }
 
+/// `1,234 rows, 56 kB, 7 files`.
+fn sums<'a>(files: impl Iterator<Item = &'a StoredFile>) -> String {
+    let (mut rows, mut bytes, mut number) = (0, 0, 0);
+    for file in files {
+        (rows, bytes, number) = (rows + file.rows, bytes + file.bytes, number + 1);
+    }
+    format!("{}, {}, {}", count(rows, "row"), size(bytes), count(number, "file"))
+}
+
+/// What the findings that are kept are worth.
+fn findings(kept: &KeptFindings, outdated: bool) -> String {
+    let KeptFindings { from, to, inventories, detectors, incomplete, .. } = kept;
+    let mut text = String::from(if outdated {
+        "findings from before the store changed last: `flowgate analyze STORE --keep` finds them anew"
+    } else {
+        "findings of the store as it is"
+    });
+    for (word, time) in [("from", from), ("before", to)] {
+        if let Some(time) = time.and_then(rfc3339) {
+            text.push_str(&format!("; {word} {time}"));
+        }
+    }
+    if !detectors.is_empty() {
+        text.push_str(&format!("; of {} only", detectors.join(", ")));
+    }
+    if *incomplete {
+        text.push_str("; incomplete");
+    }
+    let inventories = if inventories.is_empty() { "nothing".to_owned() } else { inventories.join(", ") };
+    text + &format!("; judged by {inventories}")
+}
+
 fn show(shown: &Shown, page: &mut Page<'_>) -> io::Result<()> {
     let Shown { store, objects, failed, flow_logs } = shown;
     let manifest = store.manifest();
-    let sum =
-        |files: &[StoredFile]| files.iter().fold((0, 0), |(rows, bytes), f| (rows + f.rows, bytes + f.bytes));
     let days: BTreeSet<u32> = manifest.records.iter().filter_map(|file| file.day).collect();
     let mut rows: Vec<(&str, String)> = vec![
         ("schema", format!("version {}, written by flowgate {}", manifest.version, manifest.written_by)),
@@ -135,16 +164,7 @@ fn show(shown: &Shown, page: &mut Page<'_>) -> io::Result<()> {
     if *failed > 0 {
         rows.push(("not read", format!("{}: the next ingest tries again", count(*failed, "object"))));
     }
-    let (records, bytes) = sum(&manifest.records);
-    rows.push((
-        "records",
-        format!(
-            "{}, {}, {}",
-            count(records, "row"),
-            size(bytes),
-            count(manifest.records.len() as u64, "file")
-        ),
-    ));
+    rows.push(("records", sums(manifest.records.iter())));
     if let (Some(&first), Some(&last)) = (days.first(), days.last()) {
         rows.push((
             "days",
@@ -152,16 +172,8 @@ fn show(shown: &Shown, page: &mut Page<'_>) -> io::Result<()> {
         ));
     }
     let connections = &manifest.connections;
-    let (derived, bytes) = sum(&connections.files);
-    rows.push((
-        "connections",
-        format!(
-            "{}, {}, {}",
-            count(derived, "row"),
-            size(bytes),
-            count(connections.files.len() as u64, "file")
-        ),
-    ));
+    let with_rows = Table::ALL.into_iter().filter(|table| store.table_files(*table).next().is_some());
+    rows.extend(with_rows.map(|table| (table.name(), sums(store.table_files(table)))));
     if !connections.stale.is_empty() {
         rows.push((
             "stale",
@@ -174,6 +186,9 @@ fn show(shown: &Shown, page: &mut Page<'_>) -> io::Result<()> {
         connections.inventories.join(", ")
     };
     rows.push(("judged by", judged));
+    if let Some(kept) = &manifest.findings {
+        rows.push(("kept", findings(kept, manifest.findings_are_outdated() == Some(true))));
+    }
     if let Some(day) = manifest.pruned_before {
         rows.push(("pruned", format!("before {}", day_name(day))));
     }

@@ -139,7 +139,7 @@ pub(crate) fn lane<T: PartialEq, V: Clone>(
 }
 
 /// When anchor `k` may have begun to hold.
-fn begins<T>(anchors: &[Anchor<'_, T>], k: usize) -> i64 {
+pub(super) fn begins<T>(anchors: &[Anchor<'_, T>], k: usize) -> i64 {
     let Some(last) = k.checked_sub(1).map(|i| &anchors[i]) else { return i64::MIN };
     let time = anchors[k].time;
     match anchors[k].by {

@@ -25,6 +25,7 @@ mod objects;
 mod place;
 mod recognise;
 mod rule;
+mod stretches;
 mod timeline;
 
 pub use check::{CheckReport, Gap, GapSeverity, HistorySummary, ObservationSummary, SUBJECTS_SHOWN, check};
@@ -39,5 +40,6 @@ pub use model::{
 };
 pub use recognise::looks_like_inventory;
 pub(crate) use rule::fnv1a_64;
+pub use stretches::Stretch;
 pub use timeline::Timeline;
 pub(crate) use timeline::{Anchor, By, Trust};

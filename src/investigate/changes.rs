@@ -5,7 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::configured::{Configuration, InterfaceState, Period, RuleState};
+use super::configured::{Configuration, InterfaceState, RuleState, UNDATED};
+use crate::store::Period;
 
 /// A change of the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -106,21 +107,21 @@ fn story<T>(
             all.insert(Change { to, from, resource, rule, what });
         }
     };
+    let begin = |period: &Period| period.seen_from.unwrap_or(UNDATED);
     for (at, &stretch) in stretches.iter().enumerate() {
         let this = period(stretch);
         let before = at.checked_sub(1).map(|at| stretches[at]);
         // It follows on the one before if that ended in the same stretch of time.
         let follows = before.filter(|&before| {
-            let before = period(before);
-            before.gone_by.is_some_and(|gone| this.seen_from.is_some_and(|from| gone >= from))
+            period(before).gone_by.is_some_and(|gone| gone >= begin(&this))
         });
-        if let (Some(after), Some(by)) = (this.appeared_after, this.seen_from) {
-            note(Some(after), by, tell(follows, Some(stretch)));
+        if let Some(after) = this.appeared_after {
+            note(Some(after), begin(&this), tell(follows, Some(stretch)));
         }
         let next = stretches.get(at + 1).map(|&next| period(next));
         let goes_on = next.is_some_and(|next| {
             next.appeared_after.is_some()
-                && this.gone_by.is_some_and(|gone| next.seen_from.is_some_and(|from| gone >= from))
+                && this.gone_by.is_some_and(|gone| gone >= begin(&next))
         });
         if let (Some(by), false) = (this.gone_by, goes_on) {
             note(this.seen_to, by, tell(Some(stretch), None));

@@ -9,27 +9,14 @@ use ipnet::IpNet;
 
 use super::rows::{Named, Times};
 use super::scan::small;
-use crate::store::{Store, StoreError, Table, Wanted};
+use crate::store::{Period, Store, StoreError, Table, Wanted};
 
-/// When a state held, as far as is known. Unix seconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Period {
-    /// It was not so yet; `None` if it always was, as far as is known.
-    pub appeared_after: Option<i64>,
-    /// It was so: the first time that is known.
-    pub seen_from: Option<i64>,
-    /// It was so: the last time that is known.
-    pub seen_to: Option<i64>,
-    /// It was not so any more; `None` if it still is, as far as is known.
-    pub gone_by: Option<i64>,
-}
+/// 9999-12-31T23:59:59Z: as of a dump without a date.
+pub(super) const UNDATED: i64 = 253_402_300_799;
 
-impl Period {
-    /// Whether it may have been so: changes at unknown times count for both sides.
-    #[must_use]
-    pub fn may_hold(&self, time: i64) -> bool {
-        self.appeared_after.is_none_or(|after| time >= after) && self.gone_by.is_none_or(|by| time < by)
-    }
+/// Whether it may have been so: changes at unknown times count for both sides.
+pub(super) fn may_hold(period: &Period, time: i64) -> bool {
+    period.appeared_after.is_none_or(|after| time >= after) && period.gone_by.is_none_or(|by| time < by)
 }
 
 /// A network interface, for as long as it stayed the same.
@@ -139,15 +126,15 @@ impl Configuration {
     #[must_use]
     pub fn sorted(mut self) -> Self {
         if let Some(states) = &mut self.interfaces {
-            states.sort_by(|a, b| (&a.id, a.period).cmp(&(&b.id, b.period)));
+            states.sort_by(|a, b| (&a.id, order(&a.period)).cmp(&(&b.id, order(&b.period))));
         }
         if let Some(states) = &mut self.rules {
-            states.sort_by(|a, b| (&a.id, a.period).cmp(&(&b.id, b.period)));
+            states.sort_by(|a, b| (&a.id, order(&a.period)).cmp(&(&b.id, order(&b.period))));
         }
         self
     }
 
-    /// As the store's tables tell. A table that was never written is not known; one without rows is.
+    /// As the store's tables tell, if it was judged by an inventory.
     ///
     /// # Errors
     /// When a file can't be read.
@@ -164,6 +151,15 @@ impl Configuration {
             let columns = names(Table::Rules);
             small(store, Table::Rules, &columns, Wanted::default(), |batch| rules(batch, &mut states))?;
             configuration.rules = Some(states);
+        }
+        let told = configuration.interfaces.iter().flatten().any(|state| state.in_inventory);
+        if !told && configuration.rules.is_none() {
+            // Only records tell of interfaces: nothing of what was configured.
+            configuration.interfaces = None;
+        } else {
+            // A table without rows has no file.
+            configuration.rules.get_or_insert_default();
+            configuration.interfaces.get_or_insert_default();
         }
         Ok(configuration.sorted())
     }
@@ -233,6 +229,11 @@ impl Configuration {
         let of_interfaces = self.interfaces.iter().flatten().flat_map(|state| &state.groups);
         of_rules.chain(of_interfaces.map(String::as_str)).collect()
     }
+}
+
+/// Stretches in the order of time, whatever is not known of them.
+fn order(period: &Period) -> (i64, i64) {
+    (period.appeared_after.unwrap_or(i64::MIN), period.seen_from.unwrap_or(UNDATED))
 }
 
 fn names(table: Table) -> Vec<&'static str> {

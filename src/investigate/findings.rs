@@ -43,7 +43,7 @@ pub(super) fn touching(
     shown: usize,
 ) -> Result<Findings, StoreError> {
     let mut findings = Findings {
-        kept: store.table_files(Table::Findings).next().is_some(),
+        kept: store.manifest().findings.is_some(),
         ..Findings::default()
     };
     let network = subject.network();

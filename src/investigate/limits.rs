@@ -87,6 +87,17 @@ pub(super) fn limits(
                     between two observations that may be too long";
         note("membership", false, text.to_owned());
     }
+    if let Some(kept) = &manifest.findings {
+        if manifest.findings_are_outdated() == Some(true) {
+            let text = "the findings are of an analysis from before the store changed last: newer ones are missing \
+                        (`flowgate analyze STORE --inventory DIR --keep`)";
+            note("findings-outdated", false, text.to_owned());
+        }
+        if kept.incomplete || kept.from.is_some() || kept.to.is_some() || !kept.detectors.is_empty() {
+            let text = "the analysis that was kept did not look at everything: findings may be missing";
+            note("findings-partial", false, text.to_owned());
+        }
+    }
     lacks(told, &mut note);
     Ok(limits)
 }

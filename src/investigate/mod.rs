@@ -43,7 +43,8 @@ use sums::{Frame, Sums};
 use view::{Days, finish, is_empty};
 
 pub use changes::{Change, terms};
-pub use configured::{Configuration, InterfaceState, Period, RuleState, SubnetState};
+pub use crate::store::Period;
+pub use configured::{Configuration, InterfaceState, RuleState, SubnetState};
 pub use model::{
     Around, Changes, FindingNote, Findings, GroupNote, Held, Identity, Investigation, Limit, Line, LineStep, Name,
     NextStep, Nothing, Request, View,
@@ -134,6 +135,7 @@ fn held(store: &Store, days: &BTreeSet<u32>, configuration: &Configuration) -> H
     let lacks = |table: Table| match table {
         Table::Rules => configuration.rules.is_none(),
         Table::Interfaces => configuration.interfaces.is_none(),
+        Table::Findings => manifest.findings.is_none(),
         table => store.table_files(table).next().is_none(),
     };
     let asked = [Table::Coverage, Table::Rules, Table::Interfaces, Table::Findings];

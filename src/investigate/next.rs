@@ -213,6 +213,12 @@ impl Steps<'_> {
     /// Judged again from all records, with what the detectors say.
     fn analyze(&mut self) {
         let told = self.told;
+        if !told.findings.kept && !told.request.inventories.is_empty() {
+            let mut words = vec!["analyze", told.request.store.as_str()];
+            words.extend(told.request.inventories.iter().flat_map(|path| ["--inventory", path.as_str()]));
+            words.push("--keep");
+            self.add("find what is odd in all of it, and keep that in the store", &words);
+        }
         let interfaces: Vec<&str> =
             told.identity.interfaces.iter().map(|state| state.id.as_str()).take(EACH).collect();
         if told.request.inventories.is_empty() || interfaces.is_empty() {

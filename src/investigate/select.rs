@@ -5,14 +5,14 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-use super::configured::{Configuration, Period};
+use super::configured::{Configuration, may_hold};
 use super::model::Request;
 use super::rows::{Named, Row};
 use super::scan::small;
 use super::subject::Subject;
 use super::traffic::End;
 use crate::flow::{address_bits, address_from_bits};
-use crate::store::{DAY_COLUMN, Store, StoreError, Table, Want, Wanted};
+use crate::store::{DAY_COLUMN, Period, Store, StoreError, Table, Want, Wanted};
 
 /// Rows that are seen from one end.
 #[derive(Clone, Debug)]
@@ -41,7 +41,7 @@ impl Also {
             Self::Nothing => true,
             Self::NotLocal(network) => !network.contains(&address_from_bits(row.local)),
             Self::While(periods, instance) => match periods.get(row.interface) {
-                Some(periods) => periods.iter().any(|period| period.may_hold(row.opened)),
+                Some(periods) => periods.iter().any(|period| may_hold(period, row.opened)),
                 None => instance.is_some() && row.context[3] == instance.as_deref(),
             },
             Self::At(gateways, passing) => gateways.is_passed(row) == *passing,
@@ -59,7 +59,7 @@ pub(super) struct Gateways {
 impl Gateways {
     fn new(configuration: &Configuration) -> Self {
         let mut interfaces: BTreeMap<String, Option<BTreeSet<u128>>> = BTreeMap::new();
-        for state in configuration.interfaces.iter().flatten() {
+        for state in configuration.interfaces_that(|state| state.in_inventory) {
             let own = interfaces.entry(state.id.clone()).or_default();
             if state.kind.as_ref().is_some_and(|kind| kind.contains("gateway")) {
                 let addresses = state.addresses.iter().chain(&state.public_addresses);

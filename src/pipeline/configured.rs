@@ -1,123 +1,106 @@
-//! From an inventory to what an investigation asks of it: what was so from when to when.
+//! What an inventory says becomes the tables of the configuration of a store.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::AnalyzeError;
-use crate::inventory::{Anchor, By, LoadOptions, NetworkInterface, Rule, SecurityGroup, Timeline, load};
-use crate::investigate::{Configuration, InterfaceState, Period, RuleState, SubnetState};
+use arrow::array::AsArray;
 
-/// AWS Config notices a change up to this many seconds late (domain D.9).
-const LAG: i64 = 300;
-const DAY: i64 = 86_400;
+use crate::flow::InterfaceContext;
+use crate::inventory::{NetworkInterface, Rule, SecurityGroup, Stretch, Timeline};
+use crate::store::{
+    DAY_COLUMN, InterfaceRow, Period, RuleRow, Store, StoreError, StoreWriter, Table, TableScan, Want, Wanted,
+};
 
-/// Reads an inventory. `now` is the time of undated files, Unix seconds.
-///
-/// # Errors
-/// When a file can't be used.
-pub fn configuration(paths: &[PathBuf], now: i64) -> Result<Configuration, AnalyzeError> {
-    let loaded = load(paths, &LoadOptions::default())?;
-    Ok(of_timeline(&loaded.timeline, now))
+/// Keeps what the inventory says, and of which interfaces only records tell. `days` were derived by this ingest.
+pub(super) fn keep(writer: &mut StoreWriter, timeline: &Timeline, days: &[u32]) -> Result<(), StoreError> {
+    let rules =
+        timeline.rules_over_time().into_iter().map(|(group, rule, stretch)| of_rule(group, rule, stretch));
+    let rules = rules.collect();
+    let mut interfaces: Vec<InterfaceRow> = timeline
+        .interfaces_over_time()
+        .into_iter()
+        .map(|(one, stretch)| of_interface(one, stretch))
+        .collect();
+    let known: BTreeSet<&str> = interfaces.iter().map(|row| row.interface.as_str()).collect();
+    let told = told_of(writer.store(), days)?;
+    let only_told = told.into_iter().filter(|(id, _)| !known.contains(id.as_str()));
+    let only_told: Vec<InterfaceRow> = only_told.map(|(id, context)| of_records(id, context)).collect();
+    interfaces.extend(only_told);
+    writer.commit_configuration(rules, interfaces)
 }
 
-fn of_timeline(timeline: &Timeline, now: i64) -> Configuration {
-    let (mut interfaces, mut rules) = (Vec::new(), Vec::new());
-    for id in timeline.ids(|h| &h.interfaces, |i| &i.interfaces) {
-        let anchors = timeline.anchors(id, |h| &h.interfaces, |i| &i.interfaces);
-        let one = |interface: &NetworkInterface| BTreeMap::from([(id.to_owned(), of_interface(interface))]);
-        let all = stretches(&anchors, one, now);
-        interfaces.extend(all.into_iter().map(|(state, period)| InterfaceState { period, ..state }));
+/// Interfaces that records tell of.
+fn told_of(store: &Store, days: &[u32]) -> Result<BTreeMap<String, InterfaceContext>, StoreError> {
+    let mut told = store.contexts()?.by_interface(|_| true);
+    // Formats need not have a field that says more than the id. Days that were not derived now are in the table already.
+    let mut wanted = Wanted::default();
+    if store.table_files(Table::Interfaces).next().is_some() {
+        note_ids(&TableScan::new(store, Table::Interfaces, &["interface"], wanted.clone())?, &mut told)?;
+        let (Some(first), Some(last)) = (days.iter().min(), days.iter().max()) else { return Ok(told) };
+        wanted = wanted.and(DAY_COLUMN, Want::Within(i64::from(*first), i64::from(*last)));
     }
-    for id in timeline.ids(|h| &h.security_groups, |i| &i.security_groups) {
-        let anchors = timeline.anchors(id, |h| &h.security_groups, |i| &i.security_groups);
-        let each = |group: &SecurityGroup| {
-            group.rules.iter().map(|rule| (rule.id.clone(), of_rule(rule, group))).collect()
-        };
-        let all = stretches(&anchors, each, now);
-        rules.extend(all.into_iter().map(|(state, period)| RuleState { period, ..state }));
-    }
-    let subnets = timeline.latest().into_iter().flat_map(|latest| latest.subnets.values());
-    let subnets = subnets.map(|subnet| SubnetState {
-        id: subnet.id.clone(),
-        vpc: subnet.vpc.clone(),
-        name: subnet.tags.get("Name").cloned(),
-        networks: subnet.cidrs.clone(),
-    });
-    Configuration { interfaces: Some(interfaces), rules: Some(rules), subnets: subnets.collect() }.sorted()
+    note_ids(&TableScan::new(store, Table::Coverage, &["interface"], wanted)?, &mut told)?;
+    Ok(told)
 }
 
-/// For each thing that a resource holds, the stretches of time in which it stayed the same.
-fn stretches<T: PartialEq, S: PartialEq + Clone>(
-    anchors: &[Anchor<'_, T>],
-    things: impl Fn(&T) -> BTreeMap<String, S>,
-    now: i64,
-) -> Vec<(S, Period)> {
-    let dated = |time: i64| if time == i64::MAX { now } else { time };
-    let held: Vec<BTreeMap<String, S>> =
-        anchors.iter().map(|anchor| anchor.state.map(&things).unwrap_or_default()).collect();
-    let mut keys: Vec<&String> = held.iter().flat_map(BTreeMap::keys).collect();
-    keys.sort_unstable();
-    keys.dedup();
-    let mut all = Vec::new();
-    for key in keys {
-        let mut at = 0;
-        while at < anchors.len() {
-            let Some(state) = held[at].get(key) else {
-                at += 1;
-                continue;
-            };
-            let end = (at..anchors.len()).find(|&i| held[i].get(key) != Some(state)).unwrap_or(anchors.len());
-            let appeared_after = at.checked_sub(1).map(|before| match anchors[at].by {
-                By::Snapshot => dated(anchors[before].confirmed),
-                By::Item => anchors[at].time - LAG,
-                By::DailyItem => anchors[at].time - DAY,
-            });
-            let period = Period {
-                appeared_after,
-                seen_from: Some(dated(anchors[at].time)),
-                seen_to: Some(dated(anchors[end - 1].confirmed)),
-                gone_by: anchors.get(end).map(|next| dated(next.time)),
-            };
-            all.push((state.clone(), period));
-            at = end;
+fn note_ids(scan: &TableScan, told: &mut BTreeMap<String, InterfaceContext>) -> Result<(), StoreError> {
+    while let Some((_, batches)) = scan.next()? {
+        for batch in &batches {
+            for id in batch.column(0).as_string::<i32>().iter().flatten() {
+                if !told.contains_key(id) {
+                    told.insert(id.to_owned(), InterfaceContext::default());
+                }
+            }
         }
     }
-    all
+    Ok(())
 }
 
-fn of_interface(interface: &NetworkInterface) -> InterfaceState {
-    let texts = |addresses: &[std::net::IpAddr]| addresses.iter().map(ToString::to_string).collect();
-    InterfaceState {
-        id: interface.id.clone(),
-        period: Period::default(),
+fn period(stretch: Stretch) -> Period {
+    let Stretch { appeared_after, seen_from, seen_to, gone_by } = stretch;
+    Period { appeared_after, seen_from, seen_to, gone_by }
+}
+
+pub(super) fn of_rule(group: &SecurityGroup, rule: &Rule, stretch: Stretch) -> RuleRow {
+    let has_ports = rule.protocol.is_none_or(|protocol| protocol.has_ports());
+    RuleRow {
+        rule_id: rule.id.clone(),
+        security_group: group.id.clone(),
+        group_name: group.name.clone(),
+        account: group.account.clone(),
+        region: group.region.clone(),
+        vpc: group.vpc.clone(),
+        direction: rule.direction.as_str(),
+        protocol: rule.protocol_text(),
+        port_range: rule.port_text(),
+        ports: rule.ports.or(has_ports.then_some((0, u16::MAX))),
+        peer: rule.peer_text(group.account.as_deref()),
+        description: rule.description.clone(),
+        period: period(stretch),
+    }
+}
+
+pub(super) fn of_interface(interface: &NetworkInterface, stretch: Stretch) -> InterfaceRow {
+    let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let texts = |all: &[std::net::IpAddr]| all.iter().map(ToString::to_string).collect();
+    InterfaceRow {
+        interface: interface.id.clone(),
         account: interface.account.clone(),
         region: interface.region.clone(),
         vpc: interface.vpc.clone(),
         subnet: interface.subnet.clone(),
         instance: interface.instance.clone(),
-        kind: Some(interface.kind.clone()).filter(|kind| !kind.is_empty()),
-        description: Some(interface.description.clone()).filter(|text| !text.is_empty()),
+        kind: given(&interface.kind),
+        description: given(&interface.description),
         name: interface.tags.get("Name").cloned(),
         addresses: texts(&interface.addresses),
         public_addresses: texts(&interface.public_addresses),
-        groups: interface.groups.clone(),
+        security_groups: interface.groups.clone(),
         in_inventory: true,
+        period: period(stretch),
     }
 }
 
-fn of_rule(rule: &Rule, group: &SecurityGroup) -> RuleState {
-    RuleState {
-        id: rule.id.clone(),
-        period: Period::default(),
-        group: group.id.clone(),
-        group_name: Some(group.name.clone()).filter(|name| !name.is_empty()),
-        account: group.account.clone(),
-        region: group.region.clone(),
-        vpc: group.vpc.clone(),
-        direction: rule.direction.as_str().to_owned(),
-        protocol: rule.protocol_text(),
-        port_range: rule.port_text(),
-        peer: rule.peer_text(group.account.as_deref()),
-        description: rule.description.clone(),
-    }
+fn of_records(interface: String, context: InterfaceContext) -> InterfaceRow {
+    let InterfaceContext { account, vpc, subnet, instance, region } = context;
+    InterfaceRow { interface, account, region, vpc, subnet, instance, ..InterfaceRow::default() }
 }

@@ -1,13 +1,13 @@
 //! Logs go into a store: what is new is read and kept, then the connections of its days are derived.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::judge::{self, NOTHING, Table};
 use super::read::{Keeping, ObjectProblem};
 use super::run::{self, Gathered};
 use super::stored::{Stored, Window};
-use super::{AnalyzeConfig, AnalyzeError, Event, Progress, read};
+use super::{AnalyzeConfig, AnalyzeError, Event, Progress, configured, read};
 use crate::decode::FormatOrigin;
 use crate::flow::{FlowBatch, Tally};
 use crate::inventory::Timeline;
@@ -43,6 +43,8 @@ pub struct Ingested {
     pub connections: u64,
     /// There was no inventory to judge them by.
     pub unjudged: bool,
+    /// The inventory that they were judged by.
+    pub inventories: Vec<PathBuf>,
     /// What was not read, or not in full.
     pub problems: Vec<String>,
 }
@@ -241,12 +243,16 @@ pub fn ingest(
     }
     let stale = with_neighbours(&stale, writer.store());
     result.unjudged = timeline.is_empty();
+    result.inventories = inventory.paths.iter().map(PathBuf::from).collect();
     for days in groups(&stale) {
         progress.event(&Event::Phase("judging"));
         let files = derive(config, directory, &writer, &timeline, &days)?;
         result.connections += files.connections.iter().map(|file| file.rows).sum::<u64>();
         writer.commit_connections(&days, files, inventory.paths.clone())?;
         result.days.extend(days);
+    }
+    if !timeline.is_empty() {
+        configured::keep(&mut writer, &timeline, &result.days)?;
     }
     Ok(result)
 }

@@ -11,6 +11,7 @@
 mod body;
 mod cancel;
 mod conclude;
+mod configuration;
 mod configured;
 mod decoding;
 mod export;
@@ -18,6 +19,7 @@ mod formats;
 mod ingest;
 mod inputs;
 mod judge;
+mod keep;
 mod memory;
 mod picture;
 mod prefetch;
@@ -46,10 +48,11 @@ use crate::watchlist::WatchListError;
 
 pub use crate::rollup::Baseline;
 pub use cancel::Cancel;
-pub use configured::configuration;
+pub use configuration::configuration;
 pub use formats::log_fields;
 pub use ingest::{IngestOptions, Ingested, ingest};
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
+pub use keep::analyze_and_keep;
 pub use memory::MemoryPlan;
 pub use replay::{ReplayOutcome, replay};
 pub use tighten::{Tightened, tighten};

@@ -49,7 +49,7 @@ pub use investigation::{show_investigation, write_investigation_json};
 pub use format::{Format, FormatOptions, Manual, left_out, write_format};
 pub(crate) use json::json_line;
 pub use manual::write_manual;
-pub(crate) use numbers::{count, number};
+pub(crate) use numbers::{count, number, rfc3339};
 pub use page::{Look, Page, Span, Tone};
 pub use plan_json::write_plan_json;
 pub use plan_terminal::show_plan;

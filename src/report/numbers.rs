@@ -69,7 +69,7 @@ pub(super) fn duration(seconds: i64) -> String {
 }
 
 /// RFC 3339 in UTC, `2026-03-01T00:00:00Z`; `None` for what no calendar has.
-pub(super) fn rfc3339(seconds: i64) -> Option<String> {
+pub(crate) fn rfc3339(seconds: i64) -> Option<String> {
     let time: DateTime<Utc> = DateTime::from_timestamp(seconds, 0)?;
     Some(time.to_rfc3339_opts(SecondsFormat::Secs, true))
 }

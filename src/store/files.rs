@@ -31,6 +31,20 @@ impl Place {
         self.directory.join(format!("{path}.tmp"))
     }
 
+    /// Whether a new file holds what one of the store does.
+    pub fn holds(&self, new: &StoredFile, there: &StoredFile) -> Result<bool, StoreError> {
+        if (new.bytes, new.rows) != (there.bytes, there.rows) {
+            return Ok(false);
+        }
+        let read = |path: PathBuf| std::fs::read(&path).map_err(|e| StoreError::io(&path, &e));
+        Ok(read(self.temporary(&new.path))? == read(self.path(there))?)
+    }
+
+    /// Removes a new file, which has no name yet.
+    pub fn forget(&self, new: &StoredFile) -> Result<(), StoreError> {
+        self.disk.remove(&self.temporary(&new.path))
+    }
+
     /// Gives new files their names. They are not part of the store before the manifest says so.
     pub fn rename<'a>(&self, files: impl Iterator<Item = &'a StoredFile>) -> Result<(), StoreError> {
         let mut folders = std::collections::BTreeSet::new();

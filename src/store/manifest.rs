@@ -7,6 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::disk::Disk;
+use super::kept::KeptFindings;
 use super::{SCHEMA_VERSION, StoreError, Table};
 
 /// Name of the manifest; a directory with it is a store.
@@ -51,6 +52,9 @@ pub struct Manifest {
     pub written_by: String,
     /// Counts commits; files are named after it.
     pub generation: u64,
+    /// The last commit that changed what can be concluded from the store.
+    #[serde(default)]
+    pub changed: u64,
     /// The number of the next object.
     pub next_object: u32,
     /// Records of days before this one (days since 1970) were pruned.
@@ -69,6 +73,9 @@ pub struct Manifest {
     /// The other tables that questions are asked of, by name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub tables: BTreeMap<String, Vec<StoredFile>>,
+    /// What the table of findings rests on, if any were ever kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub findings: Option<KeptFindings>,
 }
 
 impl Manifest {
@@ -79,6 +86,7 @@ impl Manifest {
             version: SCHEMA_VERSION,
             written_by: env!("CARGO_PKG_VERSION").to_owned(),
             generation: 0,
+            changed: 0,
             next_object: 1,
             pruned_before: None,
             dead: BTreeSet::new(),
@@ -87,6 +95,7 @@ impl Manifest {
             records: Vec::new(),
             connections: ConnectionsPart::default(),
             tables: BTreeMap::new(),
+            findings: None,
         }
     }
 

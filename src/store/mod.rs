@@ -48,11 +48,13 @@
 //! connections (some 100 MB), and 60 bytes for each object of the store.
 
 mod columns;
+mod configured;
 mod connections;
 mod contexts;
 mod disk;
 mod error;
 mod files;
+mod kept;
 mod known;
 mod lock;
 mod manifest;
@@ -63,10 +65,12 @@ mod sums;
 mod table_scan;
 mod tables;
 
+pub use configured::{InterfaceRow, Period, RuleRow};
 pub use connections::{ConnectionRow, ConnectionWriter, Names};
 pub use contexts::{Contexts, Origin};
 pub use disk::Disk;
 pub use error::StoreError;
+pub use kept::{FindingRow, KeptFindings};
 pub use known::{Known, Offer, Offered};
 pub use lock::Lock;
 pub use manifest::{ConnectionsPart, MANIFEST, Manifest, StoredFile};

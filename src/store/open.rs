@@ -216,7 +216,7 @@ impl StoreWriter {
         manifest.dead.extend(replaced);
         manifest.next_object = objects.iter().map(|o| o.id + 1).max().unwrap_or(0).max(manifest.next_object);
         manifest.connections.stale.extend(stale);
-        self.commit(manifest, &added)
+        self.commit_changes(manifest, &added)
     }
 
     /// Puts what was derived in the place of what there is of these days.
@@ -242,7 +242,32 @@ impl StoreWriter {
             added.push(file.clone());
             manifest.add(table, file);
         }
-        self.commit(manifest, &added)
+        self.commit_changes(manifest, &added)
+    }
+
+    /// Puts files in the place of whole tables. Those that hold what is there already change nothing.
+    pub(super) fn replace_tables(
+        &mut self,
+        files: Vec<(Table, Option<StoredFile>)>,
+    ) -> Result<(), StoreError> {
+        let place = self.store.place.clone();
+        let mut manifest = self.store.manifest.clone();
+        let mut added = Vec::new();
+        for (table, file) in files {
+            let there = manifest.tables.get(table.name()).map_or(&[][..], Vec::as_slice);
+            match (there, file) {
+                ([there], Some(file)) if place.holds(&file, there)? => place.forget(&file)?,
+                (_, file) => {
+                    manifest.tables.remove(table.name());
+                    added.extend(file.clone());
+                    file.into_iter().for_each(|file| manifest.add(table, file));
+                }
+            }
+        }
+        match manifest == self.store.manifest {
+            true => Ok(()),
+            false => self.commit_changes(manifest, &added),
+        }
     }
 
     /// Lets go of everything of days before this one (days since 1970). Returns what went: files and bytes.
@@ -262,13 +287,19 @@ impl StoreWriter {
         manifest.connections.stale.retain(|day| *day >= before);
         manifest.pruned_before = manifest.pruned_before.max(Some(before));
         if manifest != self.store.manifest {
-            self.commit(manifest, &[])?;
+            self.commit_changes(manifest, &[])?;
         }
         Ok((files, bytes))
     }
 
+    /// Commits what may change conclusions.
+    fn commit_changes(&mut self, mut manifest: Manifest, added: &[StoredFile]) -> Result<(), StoreError> {
+        manifest.changed = manifest.generation + 1;
+        self.commit(manifest, added)
+    }
+
     /// New files get their names, then the manifest is exchanged; what it does not name any more is removed.
-    fn commit(&mut self, mut manifest: Manifest, added: &[StoredFile]) -> Result<(), StoreError> {
+    pub(super) fn commit(&mut self, mut manifest: Manifest, added: &[StoredFile]) -> Result<(), StoreError> {
         let place = &self.store.place;
         place.rename(added.iter())?;
         manifest.generation += 1;

@@ -243,10 +243,16 @@ fn coverage() -> Vec<Column> {
 /// When a state of the configuration held, as far as the inventory tells.
 fn periods() -> Vec<Column> {
     vec![
-        time("appeared_after", "it was not so yet at this time; null if it always was, as far as is known"),
-        time("seen_from", "it was so at this time: the first that is known"),
+        time("appeared_after", "it was not so yet at this time; null if nothing is known from before"),
+        time(
+            "seen_from",
+            "it was so at this time: the first that is known; null if none is, since only an undated dump tells of it",
+        ),
         time("seen_to", "it was so at this time: the last that is known"),
-        time("gone_by", "it was not so any more at this time; null if it still is, as far as is known"),
+        time(
+            "gone_by",
+            "it was not so any more at this time; null if it still is, as far as is known; end of 9999 if an undated dump lacks it",
+        ),
     ]
 }
 
@@ -261,9 +267,9 @@ fn rules() -> Vec<Column> {
         text("direction", "`inbound` or `outbound`"),
         text("protocol", "`tcp`, `udp`, `icmp`, …, a number, or `all`"),
         text("port_range", "as in `rules.jsonl`"),
-        small("from_port", "first port; null where the rule has no ports"),
-        small("to_port", "last port"),
-        text("peer", "a CIDR, `pl-…` or `sg-…`"),
+        small("from_port", "first port, 0 where all are meant; null where the protocol has no ports"),
+        small("to_port", "last port, 65535 where all are meant; null like `from_port`"),
+        text("peer", "a CIDR, `pl-…` or `sg-…`; `account/sg-…` of another account"),
         text("description", "of the rule; null if it has none"),
     ];
     columns.extend(periods());
@@ -278,10 +284,10 @@ fn interfaces() -> Vec<Column> {
         text("vpc", "its VPC"),
         text("subnet", "its subnet"),
         text("instance", "that it is attached to"),
-        text("kind", "its type: `interface`, `nat_gateway`, …"),
-        text("description", "as the inventory says"),
+        text("kind", "its type: `interface`, `nat_gateway`, …; null if only records tell of it"),
+        text("description", "as the inventory says; null if it has none"),
         text("name", "its tag `Name`, null if it has none"),
-        texts("addresses", "its private addresses"),
+        texts("addresses", "its private addresses, an empty list if there are none, as in the next two"),
         texts("public_addresses", "its public addresses"),
         texts("security_groups", "ids of its security groups"),
         flag("in_inventory", "false if only records tell of it"),

@@ -154,7 +154,11 @@ fn validate(arguments: &Arguments, environment: &Environment) -> Result<Request,
             shown: arguments.top,
             threads: arguments.threads.unwrap_or(environment.threads).clamp(1, 1024),
             store: arguments.store.to_string_lossy().into_owned(),
-            inventories: arguments.inventories.iter().map(|path| path.to_string_lossy().into_owned()).collect(),
+            inventories: arguments
+                .inventories
+                .iter()
+                .map(|path| path.to_string_lossy().into_owned())
+                .collect(),
         }),
         _ => Err(Failure::usage(check.0)),
     }

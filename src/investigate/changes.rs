@@ -61,33 +61,43 @@ pub(super) fn changes(configuration: &Configuration, concerned: &Concerned) -> V
     let mut all = BTreeSet::new();
     let rules: Vec<&RuleState> = configuration.rules_that(|state| concerned.rule(state)).collect();
     for same in rules.chunk_by(|a, b| a.id == b.id) {
-        story(same, |rule| rule.period, |before, after| {
-            let of = |rule: &RuleState| (rule.group.clone(), Some(rule.id.clone()));
-            match (before, after) {
-                (None, Some(new)) => Some((of(new), format!("rule added: {}", terms(new)))),
-                (Some(old), None) => Some((of(old), format!("rule removed: {}", terms(old)))),
-                (Some(old), Some(new)) => {
-                    let (was, is) = (terms(old), terms(new));
-                    let what = if was == is {
-                        (old.description != new.description).then(|| "rule described anew".to_owned())?
-                    } else {
-                        format!("rule changed: {is}; before: {was}")
-                    };
-                    Some((of(new), what))
+        story(
+            same,
+            |rule| rule.period,
+            |before, after| {
+                let of = |rule: &RuleState| (rule.group.clone(), Some(rule.id.clone()));
+                match (before, after) {
+                    (None, Some(new)) => Some((of(new), format!("rule added: {}", terms(new)))),
+                    (Some(old), None) => Some((of(old), format!("rule removed: {}", terms(old)))),
+                    (Some(old), Some(new)) => {
+                        let (was, is) = (terms(old), terms(new));
+                        let what = if was == is {
+                            (old.description != new.description).then(|| "rule described anew".to_owned())?
+                        } else {
+                            format!("rule changed: {is}; before: {was}")
+                        };
+                        Some((of(new), what))
+                    }
+                    (None, None) => None,
                 }
-                (None, None) => None,
-            }
-        }, &mut all);
+            },
+            &mut all,
+        );
     }
     let ours = |state: &InterfaceState| concerned.interfaces.contains(&state.id);
     let interfaces: Vec<&InterfaceState> = configuration.interfaces_that(ours).collect();
     for same in interfaces.chunk_by(|a, b| a.id == b.id) {
-        story(same, |interface| interface.period, |before, after| match (before, after) {
-            (None, Some(new)) => Some(((new.id.clone(), None), appeared(new))),
-            (Some(old), None) => Some(((old.id.clone(), None), "interface gone".to_owned())),
-            (Some(old), Some(new)) => Some(((new.id.clone(), None), difference(old, new)?)),
-            (None, None) => None,
-        }, &mut all);
+        story(
+            same,
+            |interface| interface.period,
+            |before, after| match (before, after) {
+                (None, Some(new)) => Some(((new.id.clone(), None), appeared(new))),
+                (Some(old), None) => Some(((old.id.clone(), None), "interface gone".to_owned())),
+                (Some(old), Some(new)) => Some(((new.id.clone(), None), difference(old, new)?)),
+                (None, None) => None,
+            },
+            &mut all,
+        );
     }
     all.into_iter().collect()
 }
@@ -112,16 +122,14 @@ fn story<T>(
         let this = period(stretch);
         let before = at.checked_sub(1).map(|at| stretches[at]);
         // It follows on the one before if that ended in the same stretch of time.
-        let follows = before.filter(|&before| {
-            period(before).gone_by.is_some_and(|gone| gone >= begin(&this))
-        });
+        let follows =
+            before.filter(|&before| period(before).gone_by.is_some_and(|gone| gone >= begin(&this)));
         if let Some(after) = this.appeared_after {
             note(Some(after), begin(&this), tell(follows, Some(stretch)));
         }
         let next = stretches.get(at + 1).map(|&next| period(next));
         let goes_on = next.is_some_and(|next| {
-            next.appeared_after.is_some()
-                && this.gone_by.is_some_and(|gone| gone >= begin(&next))
+            next.appeared_after.is_some() && this.gone_by.is_some_and(|gone| gone >= begin(&next))
         });
         if let (Some(by), false) = (this.gone_by, goes_on) {
             note(this.seen_to, by, tell(Some(stretch), None));
@@ -156,7 +164,8 @@ fn difference(old: &InterfaceState, new: &InterfaceState) -> Option<String> {
         ("address", &old.addresses, &new.addresses),
         ("public address", &old.public_addresses, &new.public_addresses),
     ] {
-        let gone = was.iter().filter(|item| !is.contains(item)).map(|item| format!("{name} {item} taken away"));
+        let gone =
+            was.iter().filter(|item| !is.contains(item)).map(|item| format!("{name} {item} taken away"));
         let come = is.iter().filter(|item| !was.contains(item)).map(|item| format!("{name} {item} added"));
         parts.extend(gone.chain(come));
     }
@@ -211,7 +220,11 @@ mod tests {
         ]);
         let expected = [
             (Some(10), 20, "rule added: inbound tcp 22 from 10.0.0.0/8"),
-            (Some(30), 40, "rule changed: inbound tcp 22-23 from 10.0.0.0/8; before: inbound tcp 22 from 10.0.0.0/8"),
+            (
+                Some(30),
+                40,
+                "rule changed: inbound tcp 22-23 from 10.0.0.0/8; before: inbound tcp 22 from 10.0.0.0/8",
+            ),
             (Some(50), 60, "rule removed: inbound tcp 22-23 from 10.0.0.0/8"),
             (Some(70), 80, "rule added: inbound tcp 22 from 10.0.0.0/8"),
         ];

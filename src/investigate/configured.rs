@@ -143,7 +143,9 @@ impl Configuration {
         if store.table_files(Table::Interfaces).next().is_some() {
             let mut states = Vec::new();
             let columns = names(Table::Interfaces);
-            small(store, Table::Interfaces, &columns, Wanted::default(), |batch| interfaces(batch, &mut states))?;
+            small(store, Table::Interfaces, &columns, Wanted::default(), |batch| {
+                interfaces(batch, &mut states)
+            })?;
             configuration.interfaces = Some(states);
         }
         if store.table_files(Table::Rules).next().is_some() {
@@ -246,7 +248,8 @@ fn interfaces(batch: &RecordBatch, states: &mut Vec<InterfaceState>) -> Result<(
     let (id, account, region, vpc) = (text("interface")?, text("account")?, text("region")?, text("vpc")?);
     let (subnet, instance, kind) = (text("subnet")?, text("instance")?, text("kind")?);
     let (description, name) = (text("description")?, text("name")?);
-    let lists = [named.lists("addresses")?, named.lists("public_addresses")?, named.lists("security_groups")?];
+    let lists =
+        [named.lists("addresses")?, named.lists("public_addresses")?, named.lists("security_groups")?];
     let in_inventory = named.flags("in_inventory")?;
     let periods = Periods::new(&named)?;
     for row in 0..batch.num_rows() {

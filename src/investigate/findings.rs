@@ -42,10 +42,7 @@ pub(super) fn touching(
     interfaces: &BTreeSet<String>,
     shown: usize,
 ) -> Result<Findings, StoreError> {
-    let mut findings = Findings {
-        kept: store.manifest().findings.is_some(),
-        ..Findings::default()
-    };
+    let mut findings = Findings { kept: store.manifest().findings.is_some(), ..Findings::default() };
     let network = subject.network();
     small(store, Table::Findings, &COLUMNS, Wanted::default(), |batch| {
         let named = Named(batch);

@@ -23,11 +23,7 @@ pub(super) struct Known {
     pub concerned: Concerned,
 }
 
-pub(super) fn identify(
-    request: &Request,
-    configuration: &Configuration,
-    sums: &[(End, Sums)],
-) -> Known {
+pub(super) fn identify(request: &Request, configuration: &Configuration, sums: &[(End, Sums)]) -> Known {
     let subject = &request.subject;
     let network = subject.network();
     let of_rows = |end: End| {
@@ -93,7 +89,8 @@ fn scope(network: &IpNet) -> &'static str {
         "loopback"
     } else if lies_in(&["224.0.0.0/4", "ff00::/8"]) {
         "multicast"
-    } else if lies_in(&["0.0.0.0/8", "240.0.0.0/4"]) || (!network.addr().is_ipv4() && !lies_in(&["2000::/3"])) {
+    } else if lies_in(&["0.0.0.0/8", "240.0.0.0/4"]) || (!network.addr().is_ipv4() && !lies_in(&["2000::/3"]))
+    {
         "other"
     } else if ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"]
         .iter()
@@ -169,9 +166,8 @@ fn rules(request: &Request, configuration: &Configuration, sums: &[(End, Sums)],
             identity.more_rules = own.len().saturating_sub(RULES) as u64;
             own.truncate(RULES);
             identity.rules = own;
-            let names = |rule: &RuleState| {
-                rule.group != *id && rule.peer.rsplit('/').next() == Some(id.as_str())
-            };
+            let names =
+                |rule: &RuleState| rule.group != *id && rule.peer.rsplit('/').next() == Some(id.as_str());
             let mut naming = last(&names);
             identity.more_references = naming.len().saturating_sub(request.shown) as u64;
             naming.truncate(request.shown);

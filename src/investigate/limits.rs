@@ -71,7 +71,8 @@ pub(super) fn limits(
         }
     }
     if told.views.iter().any(|view| view.line.step < DAY) {
-        let text = "a connection's bytes are told where its records of the day begin, not spread over its time";
+        let text =
+            "a connection's bytes are told where its records of the day begin, not spread over its time";
         note("bytes-at-start", false, text.to_owned());
     }
     if told.views.len() > 1 {
@@ -82,7 +83,9 @@ pub(super) fn limits(
         let text = "nothing tells which interfaces were in the group: only the connections that its rules permitted are \
                     told, not what was rejected";
         note("members-unknown", false, text.to_owned());
-    } else if matches!(told.request.subject, Subject::Group(_) | Subject::Instance(_)) && !told.views.is_empty() {
+    } else if matches!(told.request.subject, Subject::Group(_) | Subject::Instance(_))
+        && !told.views.is_empty()
+    {
         let text = "an interface counts from its last state without it on, and until its first state without it: \
                     between two observations that may be too long";
         note("membership", false, text.to_owned());
@@ -116,7 +119,8 @@ fn gaps(told: &Investigation, covered: &Covered, note: &mut impl FnMut(&'static 
         let text = "at its interfaces: AWS lost records, and nobody knows how many";
         note("skipdata", false, format!("{} {text}", many(covered.skipdata(), "SKIPDATA row")));
     }
-    let silent = told.views.first().map_or(0, |view| view.line.steps.iter().filter(|step| step.silent).count());
+    let silent =
+        told.views.first().map_or(0, |view| view.line.steps.iter().filter(|step| step.silent).count());
     if silent > 0 {
         let text = "without any record of its interfaces, not even that there was no traffic";
         note("silent", false, format!("{} of the time line {text}", many(silent as u64, "step")));

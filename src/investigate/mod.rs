@@ -42,12 +42,12 @@ use select::select;
 use sums::{Frame, Sums};
 use view::{Days, finish, is_empty};
 
-pub use changes::{Change, terms};
 pub use crate::store::Period;
+pub use changes::{Change, terms};
 pub use configured::{Configuration, InterfaceState, RuleState, SubnetState};
 pub use model::{
-    Around, Changes, FindingNote, Findings, GroupNote, Held, Identity, Investigation, Limit, Line, LineStep, Name,
-    NextStep, Nothing, Request, View,
+    Around, Changes, FindingNote, Findings, GroupNote, Held, Identity, Investigation, Limit, Line, LineStep,
+    Name, NextStep, Nothing, Request, View,
 };
 pub use next::shell;
 pub use subject::{Subject, SubjectError};
@@ -148,11 +148,7 @@ fn held(store: &Store, days: &BTreeSet<u32>, configuration: &Configuration) -> H
     }
 }
 
-fn told_changes(
-    configuration: &Configuration,
-    concerned: &changes::Concerned,
-    request: &Request,
-) -> Changes {
+fn told_changes(configuration: &Configuration, concerned: &changes::Concerned, request: &Request) -> Changes {
     let mut list = changes::changes(configuration, concerned);
     let (from, to) = match request.around {
         Some((at, span)) => (at.saturating_sub(span), at.saturating_add(span)),
@@ -175,7 +171,12 @@ fn told_changes(
 fn names(configuration: &Configuration, views: &[View]) -> BTreeMap<IpAddr, Name> {
     let owners = configuration.owners();
     let of_view = |view: &View| -> Vec<u128> {
-        let lists = [&view.peers.by_connections, &view.peers.by_bytes, &view.addresses.by_connections, &view.new_peers];
+        let lists = [
+            &view.peers.by_connections,
+            &view.peers.by_bytes,
+            &view.addresses.by_connections,
+            &view.new_peers,
+        ];
         let notes = view.escapes.iter().chain(view.around.iter().flat_map(|around| &around.near));
         let of_notes = notes.flat_map(|note| [note.local, note.remote]);
         lists.into_iter().flatten().map(|(address, _)| *address).chain(of_notes).collect()
@@ -222,7 +223,9 @@ fn nothing(
                 nothing.around = (most > 0).then_some((subject, most));
             }
         }
-        Subject::Network(_) => nothing.configured = identity.interfaces.iter().any(|state| state.in_inventory),
+        Subject::Network(_) => {
+            nothing.configured = identity.interfaces.iter().any(|state| state.in_inventory)
+        }
         Subject::Interface(id) => nothing.configured = configuration.interface(id).is_some(),
         Subject::Instance(_) => nothing.configured = !identity.interfaces.is_empty(),
         Subject::Group(id) => nothing.configured = configuration.groups().contains(id.as_str()),

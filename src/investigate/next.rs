@@ -270,9 +270,13 @@ mod tests {
     #[test]
     #[cfg(unix)]
     fn a_shell_reads_what_was_meant() {
-        for word in ["plain", "", "a b", "it's", "$HOME `id` $(id) \\ \" ! * ?", "x\u{1b}[2J\ny\t\u{202e}'z\\", "Ü日"] {
+        for word in
+            ["plain", "", "a b", "it's", "$HOME `id` $(id) \\ \" ! * ?", "x\u{1b}[2J\ny\t\u{202e}'z\\", "Ü日"]
+        {
             let command = format!("printf %s {}", shell(&[word.to_owned()]));
-            let Ok(output) = std::process::Command::new("bash").args(["-c", &command]).output() else { return };
+            let Ok(output) = std::process::Command::new("bash").args(["-c", &command]).output() else {
+                return;
+            };
             assert_eq!(String::from_utf8_lossy(&output.stdout), word, "{command}");
         }
     }

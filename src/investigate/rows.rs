@@ -119,8 +119,7 @@ impl Named<'_> {
 
     pub fn lists(&self, name: &str) -> Result<Lists, ArrowError> {
         let column = self.column(name)?.as_list_opt::<i32>().cloned();
-        let list =
-            column.ok_or_else(|| ArrowError::SchemaError(format!("column {name} is not of lists")))?;
+        let list = column.ok_or_else(|| ArrowError::SchemaError(format!("column {name} is not of lists")))?;
         let texts = Texts::new(list.values())?;
         Ok(Lists { list, texts })
     }
@@ -175,13 +174,11 @@ impl Times {
 }
 
 /// Hands on each row of a batch.
-pub(super) fn each(
-    batch: &RecordBatch,
-    mut take: impl FnMut(&Row<'_>),
-) -> Result<(), ArrowError> {
+pub(super) fn each(batch: &RecordBatch, mut take: impl FnMut(&Row<'_>)) -> Result<(), ArrowError> {
     let named = Named(batch);
     let interface = named.texts("interface")?;
-    let context = [named.texts("account")?, named.texts("vpc")?, named.texts("subnet")?, named.texts("instance")?];
+    let context =
+        [named.texts("account")?, named.texts("vpc")?, named.texts("subnet")?, named.texts("instance")?];
     let (local, remote) = (named.texts("local")?, named.texts("remote")?);
     let (local_port, remote_port) = (named.large("local_port")?, named.large("remote_port")?);
     let (protocol, direction) = (named.large("protocol")?, named.texts("direction")?);

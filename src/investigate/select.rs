@@ -175,9 +175,10 @@ fn window(request: &Request) -> Wanted {
     // Times of the table are of 32 bits.
     let last = request.to.map_or(i64::from(u32::MAX), |to| to.saturating_sub(1));
     let micro = |time: i64| time.saturating_mul(1_000_000);
-    Wanted::default()
-        .and("start", Want::Within(micro(first), micro(last)))
-        .and(DAY_COLUMN, Want::Within(first.div_euclid(super::clock::DAY), last.div_euclid(super::clock::DAY)))
+    Wanted::default().and("start", Want::Within(micro(first), micro(last))).and(
+        DAY_COLUMN,
+        Want::Within(first.div_euclid(super::clock::DAY), last.div_euclid(super::clock::DAY)),
+    )
 }
 
 /// The rules of a group, as far as anything tells.

@@ -186,9 +186,11 @@ impl Sums {
         self.interfaces.add(row.interface, |sum| sum.add(row, end));
         self.note_context(row);
         if !row.continued {
-            count(&mut self.reasons, |(verdict, reason)| verdict == row.verdict && reason == row.reason, || {
-                (row.verdict.to_owned(), row.reason.to_owned())
-            });
+            count(
+                &mut self.reasons,
+                |(verdict, reason)| verdict == row.verdict && reason == row.reason,
+                || (row.verdict.to_owned(), row.reason.to_owned()),
+            );
             if let Some(cause) = row.blocked_reply {
                 count(&mut self.blocked_replies, |known| known == cause, || cause.to_owned());
             }

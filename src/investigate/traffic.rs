@@ -179,6 +179,7 @@ pub(super) fn service(row: &Row<'_>, end: End) -> Service {
         Some(Direction::Outbound) => Some(row.remote_port),
         None => None,
     };
-    let port = port.filter(|_| matches!(row.protocol, 6 | 17 | 132) || row.local_port != 0 || row.remote_port != 0);
+    let port =
+        port.filter(|_| matches!(row.protocol, 6 | 17 | 132) || row.local_port != 0 || row.remote_port != 0);
     Service { opener: opener(row, end), protocol: row.protocol, port }
 }

@@ -10,7 +10,7 @@ use super::rows::{COLUMNS, each};
 use super::scan::parts;
 use super::select::Selection;
 use super::sums::{Frame, Sums};
-use super::traffic::{End, Traffic};
+use super::traffic::Traffic;
 use crate::store::{Store, StoreError, Table, TableScan};
 
 /// Sums of all rows of a selection. The same whatever the number of threads.

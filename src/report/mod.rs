@@ -45,8 +45,8 @@ pub use dir::{
     write_formats,
 };
 pub use file::{prepare_report, write_investigation, write_report};
-pub use investigation::{show_investigation, write_investigation_json};
 pub use format::{Format, FormatOptions, Manual, left_out, write_format};
+pub use investigation::{show_investigation, write_investigation_json};
 pub(crate) use json::json_line;
 pub use manual::write_manual;
 pub(crate) use numbers::{count, number, rfc3339};

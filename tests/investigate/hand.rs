@@ -233,8 +233,16 @@ impl Hand {
     /// What is said of a subject, as JSON.
     pub fn ask(&self, subject: &str, more: &[&str]) -> Value {
         let (store, inventory) = (self.store(), self.path("inventory"));
-        let mut arguments: Vec<&dyn AsRef<std::ffi::OsStr>> =
-            vec![&"investigate", &subject, &"--store", &store, &"--inventory", &inventory, &"--format", &"json"];
+        let mut arguments: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![
+            &"investigate",
+            &subject,
+            &"--store",
+            &store,
+            &"--inventory",
+            &inventory,
+            &"--format",
+            &"json",
+        ];
         arguments.extend(more.iter().map(|word| word as &dyn AsRef<std::ffi::OsStr>));
         serde_json::from_str(&text(&flowgate(0, &arguments).stdout)).unwrap()
     }

@@ -35,7 +35,10 @@ fn show(hand: &Hand, words: &[&str]) -> String {
 fn the_terminal_shows_what_its_picture_shows() {
     let hand = Hand::new();
     picture("address.txt", &show(&hand, &["203.0.113.7", "--width", "120"]));
-    picture("interface-around.txt", &show(&hand, &["eni-0a01", "--around", "2026-03-01T00:05:00Z", "--width", "120"]));
+    picture(
+        "interface-around.txt",
+        &show(&hand, &["eni-0a01", "--around", "2026-03-01T00:05:00Z", "--width", "120"]),
+    );
     picture("group.txt", &show(&hand, &["sg-0a01", "--width", "120"]));
     picture("nothing.txt", &show(&hand, &["203.0.113.9", "--width", "80"]));
 }
@@ -47,7 +50,7 @@ fn hostile_names_are_text() {
         let shown = show(&hand, words);
         assert!(!shown.contains(['\u{1b}', '\u{202e}']), "{shown}");
     }
-    assert!(show(&hand, &["eni-0a01", "--width", "400"]).contains("\\u{1b}[31m\\u{202e}"));
+    assert!(show(&hand, &["10.0.2.20", "--width", "400"]).contains("\\u{1b}[31m\\u{202e}"));
     let page = hand.path("page.html");
     show(&hand, &["eni-0a01", "--report", page.to_str().unwrap()]);
     let html = fs::read_to_string(&page).unwrap();
@@ -65,8 +68,16 @@ fn the_commands_to_go_on_with_work() {
     let known: Vec<String> =
         flowgate::cli::command().get_subcommands().map(|command| command.get_name().to_owned()).collect();
     let mut ran = 0;
-    for subject in ["203.0.113.7", "10.0.2.20", "eni-0a01", "i-0b01", "sg-0a01", "sgr-0a01", "10.0.0.0/16", "203.0.113.9"]
-    {
+    for subject in [
+        "203.0.113.7",
+        "10.0.2.20",
+        "eni-0a01",
+        "i-0b01",
+        "sg-0a01",
+        "sgr-0a01",
+        "10.0.0.0/16",
+        "203.0.113.9",
+    ] {
         let output = Command::new(env!("CARGO_BIN_EXE_flowgate"))
             .args(["investigate", subject, "--width", "100", "--inventory", "inventory", "--store"])
             .arg(&named)
@@ -100,7 +111,9 @@ fn the_commands_to_go_on_with_work() {
 fn a_browser_shows_the_page_without_running_or_loading_anything() {
     let names = ["chromium", "chromium-browser", "google-chrome"];
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).flat_map(|dir| names.map(|name| dir.join(name))).find(|file| file.is_file());
+    let found = std::env::split_paths(&path)
+        .flat_map(|dir| names.map(|name| dir.join(name)))
+        .find(|file| file.is_file());
     let Some(chromium) = found else {
         eprintln!("left out: there is no chromium; tests/run.sh installs it on Debian");
         return;
@@ -116,9 +129,68 @@ fn a_browser_shows_the_page_without_running_or_loading_anything() {
         .unwrap();
     let dom = text(&dump.stdout);
     // Every section is there, the picture too; nothing of the hostile name became an element.
-    for id in ["who", "own-sums", "own-line", "own-peers", "own-services", "own-rules", "changes", "limits", "next"] {
+    for id in
+        ["who", "own-sums", "own-line", "own-peers", "own-services", "own-rules", "changes", "limits", "next"]
+    {
         assert!(dom.contains(&format!("id=\"{id}\"")), "{id}: {dom}");
     }
     assert!(dom.contains("<svg class=\"timeline\"") && !dom.contains("<script") && !dom.contains("<img"));
     flowgate(0, &[&"store", &"info", &"--store", &hand.store()]);
+}
+
+/// Every key of an object and of all below it. Below `names`, `verdicts` and `blocked_replies` keys are data.
+fn keys(value: &serde_json::Value, all: &mut std::collections::BTreeSet<String>) {
+    match value {
+        serde_json::Value::Array(items) => items.iter().for_each(|item| keys(item, all)),
+        serde_json::Value::Object(object) => {
+            for (key, value) in object {
+                all.insert(key.clone());
+                match key.as_str() {
+                    "verdicts" | "blocked_replies" => {}
+                    "names" if value.is_object() => {
+                        value.as_object().unwrap().values().for_each(|value| keys(value, all));
+                    }
+                    _ => keys(value, all),
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn the_book_has_every_key() {
+    let hand = Hand::new();
+    let (store, inventory) = (hand.store(), hand.path("inventory"));
+    let output = std::process::Command::new(env!("CARGO_BIN_EXE_flowgate"))
+        .arg("analyze")
+        .args([&store, &std::path::PathBuf::from("--inventory"), &inventory])
+        .args(["--keep", "--quiet"])
+        .output()
+        .unwrap();
+    assert!(matches!(output.status.code(), Some(0 | 1)), "{}", text(&output.stderr));
+    let book = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/output.md")).unwrap();
+    let section = book.split("\n## Investigation\n").nth(1).unwrap();
+    let told: std::collections::BTreeSet<String> =
+        section.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    let mut written = std::collections::BTreeSet::new();
+    let subjects = [
+        &["10.0.2.20"][..],
+        &["eni-0b01", "--around", "2026-03-01"],
+        &["sg-0a01"],
+        &["sgr-0a02"],
+        &["203.0.113.9"],
+        &["10.0.77.1"],
+    ];
+    for words in subjects {
+        let told = hand.ask(words[0], &words[1..]);
+        if words[0] == "10.0.2.20" {
+            let findings = told["findings"]["list"].as_array().unwrap();
+            assert!(findings.iter().any(|finding| finding["kind"] == "unexpected-accept"), "{told:#}");
+        }
+        keys(&told, &mut written);
+    }
+    let missing: Vec<&String> = written.difference(&told).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+    assert!(written.len() > 90, "{}", written.len());
 }

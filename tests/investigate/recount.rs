@@ -59,9 +59,8 @@ fn recount(rows: &[&Value], own: bool) -> Sums {
 }
 
 fn said(of: &Value) -> Sums {
-    let time = |name: &str| {
-        chrono::DateTime::parse_from_rfc3339(of[name].as_str().unwrap()).unwrap().timestamp()
-    };
+    let time =
+        |name: &str| chrono::DateTime::parse_from_rfc3339(of[name].as_str().unwrap()).unwrap().timestamp();
     let n = |name: &str| number(of, name);
     let verdicts = of["verdicts"].as_object().unwrap();
     Sums {
@@ -125,15 +124,20 @@ impl World {
 fn compare(view: &Value, rows: &[&Value], own: bool) {
     assert_eq!(said(&view["total"]), recount(rows, own));
     let (peer, address) = if own { ("remote", "local") } else { ("local", "remote") };
-    for (list, name, key) in
-        [("peers", "address", peer), ("addresses", "address", address), ("interfaces", "interface", "interface")]
-    {
+    for (list, name, key) in [
+        ("peers", "address", peer),
+        ("addresses", "address", address),
+        ("interfaces", "interface", "interface"),
+    ] {
         let mut groups: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
         for row in rows {
             groups.entry(row[key].as_str().unwrap()).or_default().push(row);
         }
         let list = &view[list];
-        assert_eq!((number(list, "distinct"), &list["approximate"]), (groups.len() as u64, &Value::Bool(false)));
+        assert_eq!(
+            (number(list, "distinct"), &list["approximate"]),
+            (groups.len() as u64, &Value::Bool(false))
+        );
         let told = list["by_connections"].as_array().unwrap();
         assert_eq!(told.len(), groups.len());
         for one in told {
@@ -252,9 +256,8 @@ fn every_number_is_that_of_a_recount() {
         of("others", &|row| row["remote"] == *address && row["local"] != *address, false);
     }
     let network: ipnet::IpNet = "10.20.10.0/24".parse().unwrap();
-    let within = |row: &Value, name: &str| {
-        network.contains(&row[name].as_str().unwrap().parse::<IpAddr>().unwrap())
-    };
+    let within =
+        |row: &Value, name: &str| network.contains(&row[name].as_str().unwrap().parse::<IpAddr>().unwrap());
     let told = world.ask("10.20.10.0/24");
     compare(end(&told, "own").unwrap(), &world.rows(|row| within(row, "local") && !passes(row)), true);
     let others = world.rows(|row| within(row, "remote") && !within(row, "local"));
@@ -274,8 +277,7 @@ fn every_number_is_that_of_a_recount() {
 #[test]
 fn a_group_is_its_members() {
     let world = World::new(2.0, 72);
-    let text =
-        std::fs::read_to_string(world.inventory().join("describe-network-interfaces.json")).unwrap();
+    let text = std::fs::read_to_string(world.inventory().join("describe-network-interfaces.json")).unwrap();
     let all: Value = serde_json::from_str(&text).unwrap();
     let mut members: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for one in all["NetworkInterfaces"].as_array().unwrap() {

@@ -72,9 +72,10 @@ fn an_address_from_outside() {
         .map(|one| (one["port"].as_u64().unwrap(), one["connections"].as_u64().unwrap()))
         .collect();
     assert_eq!(services, [(443, 2), (22, 1)]);
-    // On the third day the rule for its network may have gone already: it is still credited, as may be.
+    // On the third day the rule for its network may have gone already: the other one explains it as well.
     let rules = keyed(&view["rules"], "rule_id");
-    assert_eq!(rules[0], ("sgr-0a01", [2, 2, 0, 0, 2, 1_300, 5_900]));
+    let both = [("sgr-0a01", [2, 2, 0, 0, 2, 1_300, 5_900]), ("sgr-0a02", [1, 1, 0, 0, 1, 1_000, 5_000])];
+    assert_eq!(rules, both);
     assert_eq!(
         view["reasons"],
         json!([
@@ -149,8 +150,9 @@ fn ipv6() {
 #[test]
 fn a_network_tells_each_row_once() {
     let told = ask("10.0.0.0/16", &[]);
-    assert_eq!(ends(&told), ["own", "passing"]);
-    // All rows but the leg whose local end is the destination of a packet that passes.
+    // The leg whose local end is the destination of a packet that passes is seen from the others' end.
+    assert_eq!(ends(&told), ["own", "others"]);
+    assert_eq!(sums(&end(&told, "others")["total"]), [1, 1, 0, 0, 1, 330, 3_300]);
     let own = end(&told, "own");
     assert_eq!(own["total"]["connections"], 9);
     let addresses: Vec<(&str, u64)> =
@@ -261,7 +263,8 @@ fn mistakes_are_told_with_what_to_do() {
     assert!(complain(2, &["web-1", "--store", store]).contains("name an address like 203.0.113.7"));
     assert!(complain(2, &["vpc-0a01", "--store", store]).contains("can't be investigated as a whole"));
     assert!(complain(2, &["10.0.0.1", "--store", "/nowhere"]).contains("there is no store"));
-    let wrong = complain(2, &["10.0.0.1", "--store", store, "--around", "noon", "--span", "1y", "--top", "0"]);
+    let wrong =
+        complain(2, &["10.0.0.1", "--store", store, "--around", "noon", "--span", "1y", "--top", "0"]);
     for part in ["--around noon: not a time", "--span 1y: not a span", "--top 0"] {
         assert!(wrong.contains(part), "{wrong}");
     }
@@ -276,4 +279,50 @@ fn the_same_is_said_whatever_the_threads() {
         flowgate(0, &[&"investigate", &"10.0.0.0/8", &"--store", &store, &"--threads", &threads]).stdout
     };
     assert_eq!(say("1"), say("7"));
+}
+
+#[test]
+fn the_tables_of_the_store_say_what_the_inventory_says() {
+    let store = HAND.store();
+    for subject in ["10.0.2.20", "eni-0a01", "i-0b01", "sg-0a01", "sgr-0a02", "203.0.113.7"] {
+        let by_inventory = ask(subject, &[]);
+        let output = flowgate(0, &[&"investigate", &subject, &"--store", &store, &"--format", &"json"]);
+        let by_tables: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+        for key in ["ends", "names", "changes", "limits"] {
+            assert_eq!(by_tables[key], by_inventory[key], "{subject}: {key}");
+        }
+        for key in ["inside", "interfaces", "security_groups", "rules", "referenced_by"] {
+            assert_eq!(by_tables["identity"][key], by_inventory["identity"][key], "{subject}: {key}");
+        }
+    }
+}
+
+#[test]
+fn what_could_not_be_read_makes_it_incomplete() {
+    let directory = tempfile::tempdir().unwrap();
+    let (logs, store) = (directory.path().join("logs"), directory.path().join("store"));
+    std::fs::create_dir(&logs).unwrap();
+    std::fs::copy(HAND.path("flow.log"), logs.join("a.log")).unwrap();
+    // A gzip stream that ends before its time.
+    std::fs::write(logs.join("b.log.gz"), [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 75]).unwrap();
+    flowgate(4, &[&"ingest", &logs, &"--inventory", &HAND.path("inventory"), &"--store", &store]);
+    let told = flowgate(4, &[&"investigate", &"203.0.113.7", &"--store", &store, &"--format", &"json"]);
+    let told: Value = serde_json::from_str(&text(&told.stdout)).unwrap();
+    assert_eq!(told["incomplete"], true);
+    assert_eq!(codes(&told)[0], "unread-objects");
+}
+
+#[test]
+fn without_an_inventory_a_store_says_what_it_does_not_know() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    flowgate(0, &[&"ingest", &HAND.path("flow.log"), &"--store", &store]);
+    let output = flowgate(0, &[&"investigate", &"eni-0a01", &"--store", &store, &"--format", &"json"]);
+    let told: Value = serde_json::from_str(&text(&output.stdout)).unwrap();
+    assert_eq!(sums(&end(&told, "own")["total"])[0], 7);
+    assert_eq!(told["identity"]["interfaces"][0]["in_inventory"], false);
+    assert_eq!(told["identity"]["interfaces"][0]["instance"], "i-0a01");
+    let codes = codes(&told);
+    assert!(codes.contains(&"not-judged") && codes.contains(&"no-configuration"), "{codes:?}");
+    assert_eq!(told["changes"]["known"], false);
 }

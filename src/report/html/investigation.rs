@@ -54,7 +54,8 @@ struct CellView {
 }
 
 fn table(table: &Table, section: &str) -> TableView {
-    let filled = |at: usize| table.rows.iter().any(|row| row.get(at).is_some_and(|cell| !cell.text.is_empty()));
+    let filled =
+        |at: usize| table.rows.iter().any(|row| row.get(at).is_some_and(|cell| !cell.text.is_empty()));
     let columns: Vec<usize> = (0..table.columns.len()).filter(|&at| filled(at)).collect();
     TableView {
         title: table.title.clone(),

@@ -10,9 +10,9 @@ use serde::Serialize;
 use crate::investigate::{
     Change, FindingNote, Identity, InterfaceState, Investigation, Period, RuleState, Traffic,
 };
-use ends::{EndJson, TrafficJson};
 use crate::report::json::write_pretty;
 use crate::report::numbers::rfc3339;
+use ends::{EndJson, TrafficJson};
 
 /// Version of the object.
 const SCHEMA: &str = "flowgate.investigation/v1";

@@ -4,7 +4,8 @@ use super::sheet::{Cell, Part, Section, Table, num, text};
 use super::views;
 use super::words::{kind, when};
 use crate::investigate::{
-    Change, Identity, InterfaceState, Investigation, Nothing, RuleState, Subject, View, first_view, shell, terms,
+    Change, Identity, InterfaceState, Investigation, Nothing, RuleState, Subject, View, first_view, shell,
+    terms,
 };
 use crate::report::numbers::{bytes, count, number, period, time};
 
@@ -116,14 +117,20 @@ fn standing(told: &Investigation) -> String {
             };
             let place = match (id.inside, id.interfaces.is_empty()) {
                 (Some(true), false) => "inside: interfaces have it",
-                (Some(true), true) => "inside a subnet that the inventory knows, at no interface that is known",
+                (Some(true), true) => {
+                    "inside a subnet that the inventory knows, at no interface that is known"
+                }
                 _ => "outside: no interface that is known has it",
             };
             format!("{}, {what}; {place}", kind(&told.request.subject))
         }
         Subject::Group(own) => {
             let name = id.groups.first().and_then(|group| group.name.as_deref());
-            let known = if id.rules.is_empty() && id.interfaces.is_empty() { ", not known to the inventory" } else { "" };
+            let known = if id.rules.is_empty() && id.interfaces.is_empty() {
+                ", not known to the inventory"
+            } else {
+                ""
+            };
             format!("security group {}{known}", group(own, name))
         }
         Subject::Rule(own) => match id.rules.first() {
@@ -219,10 +226,10 @@ fn group_rules(id: &Identity) -> Vec<Part> {
     }
     if !id.referenced_by.is_empty() {
         let row = |rule: &RuleState| {
-            let group = rule.group_name.as_ref().map_or_else(
-                || rule.group.clone(),
-                |name| format!("{name} ({})", rule.group),
-            );
+            let group = rule
+                .group_name
+                .as_ref()
+                .map_or_else(|| rule.group.clone(), |name| format!("{name} ({})", rule.group));
             vec![Cell::code(&*rule.id), terms(rule).into(), group.into()]
         };
         parts.push(Part::Table(Table {
@@ -303,7 +310,8 @@ fn findings(told: &Investigation) -> Section {
 
 /// `2026-03-01T09:00:00Z to …`.
 fn change_time(change: &Change) -> String {
-    let to = if change.to >= i64::from(u32::MAX) { "the latest inventory".to_owned() } else { time(change.to) };
+    let to =
+        if change.to >= i64::from(u32::MAX) { "the latest inventory".to_owned() } else { time(change.to) };
     match change.from {
         Some(from) if change.to - from > 60 => format!("{} to {to}", time(from)),
         _ => to,

@@ -45,9 +45,9 @@ fn show(part: &Part, page: &mut Page<'_>) -> io::Result<()> {
         Part::Table(table) | Part::TimeLine(table) => show_table(table, page),
         Part::Text(text) => page.flow(&[Span::plain("  ")], 2, &[Span::plain(&**text)]),
         Part::Warning(text) => page.flow(&[Span::plain("  ")], 2, &[Span::new(Tone::Bad, &**text)]),
-        Part::List(items) => items
-            .iter()
-            .try_for_each(|item| page.flow(&[Span::plain("  - ")], 4, &[Span::plain(&**item)])),
+        Part::List(items) => {
+            items.iter().try_for_each(|item| page.flow(&[Span::plain("  - ")], 4, &[Span::plain(&**item)]))
+        }
         Part::Commands(commands) => commands.iter().try_for_each(|(why, command)| {
             page.flow(&[Span::plain("  ")], 2, &[Span::new(Tone::Faint, format!("# {why}"))])?;
             // Never wrapped: it is to be copied.
@@ -72,7 +72,8 @@ fn show_table(table: &Table, page: &mut Page<'_>) -> io::Result<()> {
     if let Some(title) = &table.title {
         page.line(&[Span::new(Tone::Faint, format!("  {title}"))])?;
     }
-    let filled = |at: usize| table.rows.iter().any(|row| row.get(at).is_some_and(|cell| !cell.text.is_empty()));
+    let filled =
+        |at: usize| table.rows.iter().any(|row| row.get(at).is_some_and(|cell| !cell.text.is_empty()));
     let mut columns: Vec<usize> = (0..table.columns.len()).filter(|&at| filled(at)).collect();
     let shown = |cell: &Cell, page: &Page<'_>| sanitise(&cell.text, page.is_unicode()).replace('\u{a0}', " ");
     let width_of = |at: usize| {

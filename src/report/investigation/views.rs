@@ -54,10 +54,20 @@ fn sums(told: &Investigation, view: &View) -> Vec<Part> {
         ("connections", number(total.connections)),
         (
             "opened by",
-            format!("{} {}, {} {}, {} unknown", who.0, number(by_subject), who.1, number(by_peer), number(unknown)),
+            format!(
+                "{} {}, {} {}, {} unknown",
+                who.0,
+                number(by_subject),
+                who.1,
+                number(by_peer),
+                number(unknown)
+            ),
         ),
         ("accepted", format!("{} ({})", number(total.accepted), percent(total.accepted, total.connections))),
-        ("rejected", format!("{} ({})", number(total.rejected()), percent(total.rejected(), total.connections))),
+        (
+            "rejected",
+            format!("{} ({})", number(total.rejected()), percent(total.rejected(), total.connections)),
+        ),
         ("bytes", format!("{} sent, {} received", bytes(total.bytes[0]), bytes(total.bytes[1]))),
         (
             "packets",
@@ -111,9 +121,8 @@ fn peers(told: &Investigation, view: &View, first: bool) -> Vec<Part> {
         more: more_addresses(left),
     })];
     // The same ones in another order say nothing new.
-    let known = |(address, _): &&(u128, Traffic)| {
-        !ranked.by_connections.iter().any(|(other, _)| other == address)
-    };
+    let known =
+        |(address, _): &&(u128, Traffic)| !ranked.by_connections.iter().any(|(other, _)| other == address);
     let heavy: Vec<&(u128, Traffic)> = ranked.by_bytes.iter().filter(known).collect();
     if !heavy.is_empty() {
         parts.push(Part::Table(Table {
@@ -124,7 +133,11 @@ fn peers(told: &Investigation, view: &View, first: bool) -> Vec<Part> {
         }));
     }
     if first && !view.new_peers.is_empty() && ranked.distinct > 1 {
-        let title = if told.request.around.is_some() { "First contacts in this time" } else { "Latest first contacts" };
+        let title = if told.request.around.is_some() {
+            "First contacts in this time"
+        } else {
+            "Latest first contacts"
+        };
         let row = |(address, traffic): &(u128, Traffic)| {
             let address = address_from_bits(*address);
             vec![
@@ -196,7 +209,9 @@ fn rules(told: &Investigation, view: &View) -> Part {
     let row = |(id, traffic): &(String, Traffic)| {
         let rule = told.rules.get(id);
         let group = rule.map_or_else(String::new, |rule| {
-            rule.group_name.as_ref().map_or_else(|| rule.group.clone(), |name| format!("{name} ({})", rule.group))
+            rule.group_name
+                .as_ref()
+                .map_or_else(|| rule.group.clone(), |name| format!("{name} ({})", rule.group))
         });
         vec![
             Cell::code(&**id),
@@ -243,7 +258,8 @@ fn verdicts(told: &Investigation, view: &View) -> Vec<Part> {
     })];
     if !view.blocked_replies.is_empty() {
         let list = view.blocked_replies.iter();
-        let list = list.map(|(cause, n)| format!("{} whose replies were rejected: {cause}", count(*n, "connection")));
+        let list = list
+            .map(|(cause, n)| format!("{} whose replies were rejected: {cause}", count(*n, "connection")));
         parts.push(Part::List(list.collect()));
     }
     if !view.escapes.is_empty() {
@@ -306,13 +322,11 @@ fn around_parts(told: &Investigation, around: &Around) -> Vec<Part> {
     rows.push(row("bytes sent", &|t| bytes(t.bytes[0])));
     rows.push(row("bytes received", &|t| bytes(t.bytes[1])));
     rows.push(row("packets rejected", &|t| number(t.rejected_packets.iter().sum())));
-    let table = Table {
-        title: None,
-        columns: vec![text(""), num("Before"), num("After")],
-        rows,
-        more: None,
-    };
-    let begun = around.before.connections + around.before.continued + around.after.connections + around.after.continued;
+    let table = Table { title: None, columns: vec![text(""), num("Before"), num("After")], rows, more: None };
+    let begun = around.before.connections
+        + around.before.continued
+        + around.after.connections
+        + around.after.continued;
     let mut parts = vec![
         Part::Text(format!(
             "{} before and after {}; {} had begun before and went on.",
@@ -348,7 +362,9 @@ fn places(told: &Investigation, view: &View) -> Vec<Part> {
             text(account),
         ]
     };
-    let columns = |first: Column| vec![first, num("Connections"), num("Rejected").extra(), num("Sent"), num("Received")];
+    let columns = |first: Column| {
+        vec![first, num("Connections"), num("Rejected").extra(), num("Sent"), num("Received")]
+    };
     let mut wide = columns(text("Interface"));
     wide.extend(["Instance", "Subnet", "VPC", "Account"].map(text));
     let mut parts = vec![Part::Table(Table {
@@ -467,7 +483,8 @@ fn marks(told: &Investigation, step: &LineStep) -> (Vec<&'static str>, Vec<Strin
     if changes > 0 {
         marks.push(count(changes, "change"));
     }
-    let findings = told.findings.list.iter().filter(|finding| finding.start.is_some_and(within)).count() as u64;
+    let findings =
+        told.findings.list.iter().filter(|finding| finding.start.is_some_and(within)).count() as u64;
     if findings > 0 {
         marks.push(format!("{} begins", count(findings, "finding")));
     }

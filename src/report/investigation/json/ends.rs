@@ -6,9 +6,7 @@ use serde::Serialize;
 
 use super::time;
 use crate::flow::{Protocol, address_from_bits};
-use crate::investigate::{
-    Around, ConnectionNote, LineStep, Ranked, Service, Traffic, VERDICTS, View,
-};
+use crate::investigate::{Around, ConnectionNote, LineStep, Ranked, Service, Traffic, VERDICTS, View};
 
 /// Sums, see [`Traffic`].
 #[derive(Serialize)]

@@ -48,6 +48,8 @@
 //! - [`store`]: *What do we keep between runs?* Records as they were delivered, from which everything is concluded anew, and
 //!   the judged connections day by day, for questions.
 //! - [`query`]: *Ask your own question.* SQL over the tables of a store, and the questions that come with the program.
+//! - [`investigate`]: *What happened around this?* All that a store holds of an address, a network, an interface, an instance,
+//!   a group or a rule, as plain values.
 //! - [`report`]: *How is it shown?* The report for people, the three files of the output contract, and formats for other
 //!   programs and for tickets.
 //! - [`pipeline`]: *In which order?* The only place that knows.
@@ -102,6 +104,7 @@ pub mod expect;
 pub mod finding;
 pub mod flow;
 pub mod inventory;
+pub mod investigate;
 pub mod pipeline;
 pub mod policy;
 pub mod query;

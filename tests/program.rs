@@ -15,6 +15,7 @@ mod benches;
 mod browser;
 mod cli;
 mod docs;
+mod investigate;
 mod questions;
 mod repo;
 mod sample;

@@ -251,7 +251,7 @@ impl Check {
         }
     }
 
-    fn inventories(&mut self, paths: &[PathBuf]) {
+    pub fn inventories(&mut self, paths: &[PathBuf]) {
         for path in paths.iter().filter(|path| !path.exists()) {
             self.missing("--inventory ", path);
         }
@@ -299,7 +299,7 @@ impl Check {
         }
     }
 
-    fn time(&mut self, flag: &str, text: Option<&str>) -> Option<i64> {
+    pub fn time(&mut self, flag: &str, text: Option<&str>) -> Option<i64> {
         let text = text?;
         let time = values::time(text);
         if time.is_none() {

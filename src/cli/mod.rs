@@ -17,6 +17,7 @@ mod failure;
 mod ingest;
 mod interrupt;
 mod inventory;
+mod investigate;
 mod log;
 mod progress;
 mod query;
@@ -91,6 +92,7 @@ enum Command {
     Store(store::Arguments),
     Sql(Box<sql::Arguments>),
     Query(Box<query::Arguments>),
+    Investigate(Box<investigate::Arguments>),
     Inventory(inventory::Arguments),
     Expect(expect::Arguments),
     Explain(explain::Arguments),
@@ -232,6 +234,7 @@ fn dispatch(
         Command::Query(arguments) => {
             query::execute(&arguments, environment, ((out, err), width.is_some()), stdout, stderr)
         }
+        Command::Investigate(arguments) => investigate::execute(&arguments, environment, out, stdout),
         Command::Inventory(arguments) => {
             inventory::execute(&arguments, environment, (out, err), stdout, stderr)
         }

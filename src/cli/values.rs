@@ -13,6 +13,28 @@ pub(super) fn time(text: &str) -> Option<i64> {
     Some(date.and_time(NaiveTime::MIN).and_utc().timestamp())
 }
 
+/// As [`time`], or Unix seconds. Unix seconds.
+pub(super) fn moment(text: &str) -> Option<i64> {
+    let plain = (9..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
+    if plain { text.parse().ok() } else { time(text) }
+}
+
+/// `45s`, `15m`, `2h`, `1d` or `2w`, up to ten years. Seconds.
+pub(super) fn span(text: &str) -> Option<i64> {
+    let unit = text.chars().next_back()?;
+    let (number, seconds) = match (text.strip_suffix(unit)?, unit) {
+        (number, 's') => (number, 1),
+        (number, 'm') => (number, 60),
+        (number, 'h') => (number, 3_600),
+        (number, 'd') => (number, 86_400),
+        (number, 'w') => (number, 604_800),
+        _ => return None,
+    };
+    let plain = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
+    let span = number.parse::<i64>().ok().filter(|_| plain)?.checked_mul(seconds)?;
+    (1..=3_653 * 86_400).contains(&span).then_some(span)
+}
+
 /// `1000`, `512M`, `4GiB`: K, M, G, T are powers of 1024, as in `ls -h`. Bytes.
 pub(super) fn size(text: &str) -> Option<u64> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -81,6 +103,19 @@ mod tests {
         assert_eq!(["90d", "0d", "2w"].map(days), [Some(90), Some(0), Some(14)]);
         for wrong in ["", "d", "90", "+9d", "-1d", "1.5d", "90 d", "9y", "4294967295w"] {
             assert_eq!(days(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn moments_and_spans() {
+        assert_eq!(moment("1772323200"), Some(1_772_323_200));
+        assert_eq!(moment("2026-03-01"), Some(1_772_323_200));
+        assert_eq!(["45s", "15m", "2h", "1d", "1w"].map(span), [45, 900, 7_200, 86_400, 604_800].map(Some));
+        for wrong in ["", "h", "0h", "-1h", "1.5h", "2", "2y", "9999999w", "h2", "ü"] {
+            assert_eq!(span(wrong), None, "{wrong}");
+        }
+        for wrong in ["17723232001", "12", "-1772323200", "noon"] {
+            assert_eq!(moment(wrong), None, "{wrong}");
         }
     }
 

@@ -60,7 +60,7 @@ fn period(stretch: Stretch) -> Period {
     Period { appeared_after, seen_from, seen_to, gone_by }
 }
 
-fn of_rule(group: &SecurityGroup, rule: &Rule, stretch: Stretch) -> RuleRow {
+pub(super) fn of_rule(group: &SecurityGroup, rule: &Rule, stretch: Stretch) -> RuleRow {
     let has_ports = rule.protocol.is_none_or(|protocol| protocol.has_ports());
     RuleRow {
         rule_id: rule.id.clone(),
@@ -79,7 +79,7 @@ fn of_rule(group: &SecurityGroup, rule: &Rule, stretch: Stretch) -> RuleRow {
     }
 }
 
-fn of_interface(interface: &NetworkInterface, stretch: Stretch) -> InterfaceRow {
+pub(super) fn of_interface(interface: &NetworkInterface, stretch: Stretch) -> InterfaceRow {
     let given = |text: &String| (!text.is_empty()).then(|| text.clone());
     let texts = |all: &[std::net::IpAddr]| all.iter().map(ToString::to_string).collect();
     InterfaceRow {

@@ -11,6 +11,7 @@
 mod body;
 mod cancel;
 mod conclude;
+mod configuration;
 mod configured;
 mod days;
 mod decoding;
@@ -50,6 +51,7 @@ use crate::watchlist::WatchListError;
 
 pub use crate::rollup::Baseline;
 pub use cancel::Cancel;
+pub use configuration::configuration;
 pub use formats::log_fields;
 pub use ingest::{IngestOptions, Ingested, ingest};
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use super::Renderer as _;
 use super::dir::{ReportError, temporary, write_file};
-use super::html::Html;
+use super::html::{self, Html};
 use crate::finding::Conclusions;
+use crate::investigate::Investigation;
 use crate::tighten::Plan;
 
 /// Where a file is made until it is complete: beside its place.
@@ -37,6 +38,14 @@ pub fn prepare_report(path: &Path) -> Result<(), ReportError> {
 pub fn write_report(path: &Path, conclusions: &Conclusions, plan: Option<&Plan>) -> Result<(), ReportError> {
     let page = Html { plan };
     write_whole(path, &|out| page.render(conclusions, out))
+}
+
+/// Writes an investigation for browsers: one HTML file that loads nothing, and has no script.
+///
+/// # Errors
+/// As [`write_report`].
+pub fn write_investigation(path: &Path, told: &Investigation) -> Result<(), ReportError> {
+    write_whole(path, &|out| html::write_investigation(told, out))
 }
 
 /// Writes a file: all of it, or none.

@@ -16,6 +16,7 @@ mod file;
 mod findings_jsonl;
 mod format;
 mod html;
+mod investigation;
 mod json;
 mod manual;
 mod markdown;
@@ -44,8 +45,9 @@ pub use dir::{
     FILES, NamedFile, ReportError, clear_dir, prepare_dir, prepare_files, write_dir, write_files,
     write_formats,
 };
-pub use file::{prepare_report, write_report, write_whole};
+pub use file::{prepare_report, write_investigation, write_report, write_whole};
 pub use format::{Format, FormatOptions, Manual, left_out, write_format};
+pub use investigation::{show_investigation, write_investigation_json};
 pub(crate) use json::json_line;
 pub use manual::write_manual;
 pub(crate) use numbers::{count, number, rfc3339};

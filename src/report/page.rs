@@ -104,6 +104,12 @@ impl<'a> Page<'a> {
         self.look.width
     }
 
+    /// Characters outside of ASCII are shown.
+    #[must_use]
+    pub fn is_unicode(&self) -> bool {
+        self.look.unicode
+    }
+
     /// An empty line.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod findings;
 mod graph;
 mod groups;
 mod interfaces;
+mod investigation;
 mod layout;
 mod overview;
 mod proposals;
@@ -32,9 +33,11 @@ use crate::finding::Conclusions;
 use crate::tighten::Plan;
 use estate::Estate;
 
+pub(super) use investigation::write_investigation;
+
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
-const TEMPLATES: [(&str, &str); 9] = [
+const TEMPLATES: [(&str, &str); 10] = [
     ("page.html", include_str!("page.html")),
     ("macros.html", include_str!("macros.html")),
     ("overview.html", include_str!("overview.html")),
@@ -44,6 +47,7 @@ const TEMPLATES: [(&str, &str); 9] = [
     ("interfaces.html", include_str!("interfaces.html")),
     ("graph.html", include_str!("graph.html")),
     ("reading.html", include_str!("reading.html")),
+    ("investigation.html", include_str!("investigation.html")),
 ];
 
 /// The page, with proposals if there is a plan.

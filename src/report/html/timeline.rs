@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::estate::Estate;
 use super::findings;
 use super::text::{minute, short};
-use crate::finding::{Finding, Traffic};
+use crate::finding::{ChangeNote, Finding, TimeLine, Traffic};
 use crate::report::numbers::{duration, number};
 
 const WIDTH: f64 = 1000.0;
@@ -39,6 +39,7 @@ pub(super) struct Timeline {
     described: String,
     paths: Vec<(&'static str, String)>,
     hits: Vec<Hit>,
+    gaps: Vec<Hit>,
     grid: Vec<(f64, String)>,
     ticks: Vec<(f64, String)>,
     episodes: Vec<Mark>,
@@ -68,13 +69,55 @@ struct Mark {
     href: Option<String>,
 }
 
+impl Timeline {
+    /// The picture alone: what is listed below it is told elsewhere.
+    pub fn without_lists(self) -> Self {
+        Self { told_changes: Vec::new(), more_changes: 0, rows: Vec::new(), ..self }
+    }
+}
+
 fn round(value: f64) -> f64 {
     (value * 10.0).round() / 10.0
 }
 
+/// What is drawn.
+pub(super) struct Course<'a> {
+    pub line: &'a TimeLine,
+    /// Findings that have a time of their own, the worst in front.
+    pub episodes: Vec<Episode>,
+    pub changes: &'a [ChangeNote],
+    pub more_changes: u64,
+    /// Where there is nothing to be seen because nothing was recorded: from, to, and why.
+    pub gaps: Vec<(i64, i64, String)>,
+    /// The page of what a change is of.
+    pub href: &'a dyn Fn(&str) -> Option<String>,
+}
+
+/// A finding with a time of its own.
+pub(super) struct Episode {
+    pub from: i64,
+    pub to: i64,
+    pub severity: &'static str,
+    pub title: String,
+    pub href: String,
+}
+
 /// Nothing if there was no traffic.
 pub(super) fn timeline(estate: &Estate<'_>) -> Option<Timeline> {
-    let line = &estate.conclusions.picture.traffic;
+    let picture = &estate.conclusions.picture;
+    draw(&Course {
+        line: &picture.traffic,
+        episodes: episodes_of(estate, picture.traffic.width * picture.traffic.buckets.len() as i64),
+        changes: &picture.changes,
+        more_changes: picture.more_changes,
+        gaps: Vec::new(),
+        href: &|resource| estate.group(resource).href.or_else(|| estate.interface(resource).href),
+    })
+}
+
+/// Nothing if there was no traffic.
+pub(super) fn draw(course: &Course<'_>) -> Option<Timeline> {
+    let line = course.line;
     let buckets = &line.buckets;
     if buckets.is_empty() || line.width <= 0 {
         return None;
@@ -116,10 +159,9 @@ pub(super) fn timeline(estate: &Estate<'_>) -> Option<Timeline> {
             hits.push(Hit { x: round(left), w: round((right - left).max(0.8)), title: told(begin, t) });
         }
     }
-    let (episodes, more_episodes, lanes) = episodes(estate, &x, span);
+    let (episodes, more_episodes, lanes) = episodes(&course.episodes, &x);
     let changes_y = LANES + lanes as f64 * LANE + if lanes > 0 { 10.0 } else { 0.0 };
-    let picture = &estate.conclusions.picture;
-    let mark = |c: &crate::finding::ChangeNote| Mark {
+    let mark = |c: &ChangeNote| Mark {
         x: round(x(c.from)),
         w: round(x(c.to) - x(c.from)),
         y: changes_y,
@@ -127,14 +169,14 @@ pub(super) fn timeline(estate: &Estate<'_>) -> Option<Timeline> {
         title: short(&format!("{}: {}: {}", when(c.from, c.to), c.resource, c.what), 300),
         href: None,
     };
-    let told_change = |c: &crate::finding::ChangeNote| {
-        let href = estate.group(&c.resource).href.or_else(|| estate.interface(&c.resource).href);
+    let told_change = |c: &ChangeNote| {
+        let href = (course.href)(&c.resource);
         (when(c.from, c.to), c.resource.clone(), c.what.clone(), href, number(c.interfaces))
     };
     let width = duration(line.width);
     Some(Timeline {
         width: WIDTH,
-        height: changes_y + if picture.changes.is_empty() { 24.0 } else { 44.0 },
+        height: changes_y + if course.changes.is_empty() { 24.0 } else { 44.0 },
         left: LEFT,
         right: RIGHT,
         base: ACCEPTED.1,
@@ -146,11 +188,20 @@ pub(super) fn timeline(estate: &Estate<'_>) -> Option<Timeline> {
             number(most_accepted),
             number(most_rejected),
             crate::report::count(episodes.len() as u64, "episode"),
-            crate::report::count(picture.changes.len() as u64, "change"),
+            crate::report::count(course.changes.len() as u64, "change"),
         ),
         bucket: width,
         paths: paths.into_iter().filter(|(_, path)| !path.is_empty()).collect(),
         hits,
+        gaps: course
+            .gaps
+            .iter()
+            .map(|(from, to, why)| Hit {
+                x: round(x(*from)),
+                w: round((x(*to) - x(*from)).max(0.8)),
+                title: short(&format!("{}: {why}", when(*from, *to)), 300),
+            })
+            .collect(),
         grid: vec![
             (ACCEPTED.0, number(most_accepted)),
             ((ACCEPTED.0 + ACCEPTED.1) / 2.0, half(most_accepted)),
@@ -159,10 +210,10 @@ pub(super) fn timeline(estate: &Estate<'_>) -> Option<Timeline> {
         ticks: ticks(line.from, span, &x),
         episodes,
         more_episodes,
-        changes: picture.changes.iter().map(mark).collect(),
-        told_changes: picture.changes.iter().take(CHANGES).map(told_change).collect(),
-        more_changes: picture.more_changes + picture.changes.len().saturating_sub(CHANGES) as u64,
-        rows: rows(estate),
+        changes: course.changes.iter().map(mark).collect(),
+        told_changes: course.changes.iter().take(CHANGES).map(told_change).collect(),
+        more_changes: course.more_changes + course.changes.len().saturating_sub(CHANGES) as u64,
+        rows: rows(line),
         row: duration(line.width * step(buckets.len()) as i64),
     })
 }
@@ -195,18 +246,30 @@ fn when(from: i64, to: i64) -> String {
     if to - from < 60 { minute(to) } else { format!("{} to {}", minute(from), minute(to)) }
 }
 
-/// Findings that have a time of their own, the worst in front, in as many lanes as they need.
-fn episodes(estate: &Estate<'_>, x: &dyn Fn(i64) -> f64, span: i64) -> (Vec<Mark>, usize, usize) {
+/// Findings that have a time of their own.
+fn episodes_of(estate: &Estate<'_>, span: i64) -> Vec<Episode> {
     let of_a_time = |f: &&Finding| match (f.start, f.end) {
         (Some(start), Some(end)) => end - start < span * 9 / 10 && !f.kind.as_str().ends_with("-rule"),
         _ => false,
     };
-    let all: Vec<&Finding> = estate.conclusions.findings.iter().filter(of_a_time).collect();
+    let episode = |f: &Finding| {
+        Some(Episode {
+            from: f.start?,
+            to: f.end?,
+            severity: f.severity.as_str(),
+            title: f.title.clone(),
+            href: findings::link(estate, f).href,
+        })
+    };
+    estate.conclusions.findings.iter().filter(of_a_time).filter_map(episode).collect()
+}
+
+/// The worst in front, in as many lanes as they need.
+fn episodes(all: &[Episode], x: &dyn Fn(i64) -> f64) -> (Vec<Mark>, usize, usize) {
     let mut lanes: Vec<Vec<(f64, f64)>> = Vec::new();
     let mut marks = Vec::new();
     for f in all.iter().take(MOST_EPISODES) {
-        let (Some(start), Some(end)) = (f.start, f.end) else { continue };
-        let (left, right) = (x(start), x(end).max(x(start) + 9.0));
+        let (left, right) = (x(f.from), x(f.to).max(x(f.from) + 9.0));
         let free = |lane: &Vec<(f64, f64)>| lane.iter().all(|(l, r)| right + 2.0 < *l || left > *r + 2.0);
         let lane = match lanes.iter().position(free) {
             Some(lane) => lane,
@@ -221,9 +284,9 @@ fn episodes(estate: &Estate<'_>, x: &dyn Fn(i64) -> f64, span: i64) -> (Vec<Mark
             x: round(left),
             w: round(right - left),
             y: LANES + lane as f64 * LANE,
-            class: f.severity.as_str(),
-            title: short(&format!("{} ({}): {}", f.severity, when(start, end), f.title), 300),
-            href: Some(findings::link(estate, f).href),
+            class: f.severity,
+            title: short(&format!("{} ({}): {}", f.severity, when(f.from, f.to), f.title), 300),
+            href: Some(f.href.clone()),
         });
     }
     let more = all.len() - marks.len();
@@ -259,8 +322,7 @@ fn step(buckets: usize) -> usize {
     buckets.div_ceil(ROWS)
 }
 
-fn rows(estate: &Estate<'_>) -> Vec<Vec<String>> {
-    let line = &estate.conclusions.picture.traffic;
+fn rows(line: &TimeLine) -> Vec<Vec<String>> {
     let step = step(line.buckets.len());
     let row = |(at, part): (usize, &[Traffic])| {
         let sum = |of: &dyn Fn(&Traffic) -> u64| number(part.iter().map(of).sum());

@@ -9,5 +9,5 @@ mod kept;
 mod refuse;
 mod schema;
 mod sums;
-mod support;
+pub mod support;
 mod table;

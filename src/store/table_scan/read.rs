@@ -112,8 +112,11 @@ fn pages(
         if !firsts.is_sorted() {
             return Err(ParquetError::General(format!("the pages of {} are in disorder", question.column)));
         }
-        let may = |page: &usize| {
-            !index.is_null_page(*page) && bounds(index, *page).is_none_or(|bounds| question.may_fit(bounds))
+        // Of lists, the parquet crate calls pages null that have as many null elements as rows.
+        let is_list = leaves.column(leaf).max_rep_level() > 0;
+        let may = |page: &usize| match index.is_null_page(*page) {
+            true => is_list,
+            false => bounds(index, *page).is_none_or(|bounds| question.may_fit(bounds)),
         };
         let ranges =
             (0..places.len()).filter(may).map(|page| Range { start: firsts[page], end: firsts[page + 1] });

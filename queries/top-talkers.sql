@@ -1,26 +1,31 @@
 -- title: Top talkers
--- question: Which pairs of addresses exchanged the most bytes, over all services and both ways?
---   Only what was accepted counts.
+-- question: Which pairs of addresses moved the most bytes, whoever opened their connections?
 -- columns:
 --   interface = ours
---   local = address at the interface
+--   local = its address
 --   remote = address of the other side
---   connections = number of them; one over midnight counts once
---   bytes_in = towards the interface
---   bytes_out = away from the interface
--- param: from (day) = 1970-01-01 first day (UTC)
--- param: to (day) = 9999-12-31 last day
+--   connections = that began in this time
+--   bytes_in = accepted, towards the interface
+--   bytes_out = accepted, away from it
+--   bytes = both
+--   first = first packet in this time
+--   last = last packet
+-- param: from (time) = 1970-01-01 first time
+-- param: to (time) = 9999-01-01 end: before this time
+-- param: interface (interface) = null only this interface
 -- param: limit (count) = 20 most rows
 -- tables: connections
 SELECT
-  interface,
-  local,
-  remote,
-  SUM(CASE WHEN continued THEN 0 ELSE 1 END) AS connections,
+  interface, local, remote,
+  COUNT(*) FILTER (WHERE NOT continued) AS connections,
   SUM(bytes_in) AS bytes_in,
-  SUM(bytes_out) AS bytes_out
+  SUM(bytes_out) AS bytes_out,
+  SUM(bytes_in + bytes_out) AS bytes,
+  MIN(start) AS first,
+  MAX("end") AS last
 FROM connections
-WHERE dt BETWEEN :from AND :to
+WHERE start >= :from AND start < :to
+  AND (:interface IS NULL OR interface = :interface)
 GROUP BY interface, local, remote
-ORDER BY SUM(bytes_in) + SUM(bytes_out) DESC, interface, local, remote
+ORDER BY bytes DESC, interface, local, remote
 LIMIT :limit

@@ -16,6 +16,7 @@ mod browser;
 mod cli;
 mod docs;
 mod investigate;
+mod query;
 mod questions;
 mod repo;
 mod sample;

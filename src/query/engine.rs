@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
+use polars::error::set_warning_function;
 use polars::prelude::*;
 use polars::sql::SQLContext;
 
@@ -81,6 +82,8 @@ impl Engine {
     /// # Errors
     /// When there is none, or it is damaged or newer than this program.
     pub fn open(directory: &Path, limits: Limits) -> Result<Self, QueryError> {
+        // Polars would print its remarks to standard error.
+        set_warning_function(|_, _| {});
         Ok(Self { store: Arc::new(Store::open(directory)?), limits, pushdown: true })
     }
 

@@ -7,6 +7,7 @@ mod convert;
 mod engine;
 mod error;
 mod fill;
+mod fold;
 mod functions;
 mod header;
 mod lexer;

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use polars::lazy::dsl::{BooleanFunction, DslPlan, FunctionExpr, SpecialEq, StringFunction};
 use polars::prelude::*;
 
+use super::fold;
+
 /// The same plan, with an order of rows that does not depend on threads: groups and joined rows come in the order of what
 /// they are made of, and rows that sort alike stay as they were.
 pub(super) fn ordered(plan: DslPlan) -> DslPlan {
@@ -12,7 +14,9 @@ pub(super) fn ordered(plan: DslPlan) -> DslPlan {
         // Made when a schema was asked for; it would be taken in place of what is changed here.
         DslPlan::IR { dsl, .. } => ordered(owned(dsl)),
         DslPlan::Filter { input, predicate } => {
-            DslPlan::Filter { input: inner(input), predicate: expression(predicate) }
+            let conditions = fold::conditions(expression(predicate)).into_iter();
+            let filter = |input, predicate| Arc::new(DslPlan::Filter { input, predicate });
+            owned(conditions.fold(inner(input), filter))
         }
         DslPlan::Cache { input, id } => DslPlan::Cache { input: inner(input), id },
         DslPlan::Select { expr, input, options } => {

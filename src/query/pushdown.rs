@@ -185,10 +185,10 @@ fn compared(column: &Wantable, op: Operator, value: &Column) -> Option<(String, 
 
 /// The number by which the store knows a value of such a column, or the last one before it.
 fn position(kind: Kind, value: &AnyValue<'_>) -> Option<i64> {
+    let value = &value.as_borrowed();
     match (kind, value) {
         (Kind::Number, value) if value.is_integer() => value.extract::<i64>(),
         (Kind::Day, AnyValue::Date(day)) => Some(i64::from(*day)),
-        (Kind::Day, AnyValue::Datetime(..)) => None,
         (Kind::Time, AnyValue::Datetime(time, TimeUnit::Microseconds, None)) => Some(*time),
         (Kind::Time, AnyValue::Date(day)) => i64::from(*day).checked_mul(DAY),
         (Kind::Midnight, AnyValue::Datetime(time, TimeUnit::Microseconds, None)) => {

@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
+use polars::lazy::dsl::Operator;
 use polars::prelude::*;
 
 use super::convert::{frame, polars_type};
@@ -165,7 +166,8 @@ impl AnonymousScan for StoreTable {
             .with_columns
             .as_ref()
             .map_or_else(all, |names| names.iter().map(ToString::to_string).collect());
-        let predicate = args.predicate.as_ref();
+        let predicate = args.predicate.as_ref().and_then(without_hints);
+        let predicate = predicate.as_ref();
         let wanted = match predicate {
             Some(predicate) if self.pushdown => pushdown::wanted(predicate, self.table),
             _ => Wanted::default(),
@@ -334,6 +336,22 @@ fn accumulate(frames: impl IntoIterator<Item = DataFrame>) -> PolarsResult<Optio
         }
     }
     Ok(all)
+}
+
+/// A condition without what Polars tells scans of a sort above them that has a LIMIT: it may leave out rows by it, and needs not.
+fn without_hints(predicate: &Expr) -> Option<Expr> {
+    match predicate {
+        Expr::Display { .. } => None,
+        Expr::BinaryExpr { left, op: op @ (Operator::And | Operator::LogicalAnd), right } => {
+            match (without_hints(left), without_hints(right)) {
+                (Some(left), Some(right)) => {
+                    Some(Expr::BinaryExpr { left: Arc::new(left), op: *op, right: Arc::new(right) })
+                }
+                (left, right) => left.or(right),
+            }
+        }
+        other => Some(other.clone()),
+    }
 }
 
 fn leaf_columns(expression: &Expr) -> BTreeSet<String> {

@@ -61,10 +61,15 @@ fn excerpt(sql: &str, place: Option<(usize, usize)>) -> Vec<String> {
 /// What to do about what Polars says.
 fn hint(message: &str) -> String {
     let lower = message.to_ascii_lowercase();
-    if lower.contains("cannot compare") || lower.contains("comparison") || lower.contains("dtype") {
+    if ["cannot compare", "datatypes of join keys", "`is_in` cannot check"]
+        .iter()
+        .any(|start| lower.contains(start))
+    {
         "compare text with text ('10.0.0.1'), numbers with numbers (ports and protocols are numbers: 443, 6) and times with \
          times (TIMESTAMP '2026-03-01 12:00:00')"
             .to_owned()
+    } else if lower.contains("subquery comparisons") {
+        "compare with a subquery by IN (SELECT …), or join with it: … CROSS JOIN (SELECT AVG(n) AS mean FROM …)".to_owned()
     } else {
         format!("the question is put to Polars SQL; {TABLES}")
     }

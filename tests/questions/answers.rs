@@ -26,7 +26,12 @@ fn fault(question: &Question) -> Option<String> {
         answer.iter().map(|row| row.iter().map(|cell| short(cell)).collect()).collect();
     if rows != case.rows() {
         let lines: Vec<String> = rows.iter().map(|row| row.join(" | ")).collect();
-        return Some(format!("{}: not the answer\n{}\nbut\n{}", question.name, case.answer, lines.join("\n")));
+        return Some(format!(
+            "{}: not the answer\n{}\nbut\n{}",
+            question.name,
+            case.answer,
+            lines.join("\n")
+        ));
     }
     None
 }

@@ -85,7 +85,8 @@ impl Case {
     /// That of a question.
     pub fn of(question: &str) -> Self {
         let path = root().join(format!("tests/questions/cases/{question}.toml"));
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{question} has no case: {error}"));
+        let text =
+            fs::read_to_string(&path).unwrap_or_else(|error| panic!("{question} has no case: {error}"));
         toml::from_str(&text).unwrap_or_else(|error| panic!("{question}: {error}"))
     }
 

@@ -61,12 +61,7 @@ fn section(page: &mut String, question: &Question) {
             Some(None) => "not given".to_owned(),
             Some(Some(value)) => format!("`{value}`"),
         };
-        vec![
-            format!("`{}`", parameter.name),
-            parameter.takes.to_string(),
-            default,
-            parameter.meaning.clone(),
-        ]
+        vec![format!("`{}`", parameter.name), parameter.takes.to_string(), default, parameter.meaning.clone()]
     });
     table(page, &["parameter", "type", "default", "meaning"], parameters);
     let columns = question.columns.iter().map(|(name, meaning)| vec![format!("`{name}`"), meaning.clone()]);

@@ -106,7 +106,9 @@ fn twins_name_only_what_there_is() {
     for question in &questions {
         let name = question.name;
         if let Some(text) = question.athena.text() {
-            wrong.extend(unknown_in_athena(question, text).iter().map(|word| format!("athena/{name}: {word}")));
+            wrong.extend(
+                unknown_in_athena(question, text).iter().map(|word| format!("athena/{name}: {word}")),
+            );
         }
         if let Some(text) = question.insights.text() {
             wrong.extend(unknown_in_insights(text).iter().map(|word| format!("insights/{name}: {word}")));
@@ -124,19 +126,24 @@ fn a_column_that_is_not_there_is_seen() {
     let question = questions.iter().find(|question| question.name == "escaped").unwrap();
     let text = "SELECT remote, remote_adress AS other FROM connections WHERE dt > DATE '2026-03-01'";
     assert_eq!(unknown_in_athena(question, text), ["remote_adress"]);
-    let text = "# comment\nfilter srcAddress = :address | stats sum(bytes) as total by srcAddr | sort total desc";
+    let text =
+        "# comment\nfilter srcAddress = :address | stats sum(bytes) as total by srcAddr | sort total desc";
     assert_eq!(unknown_in_insights(text), ["srcAddress"]);
 }
 
 #[test]
 fn a_twin_that_asks_the_store_has_the_columns_of_its_question() {
     for question in questions().unwrap() {
-        let Some(text) = question.athena.text().filter(|text| !text.contains("vpc_flow_logs")) else { continue };
+        let Some(text) = question.athena.text().filter(|text| !text.contains("vpc_flow_logs")) else {
+            continue;
+        };
         // The last SELECT outside of parentheses is the answer.
         let start = text.rfind("\nSELECT").map_or(0, |at| at + 1);
         let mut depth = 0;
         let mut items = vec![String::new()];
-        for word in text[start + "SELECT".len()..].split_inclusive(|c: char| c.is_whitespace() || "(),".contains(c)) {
+        for word in
+            text[start + "SELECT".len()..].split_inclusive(|c: char| c.is_whitespace() || "(),".contains(c))
+        {
             if depth == 0 && word.trim() == "FROM" {
                 break;
             }

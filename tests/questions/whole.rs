@@ -116,7 +116,7 @@ fn protocol(number: i32) -> String {
         1 => "icmp".to_owned(),
         6 => "tcp".to_owned(),
         17 => "udp".to_owned(),
-        other => panic!("{other}"),
+        other => other.to_string(),
     }
 }
 

@@ -224,7 +224,7 @@ fn nothing(
             }
         }
         Subject::Network(_) => {
-            nothing.configured = identity.interfaces.iter().any(|state| state.in_inventory)
+            nothing.configured = identity.interfaces.iter().any(|state| state.in_inventory);
         }
         Subject::Interface(id) => nothing.configured = configuration.interface(id).is_some(),
         Subject::Instance(_) => nothing.configured = !identity.interfaces.is_empty(),

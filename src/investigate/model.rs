@@ -244,6 +244,14 @@ pub struct FindingNote {
     pub names: String,
 }
 
+impl FindingNote {
+    /// It is of a time of its own, not of a rule that is as it is.
+    #[must_use]
+    pub fn has_its_time(&self) -> bool {
+        !self.kind.ends_with("-rule") && self.start.is_some() && self.end.is_some()
+    }
+}
+
 /// What changed in the configuration.
 #[derive(Clone, Debug, Default)]
 pub struct Changes {

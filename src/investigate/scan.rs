@@ -51,6 +51,8 @@ pub(super) fn parts<S: Send>(
                 due += 1;
             }
         }
+        // Numbers of parts need not be without gaps.
+        waiting.into_values().for_each(&mut merge);
         Ok(())
     })
 }

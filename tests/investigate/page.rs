@@ -194,3 +194,27 @@ fn the_book_has_every_key() {
     assert!(missing.is_empty(), "{missing:?}");
     assert!(written.len() > 90, "{}", written.len());
 }
+
+/// What the README shows of the sample. `…` stands for what it leaves out.
+#[test]
+fn the_readme_shows_what_the_program_says() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let section = readme.split("\n## What happened around this\n").nth(1).unwrap();
+    let block = section.split("```text\n").nth(1).unwrap().split("```").next().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let sample = crate::investigate::support::sample();
+    let store = directory.path().join("store");
+    flowgate(0, &[&"ingest", &sample.join("AWSLogs"), &"--inventory", &sample.join("inventory"), &"--store", &store]);
+    let output = Command::new(env!("CARGO_BIN_EXE_flowgate"))
+        .env_clear()
+        .env("LC_ALL", "C.UTF-8")
+        .current_dir(directory.path())
+        .args(["investigate", "10.20.20.41", "--store", "store"])
+        .output()
+        .unwrap();
+    let said = text(&output.stdout);
+    let mut said = said.lines().map(str::trim_end);
+    for line in block.lines().map(str::trim_end).filter(|line| line.trim() != "…") {
+        assert!(said.any(|one| one == line), "{line:?} is not said, or not in this order");
+    }
+}

@@ -75,7 +75,7 @@ fn table(table: &Table, section: &str) -> TableView {
                     class: match (table.columns[at].numeric, cell.code) {
                         (true, _) => Some("n"),
                         (false, true) => Some("code"),
-                        (false, false) => None,
+                        (false, false) => is_time(&cell.text).then_some("nowrap"),
                     },
                 };
                 cells.map(cell).collect()
@@ -83,6 +83,11 @@ fn table(table: &Table, section: &str) -> TableView {
             .collect(),
         more: table.more.clone(),
     }
+}
+
+/// `2026-03-01T00:00:00Z`.
+fn is_time(text: &str) -> bool {
+    text.len() == 20 && text.ends_with('Z')
 }
 
 fn part(part: &Part, section: &str) -> PartView {
@@ -158,7 +163,7 @@ fn timeline(told: &Investigation) -> Option<super::timeline::Timeline> {
     let episode = |finding: &crate::investigate::FindingNote| {
         let severity = ["critical", "high", "medium", "low"];
         let severity = severity.into_iter().find(|word| *word == finding.severity).unwrap_or("informational");
-        let (from, to) = (finding.start?, finding.end?);
+        let (from, to) = finding.has_its_time().then_some((finding.start?, finding.end?))?;
         let (title, href) = (finding.title.clone(), "#findings".to_owned());
         (within(from) || within(to)).then_some(Episode { from, to, severity, title, href })
     };

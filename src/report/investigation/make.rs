@@ -79,7 +79,7 @@ fn who(told: &Investigation) -> Section {
     if !groups.is_empty() {
         parts.push(Part::Table(Table {
             title: Some("Security groups".to_owned()),
-            columns: vec![text("Group"), text("Name"), text("VPC"), text("Now")],
+            columns: vec![text("Group"), text("Name"), text("VPC").extra(), text("Now")],
             rows: groups
                 .into_iter()
                 .map(|group| {
@@ -186,7 +186,15 @@ fn interfaces(id: &Identity) -> Table {
     };
     Table {
         title: Some("Interfaces".to_owned()),
-        columns: ["Interface", "Name", "Instance", "Subnet", "Addresses", "Groups", "Now"].map(text).into(),
+        columns: vec![
+            text("Interface"),
+            text("Name"),
+            text("Instance").extra(),
+            text("Subnet").extra(),
+            text("Addresses"),
+            text("Groups").extra(),
+            text("Now"),
+        ],
         rows: id.interfaces.iter().map(row).collect(),
         more: more(id.more_interfaces, "interface"),
     }
@@ -218,7 +226,7 @@ fn group_rules(id: &Identity) -> Vec<Part> {
                 text("Last used"),
                 text("Rule"),
                 text("Permits"),
-                text("About"),
+                text("About").extra(),
             ],
             rows: id.rules.iter().map(row).collect(),
             more: more(id.more_rules, "rule"),
@@ -234,7 +242,7 @@ fn group_rules(id: &Identity) -> Vec<Part> {
         };
         parts.push(Part::Table(Table {
             title: Some("Rules of other groups that name it".to_owned()),
-            columns: vec![text("Rule"), text("Permits"), text("Group")],
+            columns: vec![text("Rule"), text("Permits"), text("Group").extra()],
             rows: id.referenced_by.iter().map(row).collect(),
             more: more(id.more_references, "rule"),
         }));
@@ -299,7 +307,14 @@ fn findings(told: &Investigation) -> Section {
             });
             vec![Part::Table(Table {
                 title: None,
-                columns: ["Severity", "Grade", "Detector", "Until", "Names", "Finding"].map(text).into(),
+                columns: vec![
+                    text("Severity"),
+                    text("Grade").extra(),
+                    text("Detector"),
+                    text("Until").extra(),
+                    text("Names").extra(),
+                    text("Finding"),
+                ],
                 rows: rows.collect(),
                 more: more(list.more, "finding"),
             })]

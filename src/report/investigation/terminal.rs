@@ -17,6 +17,12 @@ const LABELLED: usize = 15;
 /// No column but the last takes more than this.
 const WIDEST: usize = 44;
 
+/// Room for the last column.
+const LAST: usize = 16;
+
+/// No text is cut to less than this: ids stay whole.
+const LEAST: usize = 21;
+
 /// Shows all of it.
 ///
 /// # Errors
@@ -81,13 +87,28 @@ fn show_table(table: &Table, page: &mut Page<'_>) -> io::Result<()> {
         let widest = cells.max().unwrap_or(0).max(table.columns[at].name.width());
         if table.columns[at].numeric { widest } else { widest.min(WIDEST) }
     };
-    while 2 + columns.iter().map(|&at| width_of(at) + 2).sum::<usize>() > page.width() + 2
+    // The last column needs some room, the others all they have.
+    let needed = |columns: &[usize]| {
+        let (last, rest) = columns.split_last()?;
+        Some(2 + rest.iter().map(|&at| width_of(at) + 2).sum::<usize>() + width_of(*last).min(LAST))
+    };
+    while needed(&columns).is_some_and(|needed| needed > page.width())
         && let Some(place) = columns.iter().rposition(|&at| table.columns[at].extra)
     {
         columns.remove(place);
     }
     let Some((&last, rest)) = columns.split_last() else { return Ok(()) };
-    let widths: Vec<usize> = rest.iter().map(|&at| width_of(at)).collect();
+    let mut widths: Vec<usize> = rest.iter().map(|&at| width_of(at)).collect();
+    // Then the widest texts give way.
+    let mut over = needed(&columns).unwrap_or(0).saturating_sub(page.width());
+    while over > 0
+        && let Some(widest) = (0..widths.len())
+            .filter(|&at| !table.columns[rest[at]].numeric && widths[at] > LEAST)
+            .max_by_key(|&at| (widths[at], at))
+    {
+        widths[widest] -= 1;
+        over -= 1;
+    }
     let pad = |text: &str, width: usize, numeric: bool| {
         let gap = " ".repeat(width.saturating_sub(text.width()));
         if numeric { format!("{gap}{text}") } else { format!("{text}{gap}") }

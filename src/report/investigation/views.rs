@@ -234,7 +234,7 @@ fn rules(told: &Investigation, view: &View) -> Part {
             text("First").extra(),
             text("Last").extra(),
             text("Permits"),
-            text("Group"),
+            text("Group").extra(),
         ],
         rows: ranked.by_connections.iter().map(row).collect(),
         more: left(ranked, "rule"),
@@ -366,7 +366,7 @@ fn places(told: &Investigation, view: &View) -> Vec<Part> {
         vec![first, num("Connections"), num("Rejected").extra(), num("Sent"), num("Received")]
     };
     let mut wide = columns(text("Interface"));
-    wide.extend(["Instance", "Subnet", "VPC", "Account"].map(text));
+    wide.extend(["Instance", "Subnet", "VPC", "Account"].map(|name| text(name).extra()));
     let mut parts = vec![Part::Table(Table {
         title: None,
         columns: wide,
@@ -483,10 +483,10 @@ fn marks(told: &Investigation, step: &LineStep) -> (Vec<&'static str>, Vec<Strin
     if changes > 0 {
         marks.push(count(changes, "change"));
     }
-    let findings =
-        told.findings.list.iter().filter(|finding| finding.start.is_some_and(within)).count() as u64;
+    let findings = told.findings.list.iter().filter(|finding| finding.has_its_time());
+    let findings = findings.filter(|finding| finding.start.is_some_and(within)).count() as u64;
     if findings > 0 {
-        marks.push(format!("{} begins", count(findings, "finding")));
+        marks.push(format!("{} from here on", count(findings, "finding")));
     }
     (gaps, marks)
 }

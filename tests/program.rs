@@ -3,6 +3,7 @@
 #![allow(
     clippy::clone_on_copy,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     clippy::expect_used,
     clippy::needless_pass_by_value,
     clippy::print_stderr,

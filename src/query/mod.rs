@@ -3,6 +3,7 @@
 //! Questions are SQL over the tables of a store, and the packaged ones are files of `queries/`.
 
 mod answer;
+mod carried;
 mod convert;
 mod engine;
 mod error;

@@ -183,6 +183,62 @@ fn manuals() -> String {
     page
 }
 
+/// A type as people write it.
+fn type_text(kind: &arrow::datatypes::DataType) -> &'static str {
+    use arrow::datatypes::{DataType, TimeUnit};
+    match kind {
+        DataType::Utf8 => "string",
+        DataType::Int32 => "int32",
+        DataType::Int64 => "int64",
+        DataType::Boolean => "boolean",
+        DataType::Timestamp(TimeUnit::Microsecond, None) => "timestamp",
+        DataType::List(item) if *item.data_type() == DataType::Utf8 => "list of string",
+        other => panic!("{other}"),
+    }
+}
+
+/// The page of the store with the columns of its tables as `Table` has them, between the heading of a table's section and
+/// what follows the table there.
+fn with_columns(page: &str) -> String {
+    let mut made = String::new();
+    let mut rest = page;
+    for table in flowgate::store::Table::ALL {
+        let heading = format!("\n## {}\n", table.name());
+        let start = rest.find(&heading).unwrap_or_else(|| panic!("no section {}", table.name()));
+        let begin = start + rest[start..].find("\n| column |").unwrap() + 1;
+        let end = begin + rest[begin..].find("\n\n").unwrap() + 1;
+        made += &rest[..begin];
+        made += "| column | type | meaning |\n|---|---|---|\n";
+        if table.by_day() {
+            made += "| `dt` (folder) | date | day (UTC) of `start`, or of what is summed up |\n";
+        }
+        for column in table.columns() {
+            let kind = type_text(&column.data_type);
+            assert!(!column.meaning.is_empty(), "{} of {}", column.name, table.name());
+            made += &format!("| `{}` | {kind} | {} |\n", column.name, column.meaning);
+        }
+        rest = &rest[end..];
+    }
+    made + rest
+}
+
+#[test]
+fn the_columns_of_the_store_are_those_of_its_files() {
+    let path = root().join("docs/store.md");
+    let page = fs::read_to_string(&path).unwrap();
+    let made = with_columns(&page);
+    if std::env::var_os("FLOWGATE_BLESS").is_some() {
+        fs::write(&path, &made).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap() == made,
+        "docs/store.md is not what `Table::columns` says; FLOWGATE_BLESS=1 writes it again"
+    );
+    for table in flowgate::store::Table::ALL {
+        assert!(section(&page, table.name()).contains(table.row()), "one row for {}", table.row());
+    }
+}
+
 #[test]
 fn the_page_of_detectors_is_their_manuals() {
     let made = manuals();

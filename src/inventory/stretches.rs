@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::lane::begins;
-use super::{Anchor, NetworkInterface, Rule, SecurityGroup, Timeline, Trust};
+use super::{Anchor, Inventory, NetworkInterface, Rule, SecurityGroup, Timeline, Trust};
 
 /// A stretch of time in which something stayed the same, as far as is known: `appeared_after` ≤ `seen_from` ≤ `seen_to`
 /// ≤ `gone_by`, all in Unix seconds.
@@ -50,10 +50,9 @@ fn stretches<'a, T, V>(
         last = Some(at);
         let now = anchor.state.and_then(|state| value(at, state));
         if let (true, Some((was, stretch))) = (open, all.last_mut()) {
-            if let Some(now) = &now
-                && same(was, now)
-            {
+            if now.as_ref().is_some_and(|now| same(was, now)) {
                 stretch.seen_to = stretch.seen_to.max(dated(anchor.confirmed));
+                now.into_iter().for_each(|now| *was = now);
                 continue;
             }
             stretch.seen_to = stretch.seen_to.max(since);
@@ -64,7 +63,7 @@ fn stretches<'a, T, V>(
             let stretch = Stretch {
                 appeared_after: since,
                 seen_from: dated(anchor.time),
-                seen_to: dated(anchor.confirmed).or_else(|| dated(anchor.time)),
+                seen_to: dated(anchor.confirmed),
                 gone_by: None,
             };
             (now, stretch)
@@ -80,7 +79,8 @@ impl Timeline {
     pub fn rules_over_time(&self) -> Vec<(&SecurityGroup, &Rule, Stretch)> {
         let mut all = Vec::new();
         for id in self.ids(|h| &h.security_groups, |i| &i.security_groups) {
-            let anchors = self.anchors(id, |h| &h.security_groups, |i| &i.security_groups);
+            let mut anchors = self.anchors(id, |h| &h.security_groups, |i| &i.security_groups);
+            self.date(&mut anchors, |i| i.security_groups.contains_key(id));
             all.extend(of_group(&anchors));
         }
         all
@@ -91,10 +91,20 @@ impl Timeline {
     pub fn interfaces_over_time(&self) -> Vec<(&NetworkInterface, Stretch)> {
         let ids = self.ids(|h| &h.interfaces, |i| &i.interfaces);
         let of_one = |id| {
-            let anchors = self.anchors(id, |h| &h.interfaces, |i| &i.interfaces);
+            let mut anchors = self.anchors(id, |h| &h.interfaces, |i| &i.interfaces);
+            self.date(&mut anchors, |i| i.interfaces.contains_key(id));
             stretches(&anchors, |_, interface| Some(interface), |a, b| alike(a, b))
         };
         ids.into_iter().flat_map(of_one).collect()
+    }
+
+    /// What an undated dump confirms is confirmed by the last dated one, too: that has a time.
+    fn date<T>(&self, anchors: &mut [Anchor<'_, T>], has_it: impl Fn(&Inventory) -> bool) {
+        let Some(last) = anchors.last_mut().filter(|last| last.time < i64::MAX) else { return };
+        if last.confirmed == i64::MAX {
+            let dated = self.observations().iter().rev().filter(|o| has_it(o)).find_map(|o| o.observed_at);
+            last.confirmed = dated.unwrap_or(last.time).max(last.time);
+        }
     }
 }
 

@@ -23,6 +23,9 @@
 //! | `objects` | an object that was read, or could not be | number | `ingest`, `analyze` |
 //! | `contexts` | what records say of an interface, once a commit and flow log | origin, interface | `analyze` |
 //! | `connections/dt=…` | a connection, a day of it | interface in row groups, remote address within | people, queries |
+//! | `rule_usage/dt=…`, `rejects/dt=…`, `coverage/dt=…` | what connections and records sum up to, a day | rule; interface and time; interface | the same |
+//! | `rules`, `interfaces` | what was configured, as long as it stayed the same | id, time | the same |
+//! | `findings` | what was concluded, if it is kept | as in `findings.jsonl` | the same |
 //!
 //! Columns are in `docs/store.md`. Every file says `flowgate.schema`: `flowgate.TABLE/v1`.
 //!
@@ -39,13 +42,15 @@
 //! before, makes the names last, and then exchanges the manifest the same way, which is one rename. What the manifest does
 //! not name is no part of the store; the next run removes it. A run that is killed thus leaves the store before the
 //! commit or after it. An ingest has two commits: of the records, which notes the days whose connections are stale, and of
-//! the connections of these days. One process at a time may write ([`Lock`]); readers need no lock: the
+//! the connections of these days with what they sum up to; and a third of the configuration, if that changed. One process at a time may write ([`Lock`]); readers need no lock: the
 //! files that they have read of in a manifest are never changed, and removed only by a later commit.
 //!
 //! # Memory
 //!
 //! Reading takes a batch a thread. Writing takes up to three open row groups a thread (some 10 MB each), 512 Ki rows of
-//! connections (some 100 MB), and 60 bytes for each object of the store.
+//! connections (some 100 MB), and 60 bytes for each object of the store. Sums take 8 MB a thread and a share of what the run
+//! may take, beyond which they wait on disk; coverage takes 60 bytes for each interface and day that is derived, a thread.
+//! The configuration takes what its rows take.
 
 mod columns;
 mod configured;

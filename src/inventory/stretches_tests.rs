@@ -107,7 +107,8 @@ fn times_come_in_order_whatever_is_known() {
         let mut time = 1_000_000;
         let mut anchors = Vec::new();
         for _ in 0..next(7) {
-            time += 1 + next([40, 900, 200_000][next(3) as usize]) as i64;
+            let scale = [40, 900, 200_000][next(3) as usize];
+            time += 1 + next(scale) as i64;
             let by = [By::Snapshot, By::Item, By::DailyItem][next(3) as usize];
             let mut one = anchor(time, STATES[next(3) as usize], by);
             one.confirmed += next(300) as i64;

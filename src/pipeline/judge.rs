@@ -186,8 +186,8 @@ pub(super) fn judge<T: Send>(
         worker.sums.iter_mut().for_each(DaySums::settle);
     };
     let mut judged = each(partitions.len(), config, begin, work, end)?;
-    let mut stored = DayFiles::default();
-    stored.connections = in_order.map_or_else(|| Ok(Vec::new()), InOrder::finish)?;
+    let connections = in_order.map_or_else(|| Ok(Vec::new()), InOrder::finish)?;
+    let mut stored = DayFiles { connections, tables: Vec::new() };
     if let (Some(tables), Some(table)) = (&day_tables, table) {
         let sums: Vec<DaySums<'_>> = judged.iter_mut().filter_map(|worker| worker.sums.take()).collect();
         stored.tables = tables.write(&sums, table.coverage, table.days, config.threads)?;

@@ -42,8 +42,9 @@
 //! before, makes the names last, and then exchanges the manifest the same way, which is one rename. What the manifest does
 //! not name is no part of the store; the next run removes it. A run that is killed thus leaves the store before the
 //! commit or after it. An ingest has two commits: of the records, which notes the days whose connections are stale, and of
-//! the connections of these days with what they sum up to; and a third of the configuration, if that changed. One process at a time may write ([`Lock`]); readers need no lock: the
-//! files that they have read of in a manifest are never changed, and removed only by a later commit.
+//! the connections of these days with what they sum up to; and a third of the configuration, if that changed. One process at
+//! a time may write ([`Lock`]); readers need no lock: the files that they have read of in a manifest are never changed, and
+//! removed only by a later commit.
 //!
 //! # Memory
 //!

@@ -1,7 +1,7 @@
 //! Findings that are kept, and what a store says of how old they are.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -64,7 +64,7 @@ fn findings_are_kept_until_others_are_and_their_age_is_told() {
     let directory = tempfile::tempdir().unwrap();
     let (store, inventory) = (directory.path().join("store"), sample().join("inventory"));
     let logs = sample_logs();
-    let first: Vec<&Path> = logs[..12].iter().map(|log| log.as_path()).collect();
+    let first: Vec<&Path> = logs[..12].iter().map(PathBuf::as_path).collect();
     ingest(&first, &inventory, &store);
     assert!(!info(&store).contains("findings"));
     let said = analyze(&[&store], &inventory, &[]);
@@ -85,7 +85,7 @@ fn findings_are_kept_until_others_are_and_their_age_is_told() {
     // Nothing new changes nothing.
     ingest(&first, &inventory, &store);
     assert!(info(&store).contains("findings of the store as it is"));
-    ingest(&logs.iter().map(|log| log.as_path()).collect::<Vec<_>>(), &inventory, &store);
+    ingest(&logs.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &inventory, &store);
     assert!(derived(&store) != before);
     let told = info(&store);
     assert!(
@@ -175,7 +175,7 @@ fn killed_while_findings_are_kept() {
     let directory = tempfile::tempdir().unwrap();
     let (base, inventory) = (directory.path().join("base"), sample().join("inventory"));
     let first: Vec<_> = sample_logs()[..4].to_vec();
-    ingest(&first.iter().map(|log| log.as_path()).collect::<Vec<_>>(), &inventory, &base);
+    ingest(&first.iter().map(PathBuf::as_path).collect::<Vec<_>>(), &inventory, &base);
     keep(&base, &inventory, &["--only", "unused-rule"]);
     let old = kept(&base);
     let expected = expected(&analyze(&[&base], &inventory, &[]).findings);

@@ -204,7 +204,10 @@ fn the_readme_shows_what_the_program_says() {
     let directory = tempfile::tempdir().unwrap();
     let sample = crate::investigate::support::sample();
     let store = directory.path().join("store");
-    flowgate(0, &[&"ingest", &sample.join("AWSLogs"), &"--inventory", &sample.join("inventory"), &"--store", &store]);
+    flowgate(
+        0,
+        &[&"ingest", &sample.join("AWSLogs"), &"--inventory", &sample.join("inventory"), &"--store", &store],
+    );
     let output = Command::new(env!("CARGO_BIN_EXE_flowgate"))
         .env_clear()
         .env("LC_ALL", "C.UTF-8")

@@ -486,7 +486,7 @@ fn marks(told: &Investigation, step: &LineStep) -> (Vec<&'static str>, Vec<Strin
     let findings = told.findings.list.iter().filter(|finding| finding.has_its_time());
     let findings = findings.filter(|finding| finding.start.is_some_and(within)).count() as u64;
     if findings > 0 {
-        marks.push(format!("{} from here on", count(findings, "finding")));
+        marks.push(count(findings, "finding"));
     }
     (gaps, marks)
 }

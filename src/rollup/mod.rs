@@ -104,7 +104,7 @@ pub use outcome::Outcome;
 pub use peers::Peers;
 pub use ports::PortUse;
 pub use reduce::SeriesSum;
-pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series};
+pub use rejects::{Attempt, BucketCount, BySource, Distinct, Estimate, RejectTable, Series};
 pub use replay::{Lot, ReplayCount, ReplayScope, ReplaySums, Replayed, RuleOutcome};
 pub use rule_facts::RuleFacts;
 pub use rule_use::RuleUse;

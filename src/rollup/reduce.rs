@@ -299,3 +299,7 @@ fn thin(rows: &mut Vec<Row>, kept: &Kept) {
     let levels = kept.levels(None);
     rows.retain(|row| levels.get(&row.place()).is_some_and(|&level| row.level() >= level));
 }
+
+#[cfg(test)]
+#[path = "reduce_tests.rs"]
+mod tests;

@@ -213,15 +213,27 @@ impl FanIn {
         }
     }
 
-    /// Asks for an endpoint without looking at the answer, so that nobody waits for it: the table is larger than caches are,
-    /// and of many questions one after the other the answers are fetched at the same time.
+    /// What an endpoint is asked for by.
     #[inline]
-    pub fn ask(&self, scope: u64, end: &Endpoint, protocol: u8) -> Asked {
-        let hash = hash(scope, end, protocol);
-        let (word, bit) = self.bit(hash);
-        // Without a branch: which of the two endpoints is a client's, nobody can foretell.
-        let known = (self.some[word] >> bit & 1).wrapping_neg();
-        Asked { hash, first: self.table[((hash & known) >> self.shift) as usize] & known }
+    pub fn question(scope: u64, end: &Endpoint, protocol: u8) -> Question {
+        Question(hash(scope, end, protocol))
+    }
+
+    /// Asks for endpoints without looking at the answers, so that nobody waits for them: the table is larger than caches are,
+    /// and of many questions one after the other the answers are fetched at the same time. First the bits of all, then the
+    /// places of all, for the fewer steps lie between two of them the more are under way.
+    pub fn ask(&self, questions: &[[Question; 2]], asked: &mut Vec<[Asked; 2]>) {
+        asked.clear();
+        asked.extend(questions.iter().map(|pair| {
+            pair.map(|Question(hash)| {
+                let (word, bit) = self.bit(hash);
+                // Without a branch: which of the two endpoints is a client's, nobody can foretell.
+                Asked { hash, first: (self.some[word] >> bit & 1).wrapping_neg() }
+            })
+        }));
+        for Asked { hash, first } in asked.as_flattened_mut() {
+            *first &= self.table[((*hash & *first) >> self.shift) as usize];
+        }
     }
 
     /// Tuples that were accepted both ways at the endpoint asked for, at least 1; at most 65,535.
@@ -246,6 +258,10 @@ impl FanIn {
         1
     }
 }
+
+/// An endpoint that is to be asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Question(u64);
 
 /// An endpoint that was asked for, and what stands at the first place where it may stand.
 #[derive(Clone, Copy, Debug)]
@@ -292,7 +308,9 @@ mod tests {
     }
 
     fn told(fan: &FanIn, scope: u64, end: &Endpoint, protocol: u8) -> u32 {
-        fan.count(&fan.ask(scope, end, protocol))
+        let mut asked = Vec::new();
+        fan.ask(&[[FanIn::question(scope, end, protocol); 2]], &mut asked);
+        fan.count(&asked[0][1])
     }
 
     #[test]

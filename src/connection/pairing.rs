@@ -1,7 +1,7 @@
 //! Sorted partitions become connections, in two passes: the first counts service fan-in over all
 //! partitions, the second cuts and decides.
 
-use super::fanin::{Asked, FanIn, Met};
+use super::fanin::{Asked, FanIn, Met, Question};
 use super::local::LocalSide;
 use super::opener::{Context, Evidence, Fans, decide};
 use super::packed::Packed;
@@ -137,11 +137,6 @@ struct Tuple {
 }
 
 impl Tuple {
-    /// The lower and the higher endpoint.
-    fn ends(&self) -> [&Endpoint; 2] {
-        if self.low_is_local { [&self.local, &self.remote] } else { [&self.remote, &self.local] }
-    }
-
     /// Records with the direction they travel in.
     fn directed<'r, T: Packed>(&self, records: &'r [T]) -> impl Iterator<Item = (Body, usize)> + use<'r, T> {
         let low_is_local = self.low_is_local;
@@ -210,28 +205,41 @@ impl Pairing<'_> {
         emit: &mut dyn FnMut(&Connection, &[Connection]),
     ) {
         let mut groups = records.chunk_by(T::same_tuple);
-        let mut ahead: Vec<(&[T], Option<[Asked; 2]>)> = Vec::with_capacity(AHEAD);
+        let mut ahead: Vec<(&[T], Option<usize>)> = Vec::with_capacity(AHEAD);
+        let (mut questions, mut asked) = (Vec::with_capacity(AHEAD), Vec::with_capacity(AHEAD));
         loop {
             ahead.clear();
-            ahead.extend(groups.by_ref().take(AHEAD).map(|group| (group, self.ask(group))));
+            questions.clear();
+            for group in groups.by_ref().take(AHEAD) {
+                let place = Self::asks(group).then_some(questions.len());
+                if place.is_some() {
+                    questions.push(self.questions(group));
+                }
+                ahead.push((group, place));
+            }
             if ahead.is_empty() {
                 return;
             }
-            for (group, asked) in &ahead {
-                self.cut_tuple(group, asked.as_ref(), cut, fit, emit);
+            self.fan.ask(&questions, &mut asked);
+            for (group, place) in &ahead {
+                self.cut_tuple(group, place.map(|place| &asked[place]), cut, fit, emit);
             }
         }
     }
 
-    /// Asks how many tuples meet at the lower and the higher endpoint, if that may be of interest: hardly ever is it for
-    /// tuples with a single record.
-    fn ask<T: Packed>(&self, group: &[T]) -> Option<[Asked; 2]> {
-        if group.len() < 2 {
-            return None;
-        }
+    /// How many tuples meet at the ends may be of interest: hardly ever is it for tuples with a single record that was
+    /// rejected.
+    #[inline]
+    fn asks<T: Packed>(group: &[T]) -> bool {
+        group.len() > 1 || group[0].body().action() == Action::Accept
+    }
+
+    /// For the lower and the higher endpoint.
+    #[inline]
+    fn questions<T: Packed>(&self, group: &[T]) -> [Question; 2] {
         let (low, high) = group[0].endpoints();
         let (scope, protocol) = (self.scopes[group[0].lane() as usize], group[0].body().protocol);
-        Some([self.fan.ask(scope, &low, protocol), self.fan.ask(scope, &high, protocol)])
+        [&low, &high].map(|end| FanIn::question(scope, end, protocol))
     }
 
     fn cut_tuple<T: Packed>(
@@ -271,10 +279,9 @@ impl Pairing<'_> {
                 Context { protocol, local_port: connection.local_port, remote_port: connection.remote_port };
             if connection.local_known {
                 let fans = || {
-                    let scope = self.scopes[interface as usize];
                     let [low, high] = match asked {
                         Some(asked) => asked.map(|end| self.fan.count(&end)),
-                        None => tuple.ends().map(|end| self.fan.count(&self.fan.ask(scope, end, protocol.0))),
+                        None => self.asked_late(group),
                     };
                     if tuple.low_is_local {
                         Fans { local: low, remote: high }
@@ -289,6 +296,13 @@ impl Pairing<'_> {
             let days = if self.by_day { days(&connection, &tuple, own, segment) } else { Vec::new() };
             emit(&connection, &days);
         }
+    }
+
+    #[cold]
+    fn asked_late<T: Packed>(&self, group: &[T]) -> [u32; 2] {
+        let mut asked = Vec::new();
+        self.fan.ask(&[self.questions(group)], &mut asked);
+        asked.first().map_or([1; 2], |asked| asked.map(|end| self.fan.count(&end)))
     }
 
     fn orient<T: Packed>(&self, records: &[T]) -> Tuple {

@@ -125,7 +125,6 @@ pub(crate) struct Sorted {
     pub wide: Vec<Wide>,
     /// Records left out as delivered twice.
     pub duplicates: u64,
-    unsorted: Vec<Narrow>,
 }
 
 /// How records are loaded.
@@ -164,13 +163,12 @@ impl Partition {
 
     /// Loads a part.
     pub fn load(&self, piece: &Piece, loading: &Loading<'_>, into: &mut Sorted) -> Result<(), SpillError> {
-        let Sorted { narrow: sorted, wide, duplicates, unsorted: narrow } = into;
+        let Sorted { narrow, wide, duplicates } = into;
         narrow.clear();
         wide.clear();
         *duplicates = 0;
         if self.is_sorted {
-            sorted.clear();
-            self.narrow.blocks.iter().for_each(|block| sorted.extend_from_slice(block));
+            self.narrow.blocks.iter().for_each(|block| narrow.extend_from_slice(block));
             self.wide.blocks.iter().for_each(|block| wide.extend_from_slice(block));
             return Ok(());
         }
@@ -201,8 +199,8 @@ impl Partition {
                 self.numbered(loading, |_| (), &mut take, None)?;
             }
         }
-        by_interface(narrow, sorted, loading.store.interfaces);
-        *duplicates = left_out + without_duplicates(sorted);
+        by_interface(narrow, loading.store.interfaces);
+        *duplicates = left_out + without_duplicates(narrow);
         wide.sort_unstable();
         *duplicates += without_duplicates(wide);
         Ok(())
@@ -275,35 +273,36 @@ impl Loading<'_> {
     }
 }
 
-/// Sorts `records` into `sorted`. Interfaces come first in the order, and counting them leaves little to compare.
-fn by_interface(records: &[Narrow], sorted: &mut Vec<Narrow>, interfaces: usize) {
+/// Sorts records where they are. Interfaces come first in the order, and counting them leaves little to compare.
+fn by_interface(records: &mut [Narrow], interfaces: usize) {
     let buckets = (records.len() / 64).min(interfaces).min(4096);
     if buckets < 2 {
-        sorted.clear();
-        sorted.extend_from_slice(records);
-        sorted.sort_unstable();
+        records.sort_unstable();
         return;
     }
     let bucket = |record: &Narrow| record.lane() as usize * buckets / interfaces;
-    let mut ends = vec![0_usize; buckets];
-    for record in records {
-        ends[bucket(record)] += 1;
+    let mut next = vec![0_usize; buckets];
+    for record in &*records {
+        next[bucket(record)] += 1;
     }
     let mut sum = 0;
-    for end in &mut ends {
-        sum += std::mem::replace(end, sum);
+    for count in &mut next {
+        sum += std::mem::replace(count, sum);
     }
-    // What is there already is overwritten: only what is missing is filled up.
-    sorted.resize(records.len(), records[0]);
-    // Each entry moves from the beginning of its bucket to its end.
-    for record in records {
-        let place = &mut ends[bucket(record)];
-        sorted[*place] = *record;
-        *place += 1;
+    // Of each bucket the end, and the next place that does not have its record yet (American flag sort: McIlroy, Bostic,
+    // McIlroy, "Engineering Radix Sort", 1993).
+    let ends: Vec<usize> = next.iter().skip(1).copied().chain([sum]).collect();
+    for (at, &end) in ends.iter().enumerate() {
+        while next[at] < end {
+            let here = next[at];
+            let home = bucket(&records[here]);
+            records.swap(here, next[home]);
+            next[home] += 1;
+        }
     }
     let mut from = 0;
     for end in ends {
-        sorted[from..end].sort_unstable();
+        records[from..end].sort_unstable();
         from = end;
     }
 }

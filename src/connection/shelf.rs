@@ -10,7 +10,7 @@ use super::spill::{Chunk, SpillError, SpillFile};
 
 /// Into how many partitions records are spread. Fixed, so that results depend neither on the thread count nor on the
 /// memory there is.
-pub(crate) const PARTITIONS: usize = 1024;
+pub(crate) const PARTITIONS: usize = 512;
 
 /// Bytes per block. Blocks keep growing partitions from copying (and doubling) what they hold, and are used again
 /// after they were written to disk.
@@ -162,7 +162,7 @@ impl Room {
 }
 
 /// Records on their way to the shelf. Put one by one, nearly every record would go to another page of memory than those
-/// before, and the processor has no room to remember where 1,024 pages are, beside the rest. So they wait for the end of the
+/// before, and the processor has no room to remember where 512 pages are, beside the rest. So they wait for the end of the
 /// batch, and those of one partition go together.
 #[derive(Debug, Default)]
 struct Waiting {

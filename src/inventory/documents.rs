@@ -72,7 +72,7 @@ pub(super) struct Extract {
 }
 
 impl Extract {
-    fn count(&mut self, kind: Kind, elements: usize, more: bool) {
+    pub fn count(&mut self, kind: Kind, elements: usize, more: bool) {
         let seen = self.seen.entry(kind).or_default();
         seen.elements += elements;
         seen.open |= more;
@@ -191,7 +191,8 @@ impl Extract {
         Ok(())
     }
 
-    fn element(&mut self, kind: Kind, node: &Node<'_>) -> Result<(), FieldError> {
+    /// Adds what an element of a list says.
+    pub fn element(&mut self, kind: Kind, node: &Node<'_>) -> Result<(), FieldError> {
         let fact = match kind {
             Kind::SecurityGroups => Fact::Group(groups::security_group(node)?),
             Kind::SecurityGroupRules => {

@@ -13,6 +13,7 @@ use super::files::{self, Content};
 use super::kind::Kind;
 use super::merge::{Builder, Disagreement};
 use super::place::Hints;
+use super::plain::plain;
 use super::recognise::looks_like_inventory;
 use super::{Inventory, Timeline};
 
@@ -277,6 +278,9 @@ fn extract(path: &Path, named: bool, hints: &Hints, options: &LoadOptions) -> Re
     };
     if text.iter().all(u8::is_ascii_whitespace) {
         return Err(Problem::Empty);
+    }
+    if let Some(extract) = plain(&text) {
+        return Ok(Found::Facts(Box::new(extract)));
     }
     let mut extract = Extract::default();
     for document in serde_json::Deserializer::from_slice(&text).into_iter::<Value>() {

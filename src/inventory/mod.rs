@@ -23,6 +23,7 @@ mod merge;
 mod model;
 mod objects;
 mod place;
+mod plain;
 mod recognise;
 mod rule;
 mod stretches;

@@ -24,7 +24,7 @@
 use hashbrown::HashTable;
 
 use super::bounds::Limits;
-use super::overflow::Overflow;
+use super::overflow::{Overflow, shelf};
 use super::places::{Cell, Mark, Place, Row, Width};
 use super::reduce::{Everything, Reduced, SeriesSum};
 use super::usual::Watched;
@@ -337,14 +337,19 @@ impl Attempts {
     pub fn read_back(
         mut self,
         inside: bool,
-        watched: &dyn Fn(u32) -> Watched,
+        watched: &(dyn Fn(u32) -> Watched + Sync),
+        threads: usize,
     ) -> Result<Sampled, SpillError> {
         self.thin();
         self.check()?;
-        let Some(overflow) = self.overflow.take().filter(|o| !o.is_empty()) else { return Ok(self.finish()) };
+        let Some(mut overflow) = self.overflow.take().filter(|o| !o.is_empty()) else {
+            return Ok(self.finish());
+        };
+        overflow.settle();
         let mut rows = std::mem::take(&mut self.rows);
+        rows.sort_unstable_by_key(|row| shelf(row.series));
         let (limits, overflow) = (self.limits, &overflow);
-        let everything = Everything { rows: &rows, overflow, limits, inside, watched };
+        let everything = Everything { rows: &rows, overflow, limits, inside, watched, threads };
         let Reduced { rows: known, cells, levels, sums } = everything.reduce(|row| self.mark_both(row))?;
         // The sample, and what is known better.
         rows.retain(|row| {

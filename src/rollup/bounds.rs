@@ -74,7 +74,7 @@ impl Default for Bounds {
             exposed: 200_000,
             watched: 200_000,
             knocks: 1 << 16,
-            views: 1 << 15,
+            views: 1 << 16,
             contradictions: 20_000,
             agreements: 100_000,
             outside: Limits { attempts: 300_000, cells: 400_000 },

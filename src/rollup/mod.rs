@@ -23,7 +23,7 @@
 //! | services reached from the internet ([`Exposure`]) | about 10,000 cells | as above | 8 MB |
 //! | watched addresses ([`WatchSums`]) | about 10,000 cells; rejected: 65,536 entries | as above, then a sample; a sample | 12 MB |
 //! | both ends ([`EndsSums`]) | 20,000 contradicting, 100,000 agreeing pairs of ends and service | a sample of pairs; totals stay exact | 13 MB |
-//! | views of both ends, while a partition is judged | 32,768 a thread | a sample of tuples, the rest counted | 6 MB a thread |
+//! | views of both ends, while a partition is judged | 65,536 a thread | a sample of tuples, the rest counted | 12 MB a thread |
 //! | rejected attempts by series and bucket | 450,000 attempts | those on disk: what is usual, and buckets that stand out; without disk wider buckets | 22 MB |
 //! | who was rejected ([`RejectTable`]) | 450,000 attempts | those on disk: 16,384 or fewer of each such bucket; of all a sample and an estimate | 48 MB |
 //! | attempts on their way to disk | | | 16 MB a thread |
@@ -36,7 +36,7 @@
 //! | what rules were used for ([`ObservedTable`], for proposals only) | 262,144 services and 524,288 peers of services, all rules together | ranges of ports; blocks of addresses that hold every peer | 52 MB |
 //! | replayed ([`ReplaySums`]), `replay` and `tighten` only | 28,672 cells of a candidate | blocks of peers, ranges of ports | 8 MB each, a thread |
 //!
-//! Added up that is at most 311 MB with 100,000 busy rules (363 MB for proposals), and 22 MB a thread; what comes back
+//! Added up that is at most 311 MB with 100,000 busy rules (363 MB for proposals), and 28 MB a thread; what comes back
 //! from disk does so when no records are held any more. Measured (`tests`): 74 MB with 100,004
 //! rules that everybody uses from everywhere and as many escapes as fit; 64 MB with 12 million scanning sources, all ports, 100,000
 //! interfaces and a year. A few million records take a few MB.
@@ -104,7 +104,7 @@ pub use outcome::Outcome;
 pub use peers::Peers;
 pub use ports::PortUse;
 pub use reduce::SeriesSum;
-pub use rejects::{Attempt, BucketCount, Distinct, Estimate, RejectTable, Series};
+pub use rejects::{Attempt, BucketCount, BySource, Distinct, Estimate, RejectTable, Series};
 pub use replay::{Lot, ReplayCount, ReplayScope, ReplaySums, Replayed, RuleOutcome};
 pub use rule_facts::RuleFacts;
 pub use rule_use::RuleUse;

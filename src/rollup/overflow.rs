@@ -85,6 +85,11 @@ impl Overflow {
         other.waiting.into_iter().for_each(|row| self.push(row));
     }
 
+    /// To be called when all are in, before [`Overflow::each`].
+    pub fn settle(&mut self) {
+        self.waiting.sort_unstable_by_key(|row| shelf(row.series));
+    }
+
     /// Hands over every attempt of a shelf, in no order.
     pub fn each(&self, at: usize, mut take: impl FnMut(Row)) -> Result<(), SpillError> {
         self.check()?;
@@ -94,7 +99,7 @@ impl Overflow {
         for (file, chunk) in &self.wide[at] {
             self.files[*file as usize].read(chunk, &mut take)?;
         }
-        self.waiting.iter().filter(|row| shelf(row.series) == at).copied().for_each(take);
+        of_shelf(&self.waiting, at).iter().copied().for_each(take);
         Ok(())
     }
 
@@ -102,6 +107,13 @@ impl Overflow {
         let chunks: usize = self.slim.iter().chain(&self.wide).map(Vec::capacity).sum();
         self.waiting.capacity() * size_of::<Row>() + chunks * size_of::<(u32, Chunk)>()
     }
+}
+
+/// Those of one shelf, of attempts that are sorted by shelf.
+pub(super) fn of_shelf(rows: &[Row], at: usize) -> &[Row] {
+    let from = rows.partition_point(|row| shelf(row.series) < at);
+    let to = rows.partition_point(|row| shelf(row.series) <= at);
+    &rows[from..to]
 }
 
 /// All series of an interface are on one shelf.

@@ -47,13 +47,19 @@ impl RejectSums {
     }
 
     /// Looks at what is on disk; to be done once, when all attempts are in.
-    pub fn read_back(&mut self, bounds: &Bounds, interfaces: &[InterfaceFacts]) -> Result<(), SpillError> {
+    pub fn read_back(
+        &mut self,
+        bounds: &Bounds,
+        interfaces: &[InterfaceFacts],
+        threads: usize,
+    ) -> Result<(), SpillError> {
         let [outside, inside] = std::mem::replace(self, Self::within(bounds)).sides;
         let watched = |interface: u32| {
             let facts = interfaces.get(interface as usize);
             facts.map_or_else(Watched::default, |facts| Watched::of(&facts.coverage, 0))
         };
-        let sides = [outside.read_back(false, &watched)?, inside.read_back(true, &watched)?];
+        let sides =
+            [outside.read_back(false, &watched, threads)?, inside.read_back(true, &watched, threads)?];
         self.whole = Some(RejectTable { sides });
         Ok(())
     }
@@ -280,6 +286,22 @@ impl RejectTable {
         side.rows.iter().map(move |row| side.attempt(row))
     }
 
+    /// Their sources and times only (Unix seconds).
+    pub fn times(&self, inside: bool) -> impl Iterator<Item = (u128, u32)> {
+        self.sides[usize::from(inside)].rows.iter().map(|row| (row.address(), row.first))
+    }
+
+    /// The same by source: each address with its attempts, of those series that are wanted.
+    #[must_use]
+    pub fn by_source(&self, inside: bool, wanted: impl Fn(&Series) -> bool) -> BySource<'_> {
+        let side = &self.sides[usize::from(inside)];
+        let rows = side.rows.iter().zip(0_u32..);
+        let rows = rows.filter(|(row, _)| wanted(&unpack(row.series, inside)));
+        let mut order: Vec<(u128, u32)> = rows.map(|(row, at)| (row.address(), at)).collect();
+        order.sort_unstable();
+        BySource { side, order }
+    }
+
     /// How much there is of each kind, for tests.
     #[cfg(test)]
     pub(super) fn shape(&self) -> Vec<String> {
@@ -333,6 +355,22 @@ impl RejectTable {
             Estimate { count: (kept as u64) << least.min(40), error: standard_error(least, kept) }
         };
         Distinct { sources: estimate(1), ports: estimate(0) }
+    }
+}
+
+/// Attempts of one side, by source.
+#[derive(Debug)]
+pub struct BySource<'a> {
+    side: &'a Sampled,
+    /// Addresses and numbers of rows, sorted.
+    order: Vec<(u128, u32)>,
+}
+
+impl BySource<'_> {
+    /// Each source in the order of addresses, with its attempts in the order of [`RejectTable::of_side`].
+    pub fn iter(&self) -> impl Iterator<Item = (u128, impl ExactSizeIterator<Item = Attempt>)> {
+        let attempt = |(_, at): &(u128, u32)| self.side.attempt(&self.side.rows[*at as usize]);
+        self.order.chunk_by(|a, b| a.0 == b.0).map(move |own| (own[0].0, own.iter().map(attempt)))
     }
 }
 

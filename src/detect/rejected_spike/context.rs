@@ -1,6 +1,6 @@
 //! What else is known: was the source accepted somewhere, is it new, was something changed just before?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
@@ -16,19 +16,34 @@ const SOON: i64 = 3600;
 const SLACK: i64 = 120;
 const LISTED: usize = 5;
 
-/// When each source was refused first.
-pub(super) struct FirstSeen([BTreeMap<u128, u32>; 2]);
+/// When sources were refused first, of each side sorted by address.
+pub(super) struct FirstSeen([Vec<(u128, u32)>; 2]);
 
 impl FirstSeen {
-    pub fn new(rollups: &Rollups) -> Self {
+    /// Of those that are asked for: the sources of these episodes.
+    pub fn new<'e>(rollups: &Rollups, episodes: impl Iterator<Item = &'e Episode> + Clone) -> Self {
         Self([false, true].map(|inside| {
-            let mut first: BTreeMap<u128, u32> = BTreeMap::new();
-            for attempt in rollups.rejects.of_side(inside) {
-                let known = first.entry(attempt.remote).or_insert(attempt.first);
-                *known = attempt.first.min(*known);
+            let own = episodes.clone().filter(|episode| episode.is_inside() == inside);
+            let mut first: Vec<(u128, u32)> =
+                own.flat_map(|episode| &episode.attempts).map(|a| (a.remote, u32::MAX)).collect();
+            first.sort_unstable();
+            first.dedup();
+            if first.is_empty() {
+                return first;
+            }
+            for (source, time) in rollups.rejects.times(inside) {
+                if let Ok(at) = first.binary_search_by_key(&source, |(known, _)| *known) {
+                    first[at].1 = first[at].1.min(time);
+                }
             }
             first
         }))
+    }
+
+    /// Unix seconds, of a source of the episodes.
+    fn of(&self, inside: bool, source: u128) -> Option<u32> {
+        let first = &self.0[usize::from(inside)];
+        first.binary_search_by_key(&source, |(known, _)| *known).ok().map(|at| first[at].1)
     }
 }
 
@@ -55,9 +70,8 @@ impl<'a> Context<'a> {
         let mut sources: Vec<u128> = episode.attempts.iter().map(|a| a.remote).collect();
         sources.sort_unstable();
         sources.dedup();
-        let first = &seen.0[usize::from(episode.is_inside())];
         let is_known = |source: &&u128| {
-            first.get(source).is_some_and(|&first| first < start)
+            seen.of(episode.is_inside(), **source).is_some_and(|first| first < start)
                 || rollups.admitted.of(**source).iter().any(|a| a.first < start)
         };
         let before = episode.attempts.iter().filter(|a| was_accepted(rollups, a, start));

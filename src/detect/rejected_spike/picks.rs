@@ -13,30 +13,20 @@ const SWEEP_TARGETS: usize = 5;
 const LOST_ATTEMPTS: u64 = 5;
 const SECONDS: u32 = 3600;
 
-/// A source, a protocol and a service port.
-type Knocks = BTreeMap<(u128, u8, u16), Vec<Attempt>>;
-
 /// Private sources that were refused on one port at several interfaces within an hour, and those that were refused again
 /// and again where they had been accepted before; those that no spike tells of. Few attempts, but nothing inside has a
 /// reason to knock around. Sources outside do so all the time.
 pub(super) fn picks(rollups: &Rollups, spikes: &[Episode], watches: &mut Watches<'_>) -> Vec<Episode> {
     let rejects = &rollups.rejects;
-    let mut knocks: Knocks = BTreeMap::new();
-    for attempt in rejects.of_side(true).filter(|a| a.direction == Direction::Inbound) {
-        knocks.entry((attempt.remote, attempt.protocol, attempt.port)).or_default().push(attempt);
-    }
+    let knocks = rejects.by_source(true, |series| series.direction == Direction::Inbound);
     let spiking: Vec<(Option<u128>, &Stretch)> =
         spikes.iter().flat_map(|e| e.stretches.iter().map(|s| (e.dominant_source(), s))).collect();
     let mut episodes = Vec::new();
-    for ((source, ..), mut attempts) in knocks {
-        attempts.sort_by_key(|a| (a.first, a.interface));
-        let mut told = Vec::new();
-        let sweeps = windows(&attempts, |targets, _| targets.len() >= SWEEP_TARGETS);
-        told.extend(sweeps.into_iter().map(<[Attempt]>::to_vec));
-        if told.is_empty() {
-            told.extend(lost(rollups, &attempts));
-        }
-        for attempts in told {
+    for (source, attempts) in knocks.iter() {
+        let mut attempts: Vec<Attempt> = attempts.collect();
+        attempts.sort_by_key(|a| (a.protocol, a.port, a.first, a.interface));
+        let on_one_port = attempts.chunk_by(|a, b| (a.protocol, a.port) == (b.protocol, b.port));
+        for attempts in on_one_port.flat_map(|attempts| told(rollups, attempts)) {
             let episode = pick(rejects, attempts, watches);
             let (first, last) = episode.buckets();
             // A spike of the same source already tells of it.
@@ -49,6 +39,16 @@ pub(super) fn picks(rollups: &Rollups, spikes: &[Episode], watches: &mut Watches
         }
     }
     episodes
+}
+
+/// What is worth telling of a source's attempts on one port.
+fn told(rollups: &Rollups, attempts: &[Attempt]) -> Vec<Vec<Attempt>> {
+    let sweeps = windows(attempts, |targets, _| targets.len() >= SWEEP_TARGETS);
+    if sweeps.is_empty() {
+        lost(rollups, attempts)
+    } else {
+        sweeps.into_iter().map(<[Attempt]>::to_vec).collect()
+    }
 }
 
 /// Of each interface, the hours in which a client was refused again and again what it had been granted before.

@@ -8,7 +8,7 @@ use super::picks::pick;
 use super::tail::discoveries;
 use crate::detect::Sensitivity;
 use crate::flow::Direction;
-use crate::rollup::{Admission, Attempt, Rollups, ServiceClass};
+use crate::rollup::{Admission, Attempt, Rollups, Series, ServiceClass};
 
 /// Probability that a first contact of a harmless source succeeds, and that one of a scanner does (Jung et al. 2004).
 const SUCCESS: [f64; 2] = [0.8, 0.2];
@@ -143,30 +143,35 @@ pub(super) fn scanners(
     }
     let mut result = Scanners::default();
     for inside in [true, false] {
-        let mut sources: BTreeMap<u128, Vec<Attempt>> = BTreeMap::new();
-        let asked = |a: &Attempt| a.direction == Direction::Inbound && a.class != ServiceClass::Unasked;
-        for attempt in rollups.rejects.of_side(inside).filter(asked) {
-            sources.entry(attempt.remote).or_default().push(attempt);
-        }
+        let asked = |s: &Series| s.direction == Direction::Inbound && s.class != ServiceClass::Unasked;
+        let sources = rollups.rejects.by_source(inside, asked);
         let patience = patience(sensitivity, inside);
-        let mut found: Vec<Scanner> = Vec::new();
-        for (source, attempts) in &sources {
-            let told = known.get(source).is_some_and(|&n| n * 2 >= attempts.len() as u64);
-            if attempts.len() >= patience.wide.min(patience.targets) && !told {
-                found.extend(Scanner::of(rollups, *source, attempts, patience));
+        let mut found: Vec<(Scanner, Vec<Attempt>)> = Vec::new();
+        let mut tried = 0;
+        for (source, attempts) in sources.iter() {
+            tried += 1;
+            // Most have few attempts, which need not be looked at.
+            let few = attempts.len() < patience.wide.min(patience.targets);
+            if few || known.get(&source).is_some_and(|&n| n * 2 >= attempts.len() as u64) {
+                continue;
             }
+            let attempts: Vec<Attempt> = attempts.collect();
+            let scanner = Scanner::of(rollups, source, &attempts, patience);
+            found.extend(scanner.map(|scanner| (scanner, attempts)));
         }
-        found.sort_by(|a, b| b.evidence.total_cmp(&a.evidence).then(a.source.cmp(&b.source)));
+        found.sort_by(|(a, _), (b, _)| b.evidence.total_cmp(&a.evidence).then(a.source.cmp(&b.source)));
         // Under the hypothesis of a harmless source the likelihood ratio exceeds x with a probability of at most 1 / x.
-        let probabilities: Vec<f64> = found.iter().map(|scanner| (-scanner.evidence).exp()).collect();
-        found.truncate(discoveries(&probabilities, sources.len() as u64, patience.rate));
-        let room = if inside { usize::MAX } else { most_outside };
-        let (mut alone, mut noise): (Vec<Scanner>, Vec<Scanner>) =
-            found.into_iter().partition(|scanner| scanner.persistent || scanner.deep);
-        noise.extend(alone.split_off(alone.len().min(room)));
-        for scanner in alone {
-            let attempts = sources.remove(&scanner.source).unwrap_or_default();
-            result.told.push((scanner, pick(&rollups.rejects, attempts, watches)));
+        let probabilities: Vec<f64> = found.iter().map(|(scanner, _)| (-scanner.evidence).exp()).collect();
+        found.truncate(discoveries(&probabilities, tried, patience.rate));
+        let mut room = if inside { usize::MAX } else { most_outside };
+        let mut noise: Vec<Scanner> = Vec::new();
+        for (scanner, attempts) in found {
+            if room > 0 && (scanner.persistent || scanner.deep) {
+                room -= 1;
+                result.told.push((scanner, pick(&rollups.rejects, attempts, watches)));
+            } else {
+                noise.push(scanner);
+            }
         }
         if !inside {
             noise.sort_by(|a, b| b.evidence.total_cmp(&a.evidence).then(a.source.cmp(&b.source)));

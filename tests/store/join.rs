@@ -26,7 +26,8 @@ fn log(directory: &Path, number: u32) -> PathBuf {
 }
 
 fn plain(inputs: &[&Path], store: &Path) {
-    let mut args: Vec<&dyn AsRef<std::ffi::OsStr>> = vec![&"ingest", &"--quiet", &"--store", &store];
+    let mut args: Vec<&dyn AsRef<std::ffi::OsStr>> =
+        vec![&"ingest", &"--quiet", &"--threads", &"2", &"--store", &store];
     inputs.iter().for_each(|input| args.push(input));
     flowgate(0, &args);
 }

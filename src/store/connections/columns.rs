@@ -2,7 +2,7 @@
 
 use hashbrown::HashMap;
 
-use super::cut::{Meanings, Part, Waiting};
+use super::cut::{Meanings, Part};
 use super::order::{Group, Texts, groups};
 use super::{Names, PAGE};
 use crate::flow::InterfaceContext;
@@ -20,8 +20,8 @@ pub(super) fn write(place: &Place, path: &str, part: Part, names: &Names) -> Res
     let mut file = GroupFile::create(place, path.to_owned(), Some(day), &schema, properties, false)?;
     let mut coder = Coder::default();
     for group in groups(&rows) {
-        let open = file.group(group.rows.len())?;
-        Columns { open, rows: &group.rows, coder: &mut coder }.write(&group, &shared, &meanings)?;
+        let open = file.group(group.len())?;
+        Columns { open, coder: &mut coder }.write(&group, &shared, &meanings)?;
     }
     file.finish()
 }
@@ -57,8 +57,8 @@ impl<'n> Known<'n> {
         Self { texts, places }
     }
 
-    fn of(&self, row: &Waiting) -> Option<u32> {
-        self.places.get(row.interface as usize).copied().flatten()
+    fn of(&self, interface: u32) -> Option<u32> {
+        self.places.get(interface as usize).copied().flatten()
     }
 }
 
@@ -78,7 +78,6 @@ impl<'n> Shared<'n> {
 /// The columns of a row group.
 struct Columns<'g> {
     open: OpenGroup<'g>,
-    rows: &'g [Waiting],
     coder: &'g mut Coder<u64>,
 }
 
@@ -87,35 +86,34 @@ const ACTIONS: [&str; 2] = ["reject", "accept"];
 impl Columns<'_> {
     fn write(mut self, group: &Group, shared: &Shared<'_>, meanings: &Meanings) -> Result<(), StoreError> {
         // In the order of the schema.
-        self.text(&shared.interfaces, |row| Some(row.interface), true)?;
-        self.text(&shared.account.texts, |row| shared.account.of(row), false)?;
-        self.text(&shared.vpc.texts, |row| shared.vpc.of(row), false)?;
-        self.text(&shared.subnet.texts, |row| shared.subnet.of(row), false)?;
-        self.text(&shared.instance.texts, |row| shared.instance.of(row), false)?;
+        let interfaces = || group.interface.iter().copied();
+        self.text(&shared.interfaces, interfaces().map(Some), true)?;
+        for known in [&shared.account, &shared.vpc, &shared.subnet, &shared.instance] {
+            self.text(&known.texts, interfaces().map(|interface| known.of(interface)), false)?;
+        }
         self.locals(&group.locals)?;
         self.remotes(&group.remotes)?;
-        self.plain(4, |row| row.ports[0].into())?;
-        self.plain(4, |row| row.ports[1].into())?;
-        self.counts(4, |row| row.protocol.into(), false)?;
-        self.word(meanings, 0)?;
-        self.word(meanings, 1)?;
-        self.word(meanings, 2)?;
-        self.times(|row| row.opened)?;
-        self.times(|row| row.start)?;
-        self.times(|row| row.end)?;
-        self.continued()?;
-        self.text(&ACTIONS, |row| Some(u32::from(row.accepted)), false)?;
-        self.word(meanings, 3)?;
-        self.word(meanings, 4)?;
-        self.rules(&shared.rules, meanings)?;
-        self.word(meanings, 5)?;
-        self.plain(8, |row| row.bytes[0])?;
-        self.plain(8, |row| row.bytes[1])?;
-        self.counts(8, |row| row.packets[0], true)?;
-        self.counts(8, |row| row.packets[1], true)?;
-        self.counts(8, |row| row.rejected[0], true)?;
-        self.counts(8, |row| row.rejected[1], true)?;
-        self.counts(8, |row| row.late, false)?;
+        self.plain(4, &group.local_port)?;
+        self.plain(4, &group.remote_port)?;
+        self.counts(4, &group.protocol, false)?;
+        for words in &group.words[..3] {
+            self.word(meanings, words)?;
+        }
+        self.times(&group.opened)?;
+        self.times(&group.start)?;
+        self.times(&group.end)?;
+        self.continued(group)?;
+        self.text(&ACTIONS, group.accepted.iter().map(|accepted| Some(u32::from(*accepted))), false)?;
+        self.word(meanings, &group.words[3])?;
+        self.word(meanings, &group.words[4])?;
+        self.rules(&shared.rules, &group.rules, meanings)?;
+        self.word(meanings, &group.words[5])?;
+        self.plain(8, &group.bytes[0])?;
+        self.plain(8, &group.bytes[1])?;
+        for counts in group.packets.iter().chain(&group.rejected) {
+            self.counts(8, counts, true)?;
+        }
+        self.counts(8, &group.late, false)?;
         self.open.end()
     }
 
@@ -134,19 +132,18 @@ impl Columns<'_> {
     fn text(
         &mut self,
         texts: &[&str],
-        place: impl Fn(&Waiting) -> Option<u32>,
+        places: impl Iterator<Item = Option<u32>> + Clone,
         bloom: bool,
     ) -> Result<(), StoreError> {
-        let places: Vec<Option<u32>> = self.rows.iter().map(place).collect();
-        let (dictionary, codes) = used(texts, places.iter().copied().flatten());
-        let there: Vec<bool> = places.iter().map(Option::is_some).collect();
-        let shape = Shape::Optional((codes.len() < places.len()).then_some(&there));
+        let there: Vec<bool> = places.clone().map(|place| place.is_some()).collect();
+        let (dictionary, codes) = used(texts, places.flatten());
+        let shape = Shape::Optional((codes.len() < there.len()).then_some(&there));
         self.chunk(shape, Values::Coded(&dictionary, &codes), Bounds::Sorted, (bloom, false))
     }
 
-    fn word(&mut self, meanings: &Meanings, at: usize) -> Result<(), StoreError> {
-        let place = |row: &Waiting| (row.words[at] > 0).then_some(u32::from(row.words[at]));
-        self.text(&meanings.words, place, false)
+    fn word(&mut self, meanings: &Meanings, words: &[u8]) -> Result<(), StoreError> {
+        let places = words.iter().map(|&word| (word > 0).then_some(u32::from(word)));
+        self.text(&meanings.words, places, false)
     }
 
     /// There are few.
@@ -161,35 +158,25 @@ impl Columns<'_> {
         self.chunk(Shape::Optional(None), values, Bounds::Sorted, (true, true))
     }
 
-    fn plain(&mut self, width: usize, of: impl Fn(&Waiting) -> u64) -> Result<(), StoreError> {
-        let numbers: Vec<i64> = self.rows.iter().map(|row| of(row).min(i64::MAX as u64) as i64).collect();
-        let bounds = Bounds::Numbers(&numbers);
-        self.chunk(Shape::Optional(None), Values::Numbers(width, &numbers), bounds, (false, true))
+    fn plain(&mut self, width: usize, numbers: &[i64]) -> Result<(), StoreError> {
+        let bounds = Bounds::Numbers(numbers);
+        self.chunk(Shape::Optional(None), Values::Numbers(width, numbers), bounds, (false, true))
     }
 
-    fn times(&mut self, of: impl Fn(&Waiting) -> u32) -> Result<(), StoreError> {
-        let numbers: Vec<i64> = self.rows.iter().map(|row| i64::from(of(row)) * 1_000_000).collect();
-        let bounds = Bounds::Numbers(&numbers);
-        self.chunk(Shape::Optional(None), Values::Deltas(&numbers), bounds, (false, true))
+    fn times(&mut self, seconds: &[u32]) -> Result<(), StoreError> {
+        let times: Vec<i64> = seconds.iter().map(|second| i64::from(*second) * 1_000_000).collect();
+        self.chunk(Shape::Optional(None), Values::Deltas(&times), Bounds::Numbers(&times), (false, true))
     }
 
     /// Of few values.
-    fn counts(
-        &mut self,
-        width: usize,
-        of: impl Fn(&Waiting) -> u64,
-        pressed: bool,
-    ) -> Result<(), StoreError> {
-        let rows = self.rows;
-        let number = |row: &Waiting| of(row).min(i64::MAX as u64);
+    fn counts(&mut self, width: usize, numbers: &[i64], pressed: bool) -> Result<(), StoreError> {
         self.coder.clear();
-        rows.iter().for_each(|row| self.coder.push(number(row)));
-        let numbers: Vec<i64> = rows.iter().map(|row| number(row) as i64).collect();
+        numbers.iter().for_each(|number| self.coder.push(*number as u64));
         let dictionary = self.coder.dictionary(width, |value| value);
         self.open.column(&Chunk {
             shape: Shape::Optional(None),
             values: Values::Coded(&dictionary, &self.coder.codes),
-            bounds: Bounds::Numbers(&numbers),
+            bounds: Bounds::Numbers(numbers),
             page: PAGE,
             indexed: true,
             bloom: false,
@@ -197,16 +184,17 @@ impl Columns<'_> {
         })
     }
 
-    fn continued(&mut self) -> Result<(), StoreError> {
-        let goes_on = |row: &Waiting| row.opened < row.start && row.opened / DAY as u32 != row.day();
-        let flags: Vec<bool> = self.rows.iter().map(goes_on).collect();
+    fn continued(&mut self, group: &Group) -> Result<(), StoreError> {
+        let day = |time: u32| time / DAY as u32;
+        let goes_on = |(&opened, &start): (&u32, &u32)| opened < start && day(opened) != day(start);
+        let flags: Vec<bool> = group.opened.iter().zip(&group.start).map(goes_on).collect();
         self.chunk(Shape::Optional(None), Values::Flags(&flags), Bounds::Sorted, (false, false))
     }
 
-    fn rules(&mut self, texts: &[&str], meanings: &Meanings) -> Result<(), StoreError> {
-        let of = |row: &Waiting| &*meanings.rules[row.rules as usize];
-        let lengths: Vec<u32> = self.rows.iter().map(|row| of(row).len() as u32).collect();
-        let (dictionary, codes) = used(texts, self.rows.iter().flat_map(|row| of(row).iter().copied()));
+    fn rules(&mut self, texts: &[&str], sets: &[u32], meanings: &Meanings) -> Result<(), StoreError> {
+        let of = |set: &u32| &*meanings.rules[*set as usize];
+        let lengths: Vec<u32> = sets.iter().map(|set| of(set).len() as u32).collect();
+        let (dictionary, codes) = used(texts, sets.iter().flat_map(|set| of(set).iter().copied()));
         self.chunk(Shape::List(&lengths), Values::Coded(&dictionary, &codes), Bounds::Sorted, (true, false))
     }
 }

@@ -7,10 +7,10 @@ use hashbrown::HashMap;
 
 use super::columns::write;
 use super::{ConnectionRow, Names, WAITING};
+use crate::store::StoreError;
 use crate::store::files::day_name;
 use crate::store::manifest::StoredFile;
 use crate::store::open::StoreWriter;
-use crate::store::{DAY, StoreError};
 
 /// A row that waits: words and sets of rules as numbers.
 #[derive(Clone, Copy, Debug)]
@@ -165,12 +165,5 @@ impl Part {
     pub fn write(self, writer: &StoreWriter, names: &Names) -> Result<StoredFile, StoreError> {
         let path = writer.connections_path(&day_name(self.day), self.number);
         write(writer.place(), &path, self, names)
-    }
-}
-
-impl Waiting {
-    /// Days since 1970.
-    pub fn day(&self) -> u32 {
-        self.start / DAY as u32
     }
 }

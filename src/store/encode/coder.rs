@@ -10,6 +10,8 @@ use super::Dictionary;
 #[derive(Debug, Default)]
 pub(in crate::store) struct Coder<T> {
     numbers: HashMap<T, u32, foldhash::fast::FixedState>,
+    /// As `numbers`, of values that fit 32 bits: so many more of them fit the processor's cache.
+    narrow: HashMap<u32, u32, foldhash::fast::FixedState>,
     /// Of the smallest values, which are most: their number + 1, or 0.
     small: Vec<u32>,
     values: Vec<T>,
@@ -24,6 +26,8 @@ const SMALL: usize = 1 << 17;
 pub(in crate::store) trait Value: Copy + Eq + Hash + Default {
     /// The value as a small number, if it is one.
     fn small(self) -> Option<usize>;
+    /// The value as 32 bits that no other value has, if there are such.
+    fn narrow(self) -> Option<u32>;
 }
 
 impl Value for u64 {
@@ -31,12 +35,23 @@ impl Value for u64 {
     fn small(self) -> Option<usize> {
         (self < SMALL as u64).then_some(self as usize)
     }
+
+    #[inline]
+    fn narrow(self) -> Option<u32> {
+        u32::try_from(self).ok()
+    }
 }
 
 impl Value for u128 {
     #[inline]
     fn small(self) -> Option<usize> {
         None
+    }
+
+    /// Of addresses IPv4 ones.
+    #[inline]
+    fn narrow(self) -> Option<u32> {
+        (self >> 32 == 0xffff).then_some(self as u32)
     }
 }
 
@@ -72,7 +87,10 @@ impl<T: Value> Coder<T> {
             }
             return self.small[at] - 1;
         }
-        let code = *self.numbers.entry(value).or_insert(next);
+        let code = match value.narrow() {
+            Some(narrow) => *self.narrow.entry(narrow).or_insert(next),
+            None => *self.numbers.entry(value).or_insert(next),
+        };
         if code == next {
             self.values.push(value);
         }
@@ -87,6 +105,7 @@ impl<T: Value> Coder<T> {
     /// Forgets everything, and keeps the room for it.
     pub fn clear(&mut self) {
         self.numbers.clear();
+        self.narrow.clear();
         for value in &self.values {
             if let Some(at) = value.small() {
                 self.small[at] = 0;

@@ -32,7 +32,7 @@ use parquet::schema::types::ColumnDescPtr;
 pub(super) const LEVEL: i32 = 1;
 
 /// Values of a column, each once.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub(super) enum Dictionary {
     /// Numbers or addresses of so many bytes each.
     Fixed { bytes: Vec<u8>, width: usize },
@@ -40,17 +40,31 @@ pub(super) enum Dictionary {
     Text { bytes: Vec<u8>, starts: Vec<usize> },
 }
 
+impl Default for Dictionary {
+    /// Of no text.
+    fn default() -> Self {
+        Self::Text { bytes: Vec::new(), starts: vec![4] }
+    }
+}
+
 impl Dictionary {
     /// Of texts.
     pub fn of<'t>(texts: impl IntoIterator<Item = &'t str>) -> Self {
-        let (mut bytes, mut starts) = (Vec::new(), Vec::new());
-        for text in texts {
-            starts.push(bytes.len() + 4);
-            bytes.extend_from_slice(&(text.len() as u32).to_le_bytes());
-            bytes.extend_from_slice(text.as_bytes());
+        let mut dictionary = Self::default();
+        texts.into_iter().for_each(|text| dictionary.push(text.as_bytes()));
+        dictionary
+    }
+
+    /// Adds a text, or a number of the width that all have.
+    pub fn push(&mut self, value: &[u8]) {
+        match self {
+            Self::Fixed { bytes, .. } => bytes.extend_from_slice(value),
+            Self::Text { bytes, starts } => {
+                bytes.extend_from_slice(&(value.len() as u32).to_le_bytes());
+                bytes.extend_from_slice(value);
+                starts.push(bytes.len() + 4);
+            }
         }
-        starts.push(bytes.len() + 4);
-        Self::Text { bytes, starts }
     }
 
     fn bytes(&self) -> &[u8] {

@@ -148,8 +148,8 @@ proptest! {
             prop_assert_eq!(told.null_count_opt(), Some((rows.len() - texts.len()) as u64));
             let filter = reader.get_row_group(at).unwrap().get_column_bloom_filter(4).cloned().unwrap();
             prop_assert!(texts.iter().all(|text| filter.check(text)));
-            let index = &reader.metadata().column_index().unwrap()[at][0];
-            let ColumnIndexMetaData::INT32(pages) = index else { panic!() };
+            let index = reader.metadata().page_index().unwrap();
+            let Some(ColumnIndexMetaData::INT32(pages)) = index.column_index(at, 0) else { panic!() };
             for (number, of_page) in numbers.chunks(page).enumerate() {
                 prop_assert_eq!(pages.min_value(number), of_page.iter().min());
                 prop_assert_eq!(pages.max_value(number), of_page.iter().max());

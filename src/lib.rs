@@ -101,6 +101,7 @@ pub mod expect;
 pub mod finding;
 pub mod flow;
 pub mod inventory;
+pub mod mirror;
 pub mod pipeline;
 pub mod policy;
 pub mod report;

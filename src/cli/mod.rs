@@ -17,6 +17,7 @@ mod ingest;
 mod interrupt;
 mod inventory;
 mod log;
+mod place;
 mod progress;
 mod reading;
 mod replay;

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use super::failure::{Failure, Problem, written};
+use super::place::PlaceArguments;
 use super::{Environment, Exit, values};
-use crate::pipeline::AnalyzeError;
+use crate::pipeline::{self, AnalyzeError, Remote, StorePlace};
 use crate::report::{Look, Page, Span, Tone, count, number};
-use crate::store::{Disk, Store, StoreError, StoreWriter, StoredFile, day_name};
+use crate::store::{Disk, Need, Store, StoreError, StoredFile, day_name};
 
 /// Look at a store, and let go of what is old
 #[derive(Debug, clap::Args)]
@@ -32,9 +32,8 @@ Exit codes:
   2  there is no store, or a newer version wrote it
   3  it is damaged, or can't be read")]
 struct Info {
-    /// Directory of the store
-    #[arg(long, value_name = "DIR", required = true)]
-    store: PathBuf,
+    #[command(flatten)]
+    place: PlaceArguments,
 }
 
 /// Remove whole days of records and connections from a store
@@ -44,15 +43,15 @@ struct Info {
 #[command(after_long_help = "\
 Examples:
   flowgate store prune --store store/ --older-than 90d
+  flowgate store prune --store s3://bucket/store --older-than 13w
 
 Exit codes:
   0  pruned, or nothing was that old
   2  usage error, or there is no store
   3  failed: the store is as it was")]
 struct Prune {
-    /// Directory of the store
-    #[arg(long, value_name = "DIR", required = true)]
-    store: PathBuf,
+    #[command(flatten)]
+    place: PlaceArguments,
     /// Age in days or weeks, like 90d or 13w: days of UTC that ended longer ago are removed
     #[arg(long, value_name = "AGE", required = true)]
     older_than: String,
@@ -67,7 +66,10 @@ pub(super) fn execute(
 ) -> Result<Exit, Failure> {
     let page = &mut Page::new(stdout, out);
     match &arguments.command {
-        Command::Info(info) => written(show(&store_of(info).map_err(failure)?, page))?,
+        Command::Info(info) => {
+            let (place, remote) = info.place.place(environment)?;
+            written(show(&store_of(&place, &remote).map_err(failure)?, page))?;
+        }
         Command::Prune(prune) => {
             let days = values::days(&prune.older_than).ok_or_else(|| {
                 let message = format!("--older-than {}: not an age", prune.older_than);
@@ -76,9 +78,8 @@ pub(super) fn execute(
             let today = u32::try_from(environment.now() / 86_400).unwrap_or(0);
             let before = today.saturating_sub(days);
             let disk = environment.abort_at_step.map_or_else(Disk::default, Disk::that_aborts_at);
-            let (files, bytes) = StoreWriter::open_existing(&prune.store, disk)
-                .and_then(|mut writer| writer.prune(before))
-                .map_err(failure)?;
+            let (place, remote) = prune.place.place(environment)?;
+            let (files, bytes) = pipeline::prune(&place, &remote, &disk, before).map_err(failure)?;
             let text =
                 format!("before {}: {} of {} removed", day_name(before), count(files, "file"), size(bytes));
             written(page.flow(&[], 2, &[Span::plain(text)]))?;
@@ -99,8 +100,8 @@ struct Shown {
     flow_logs: BTreeSet<String>,
 }
 
-fn store_of(info: &Info) -> Result<Shown, StoreError> {
-    let store = Store::open(&info.store)?;
+fn store_of(place: &StorePlace, remote: &Remote) -> Result<Shown, StoreError> {
+    let store = pipeline::open_store(place, remote, &Need::objects())?;
     let (mut objects, mut failed, mut flow_logs) = (0, 0, BTreeSet::new());
     store.each_object(|row| {
         objects += 1;

@@ -7,13 +7,14 @@ use super::judge::{self, NOTHING, Table};
 use super::read::{Keeping, ObjectProblem};
 use super::run::{self, Gathered};
 use super::stored::{Stored, Window};
+use super::stores::{StorePlace, Writable};
 use super::{AnalyzeConfig, AnalyzeError, Event, Progress, read};
 use crate::decode::FormatOrigin;
 use crate::flow::{FlowBatch, Tally};
 use crate::inventory::Timeline;
 use crate::source::{self, Object, Selection};
 use crate::store::{
-    Contexts, Counts, Details, Disk, Known, NewRecords, ObjectRow, Offer, Offered, Problem, RecordWriter,
+    Contexts, Counts, Details, Disk, Known, Need, NewRecords, ObjectRow, Offer, Offered, Problem, RecordWriter,
     Store, StoreError, StoreWriter, StoredFile,
 };
 
@@ -203,18 +204,18 @@ fn note_contexts(into: &mut Contexts, origin: &[Option<String>; 3], batch: &Flow
 /// When the store can't be used, or nothing could be read; the store is as it was, or holds what was read and is told so.
 pub fn ingest(
     config: &AnalyzeConfig,
-    directory: &Path,
+    place: &StorePlace,
     options: &IngestOptions,
     progress: &dyn Progress,
 ) -> Result<Ingested, AnalyzeError> {
-    let mut writer = match config.inputs.is_empty() {
-        true => StoreWriter::open_existing(directory, options.disk.clone())?,
-        false => StoreWriter::open(directory, options.disk.clone())?,
-    };
+    let make = !config.inputs.is_empty();
+    progress.event(&Event::Phase("opening the store"));
+    let mut store = Writable::open(place, &config.remote, &options.disk, make, &Need::objects())?;
+    let writer = &mut store.writer;
     let plan = Plan { known: writer.known()?, next: writer.store().manifest().next_object };
     let gathered = match config.inputs.is_empty() {
         true => None,
-        false => Some(run::gather_into(config, None, progress, Some(Keeping { plan, store: &writer }))?),
+        false => Some(run::gather_into(config, None, progress, Some(Keeping { plan, store: writer }))?),
     };
     let mut result = Ingested::default();
     let mut stale: BTreeSet<u32> = writer.store().manifest().connections.stale.clone();
@@ -239,13 +240,13 @@ pub fn ingest(
     if options.rejudge {
         stale.extend(writer.store().manifest().records.iter().filter_map(|file| file.day));
     }
-    let stale = with_neighbours(&stale, writer.store());
+    let stale = with_neighbours(&stale, store.writer.store());
     result.unjudged = timeline.is_empty();
     for days in groups(&stale) {
         progress.event(&Event::Phase("judging"));
-        let files = derive(config, directory, &writer, &timeline, &days)?;
+        let files = derive(config, place, &store, &timeline, &days)?;
         result.connections += files.iter().map(|file| file.rows).sum::<u64>();
-        writer.commit_connections(&days, &files, inventory.paths.clone())?;
+        store.writer.commit_connections(&days, &files, inventory.paths.clone())?;
         result.days.extend(days);
     }
     Ok(result)
@@ -303,8 +304,8 @@ fn groups(days: &BTreeSet<u32>) -> Vec<BTreeSet<u32>> {
 /// Judges the records of some days, with a day more on either side for what began before and is answered after.
 fn derive(
     config: &AnalyzeConfig,
-    directory: &Path,
-    writer: &StoreWriter,
+    place: &StorePlace,
+    store: &Writable,
     timeline: &Timeline,
     days: &BTreeSet<u32>,
 ) -> Result<Vec<StoredFile>, AnalyzeError> {
@@ -320,11 +321,12 @@ fn derive(
         ..config.clone()
     };
     let mut streams = Vec::new();
-    let stored = Stored::open(directory, &config.selection, window, &mut streams)?;
+    store.fetch(&Need::records(window))?;
+    let stored = Stored::of(store.writer.store(), place, &config.selection, window, &mut streams)?;
     let Some((collected, streams)) = run::gather_stored(&config, stored, streams)? else {
         return Ok(Vec::new());
     };
-    let table = Table { store: writer, days };
+    let table = Table { store: &store.writer, days };
     let (outcome, _) = judge::judge(collected, timeline, &streams, &config, None, &NOTHING, Some(&table))?;
     if config.cancel.is_cancelled() {
         // Judged in part, which must not take the place of what is there.

@@ -24,6 +24,7 @@ mod read;
 mod replay;
 mod run;
 mod stored;
+mod stores;
 mod tighten;
 mod watch;
 #[cfg(test)]
@@ -50,6 +51,7 @@ pub use ingest::{IngestOptions, Ingested, ingest};
 pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
 pub use memory::MemoryPlan;
 pub use replay::{ReplayOutcome, replay};
+pub use stores::{StorePlace, open_store, prune};
 pub use tighten::{Tightened, tighten};
 
 /// What to analyse and how. No field left to interpret.
@@ -326,7 +328,7 @@ impl AnalyzeError {
                 "name a directory with more room with --spill-dir (some 32 bytes for each record), or allow more --memory"
                     .to_owned(),
             ),
-            Self::Store(error) => Some(error.help()),
+            Self::Store(error) => Some(error.help()).filter(|help| !help.is_empty()),
             Self::Connections { .. } | Self::Internal(_) => None,
         }
     }

@@ -1,13 +1,13 @@
 //! A store is read in place of the logs that were ingested into it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::error::ArrowError;
 
 use super::AnalyzeConfig;
 use super::read::{ObjectProblem, Outcome};
+use super::stores::StorePlace;
 use crate::decode::FormatOrigin;
 use crate::flow::{FlowBatch, InterfaceContext, MalformedExample, Tally};
 use crate::source::{KeyParts, Pruned, Selection};
@@ -39,14 +39,14 @@ pub(super) struct Stored {
 const NOT_WANTED: u32 = u32::MAX;
 
 impl Stored {
-    /// Opens a store. `streams` are the flow logs that are known already; new ones are added.
-    pub fn open(
-        directory: &Path,
+    /// What is to be read of a store. `streams` are the flow logs that are known already; new ones are added.
+    pub fn of(
+        store: &Store,
+        place: &StorePlace,
         selection: &Selection,
         window: Window,
         streams: &mut Vec<String>,
     ) -> Result<Self, StoreError> {
-        let store = Store::open(directory)?;
         let pruned_before = store.manifest().pruned_before.map_or(0, |day| u64::from(day) * 86_400);
         let mut stored = Self {
             scan: store.scan(window),
@@ -58,7 +58,7 @@ impl Stored {
             expected: 0,
             delivered: AtomicU64::new(0),
             whole: window == (None, None) && pruned_before == 0,
-            directory: directory.display().to_string(),
+            directory: place.to_string(),
         };
         let mut damaged = false;
         let mut known: BTreeMap<String, u32> =

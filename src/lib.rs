@@ -47,6 +47,8 @@
 //! - [`tighten`]: *What should change?* Rules that could go or be narrower, as a plan that a replay proves.
 //! - [`store`]: *What do we keep between runs?* Records as they were delivered, from which everything is concluded anew, and
 //!   the judged connections day by day, for questions.
+//! - [`mirror`]: *Where does a store lie that is not here?* In S3: read from a copy, written under conditions, so that two
+//!   runs can't destroy each other's work.
 //! - [`report`]: *How is it shown?* The report for people, the three files of the output contract, and formats for other
 //!   programs and for tickets.
 //! - [`pipeline`]: *In which order?* The only place that knows.

@@ -45,8 +45,11 @@ impl Copy {
     /// Opens the copy of a store, or begins one.
     pub fn open(options: &Options, address: &Address) -> Result<Self, StoreError> {
         let parent = options.copies.as_ref().ok_or_else(|| StoreError::Elsewhere {
-            message: format!("{address}: there is no place for a copy of its files: no home directory is known"),
-            help: "name a directory for copies of stores with --store-cache, or set XDG_CACHE_HOME".to_owned(),
+            message: format!(
+                "{address}: there is no place for a copy of its files: no home directory is known"
+            ),
+            help: "name a directory for copies of stores with --store-cache, or set XDG_CACHE_HOME"
+                .to_owned(),
         })?;
         let directory = parent.join(folder(options, address));
         let cant = |error: io::Error| StoreError::Elsewhere {

@@ -23,9 +23,11 @@ pub(super) fn refused(address: &Address, path: &str, doing: Doing, failure: &Fai
     let help = match failure.kind {
         _ if failure.is_about_kms() => match doing {
             Doing::Writing => {
-                "allow kms:GenerateDataKey and kms:Decrypt on the key of the bucket, in the key's policy, too".to_owned()
+                "allow kms:GenerateDataKey and kms:Decrypt on the key of the bucket, in the key's policy, too"
+                    .to_owned()
             }
-            _ => "allow kms:Decrypt on the key that the store is encrypted with, in the key's policy, too".to_owned(),
+            _ => "allow kms:Decrypt on the key that the store is encrypted with, in the key's policy, too"
+                .to_owned(),
         },
         FailureKind::Denied => match doing {
             Doing::Listing => format!("allow s3:ListBucket on arn:aws:s3:::{bucket}"),
@@ -58,6 +60,7 @@ pub(super) fn unread(address: &Address, path: &str, error: SourceError) -> Store
 }
 
 /// The runtime could not be started, or a task died.
+#[expect(clippy::needless_pass_by_value, reason = "so that `map_err` takes it")]
 pub(super) fn internal(message: impl ToString) -> StoreError {
     StoreError::Elsewhere {
         message: format!("internal failure: {}", message.to_string()),

@@ -25,6 +25,12 @@ pub(super) enum Unfetched {
     Failed(StoreError),
 }
 
+impl From<StoreError> for Unfetched {
+    fn from(error: StoreError) -> Self {
+        Self::Failed(error)
+    }
+}
+
 impl From<Unfetched> for StoreError {
     fn from(error: Unfetched) -> Self {
         match error {
@@ -63,10 +69,13 @@ pub(super) async fn fetch(
             one.fetch().await
         });
     }
-    while let Some(done) = tasks.join_next().await {
-        done.map_err(|error| Unfetched::Failed(internal(error)))??;
-    }
-    Ok(())
+    let all = async {
+        while let Some(done) = tasks.join_next().await {
+            done.map_err(|error| Unfetched::Failed(internal(error)))??;
+        }
+        Ok(())
+    };
+    bucket.options().stop.or(all).await
 }
 
 /// One file to fetch.
@@ -80,8 +89,7 @@ struct One {
 
 impl One {
     async fn fetch(self) -> Result<(), Unfetched> {
-        let of_disk =
-            |path: &Path, error: &std::io::Error| Unfetched::Failed(failed(path, error));
+        let of_disk = |path: &Path, error: &std::io::Error| Unfetched::Failed(failed(path, error));
         if let Some(folder) = self.path.parent() {
             fs::create_dir_all(folder).await.map_err(|e| of_disk(folder, &e))?;
         }

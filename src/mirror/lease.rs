@@ -166,12 +166,10 @@ impl State {
         let tag = match answer {
             Ok(tag) => tag,
             // Of an attempt whose answer was lost.
-            Err(failure) if failure.kind == FailureKind::Changed => {
-                match self.bucket.get(LOCK).await? {
-                    Some(there) if there.bytes == bytes => there.tag,
-                    _ => return Ok(false),
-                }
-            }
+            Err(failure) if failure.kind == FailureKind::Changed => match self.bucket.get(LOCK).await? {
+                Some(there) if there.bytes == bytes => there.tag,
+                _ => return Ok(false),
+            },
             Err(failure) => return Err(self.unwritten(&failure)),
         };
         *lock(&self.tag) = tag;

@@ -29,10 +29,12 @@ mod upload;
 mod write;
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::aws::Connect;
 use crate::source::{S3Options, S3Url};
-use crate::store::Disk;
+use crate::store::{Disk, StoreError};
 
 pub use read::{is_at, open};
 pub use write::{Writing, open_to_write};
@@ -64,6 +66,45 @@ pub struct Options {
     pub part_bytes: u64,
     /// How the file system is changed.
     pub disk: Disk,
+    /// When to stop.
+    pub stop: Stop,
+}
+
+/// Says whether somebody wants a transfer to end.
+#[derive(Clone, Default)]
+pub struct Stop(Option<Arc<dyn Fn() -> bool + Send + Sync>>);
+
+impl std::fmt::Debug for Stop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Stop").field(&self.0.is_some()).finish()
+    }
+}
+
+impl Stop {
+    /// How often it is asked.
+    const EVERY: Duration = Duration::from_millis(50);
+
+    /// Stops as soon as this is true.
+    #[must_use]
+    pub fn when(is_wanted: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(is_wanted)))
+    }
+
+    /// What the work comes to, or that it was stopped.
+    async fn or<T, E: From<StoreError>>(&self, work: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let Some(is_wanted) = &self.0 else { return work.await };
+        let stopped = async {
+            while !is_wanted() {
+                tokio::time::sleep(Self::EVERY).await;
+            }
+        };
+        tokio::select! {
+            done = work => done,
+            () = stopped => {
+                Err(StoreError::Elsewhere { message: "stopped".to_owned(), help: "run again".to_owned() }.into())
+            }
+        }
+    }
 }
 
 /// Where a store lies: a bucket, and a prefix that is empty or ends with a slash.
@@ -116,6 +157,9 @@ mod tests {
             assert_eq!(of(text).key("x/y"), "a/store/x/y");
             assert_eq!(of(text).to_string(), "s3://logs/a/store");
         }
-        assert_eq!((of("s3://logs").key("x"), of("s3://logs/").to_string()), ("x".into(), "s3://logs".into()));
+        assert_eq!(
+            (of("s3://logs").key("x"), of("s3://logs/").to_string()),
+            ("x".into(), "s3://logs".into())
+        );
     }
 }

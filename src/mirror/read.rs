@@ -68,12 +68,7 @@ async fn manifest(bucket: &Bucket) -> Result<(Manifest, String), StoreError> {
 }
 
 /// Makes sure that what lies in the copy is of this manifest.
-async fn prepare(
-    bucket: &Bucket,
-    copy: &mut Copy,
-    manifest: &Manifest,
-    tag: &str,
-) -> Result<(), Unfetched> {
+async fn prepare(bucket: &Bucket, copy: &mut Copy, manifest: &Manifest, tag: &str) -> Result<(), Unfetched> {
     if !copy.knows(tag) {
         let listed = bucket.list().await.map_err(Unfetched::Failed)?;
         compare(bucket, copy, manifest, tag, &listed)?;

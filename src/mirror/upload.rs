@@ -44,12 +44,15 @@ pub(super) async fn upload(
         let bytes = file.bytes;
         tasks.spawn(async move { one.upload(bytes).await.map(|tag| (one.path.clone(), tag)) });
     }
-    let mut tags = BTreeMap::new();
-    while let Some(done) = tasks.join_next().await {
-        let (path, tag) = done.map_err(internal)??;
-        tags.insert(path, tag);
-    }
-    Ok(tags)
+    let all = async {
+        let mut tags = BTreeMap::new();
+        while let Some(done) = tasks.join_next().await {
+            let (path, tag) = done.map_err(internal)??;
+            tags.insert(path, tag);
+        }
+        Ok(tags)
+    };
+    bucket.options().stop.or(all).await
 }
 
 /// One file that goes up.
@@ -139,7 +142,8 @@ impl One {
         let (name, key) = (self.bucket.address.name(&self.path), self.bucket.address.key(&self.path));
         let answer = requests
             .ask(&self.bucket.address.bucket, &name, |client| {
-                let request = client.complete_multipart_upload().bucket(&self.bucket.address.bucket).key(&key);
+                let request =
+                    client.complete_multipart_upload().bucket(&self.bucket.address.bucket).key(&key);
                 request
                     .upload_id(id)
                     .multipart_upload(upload.clone())
@@ -152,7 +156,9 @@ impl One {
         match answer {
             Ok(answer) => Ok(answer.e_tag.unwrap_or_default()),
             // The answer to an earlier attempt was lost, and the upload is done: nobody else knows its name.
-            Err(failure) if failure.code.as_deref() == Some("NoSuchUpload") => self.there(bytes, &failure).await,
+            Err(failure) if failure.code.as_deref() == Some("NoSuchUpload") => {
+                self.there(bytes, &failure).await
+            }
             Err(failure) => Err(self.refused(&failure)),
         }
     }

@@ -74,7 +74,9 @@ impl Drop for Writing {
 /// What another run did in the meantime.
 pub(super) fn raced(address: &Address) -> StoreError {
     StoreError::Elsewhere {
-        message: format!("{address}: another run wrote to this store in the meantime: it is as that run left it"),
+        message: format!(
+            "{address}: another run wrote to this store in the meantime: it is as that run left it"
+        ),
         help: "run again: what the store does not hold is read again, and nothing is lost".to_owned(),
     }
 }
@@ -82,8 +84,12 @@ pub(super) fn raced(address: &Address) -> StoreError {
 /// What another run does now.
 pub(super) fn taken_over(address: &Address) -> StoreError {
     StoreError::Elsewhere {
-        message: format!("{address}: nothing was heard of this run for too long, and another one writes to this store now"),
-        help: "run again when that run is done: what the store does not hold is read again, and nothing is lost".to_owned(),
+        message: format!(
+            "{address}: nothing was heard of this run for too long, and another one writes to this store now"
+        ),
+        help:
+            "run again when that run is done: what the store does not hold is read again, and nothing is lost"
+                .to_owned(),
     }
 }
 
@@ -171,10 +177,9 @@ async fn begin(
 fn refuse_foreign(bucket: &Bucket, listed: &BTreeMap<String, Listed>) -> Result<(), StoreError> {
     let ours = |path: &str| path == LOCK || path == LOCAL_LOCK || path.is_empty() || is_file_of_ours(path);
     match listed.keys().find(|path| !ours(path)) {
-        Some(found) => Err(StoreError::Foreign {
-            directory: bucket.address.to_string(),
-            found: format!("`{found}`"),
-        }),
+        Some(found) => {
+            Err(StoreError::Foreign { directory: bucket.address.to_string(), found: format!("`{found}`") })
+        }
         None => Ok(()),
     }
 }

@@ -7,15 +7,15 @@ use super::judge::{self, NOTHING, Table};
 use super::read::{Keeping, ObjectProblem};
 use super::run::{self, Gathered};
 use super::stored::{Stored, Window};
-use super::stores::{StorePlace, Writable};
+use super::stores::{self, StorePlace, Writable};
 use super::{AnalyzeConfig, AnalyzeError, Event, Progress, read};
 use crate::decode::FormatOrigin;
 use crate::flow::{FlowBatch, Tally};
 use crate::inventory::Timeline;
 use crate::source::{self, Object, Selection};
 use crate::store::{
-    Contexts, Counts, Details, Disk, Known, Need, NewRecords, ObjectRow, Offer, Offered, Problem, RecordWriter,
-    Store, StoreError, StoreWriter, StoredFile,
+    Contexts, Counts, Details, Disk, Known, Need, NewRecords, ObjectRow, Offer, Offered, Problem,
+    RecordWriter, Store, StoreError, StoreWriter, StoredFile,
 };
 
 /// How to ingest.
@@ -208,9 +208,19 @@ pub fn ingest(
     options: &IngestOptions,
     progress: &dyn Progress,
 ) -> Result<Ingested, AnalyzeError> {
+    ingest_until(config, place, options, progress).map_err(|error| stores::stopped(error, &config.cancel))
+}
+
+fn ingest_until(
+    config: &AnalyzeConfig,
+    place: &StorePlace,
+    options: &IngestOptions,
+    progress: &dyn Progress,
+) -> Result<Ingested, AnalyzeError> {
     let make = !config.inputs.is_empty();
     progress.event(&Event::Phase("opening the store"));
-    let mut store = Writable::open(place, &config.remote, &options.disk, make, &Need::objects())?;
+    let need = Need::objects();
+    let mut store = Writable::open(place, &config.remote, &options.disk, make, &need, &config.cancel)?;
     let writer = &mut store.writer;
     let plan = Plan { known: writer.known()?, next: writer.store().manifest().next_object };
     let gathered = match config.inputs.is_empty() {

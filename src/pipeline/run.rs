@@ -83,7 +83,8 @@ pub(super) fn gather_into(
         if let Input::Store(place) = input {
             progress.event(&Event::Phase("opening the store"));
             let window = (config.selection.from, config.selection.to);
-            let store = stores::open_store(place, &config.remote, &Need::records(window))?;
+            let store = stores::open_until(place, &config.remote, &Need::records(window), &config.cancel);
+            let store = store.map_err(|error| stores::stopped(error.into(), &config.cancel))?;
             stored.push(Stored::of(&store, place, &config.selection, window, &mut streams)?);
         }
     }

@@ -5,8 +5,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::inputs::{Input, Remote};
-use super::{AnalyzeConfig, AnalyzeError};
-use crate::mirror::{self, Writing};
+use super::{AnalyzeConfig, AnalyzeError, Cancel};
+use crate::mirror::{self, Stop, Writing};
 use crate::source::S3Url;
 use crate::store::{Disk, Need, Store, StoreError, StoreWriter};
 
@@ -53,13 +53,34 @@ impl fmt::Display for StorePlace {
 /// # Errors
 /// When there is none, it is damaged or newer than this program, or it can't be reached.
 pub fn open_store(place: &StorePlace, remote: &Remote, need: &Need) -> Result<Store, StoreError> {
+    open_until(place, remote, need, &Cancel::default())
+}
+
+/// As [`open_store`], which somebody may stop.
+pub(super) fn open_until(
+    place: &StorePlace,
+    remote: &Remote,
+    need: &Need,
+    cancel: &Cancel,
+) -> Result<Store, StoreError> {
     match place {
         StorePlace::Directory(directory) => Store::open(directory),
-        StorePlace::S3(url) => mirror::open(url, &options(remote, &Disk::default()), need),
+        StorePlace::S3(url) => mirror::open(url, &options(remote, &Disk::default(), cancel), need),
     }
 }
 
-fn options(remote: &Remote, disk: &Disk) -> mirror::Options {
+/// What failed because somebody stopped it.
+pub(super) fn stopped(error: AnalyzeError, cancel: &Cancel) -> AnalyzeError {
+    match error {
+        AnalyzeError::Store(StoreError::Elsewhere { .. }) if cancel.is_cancelled() => {
+            AnalyzeError::Interrupted { objects: 0, bytes: 0, records: 0 }
+        }
+        other => other,
+    }
+}
+
+fn options(remote: &Remote, disk: &Disk, cancel: &Cancel) -> mirror::Options {
+    let cancel = cancel.clone();
     mirror::Options {
         connect: remote.connect.clone(),
         s3: remote.s3,
@@ -68,6 +89,7 @@ fn options(remote: &Remote, disk: &Disk) -> mirror::Options {
         max_requests: remote.max_requests,
         part_bytes: remote.part_bytes,
         disk: disk.clone(),
+        stop: Stop::when(move || cancel.is_cancelled()),
     }
 }
 
@@ -86,6 +108,7 @@ impl Writable {
         disk: &Disk,
         make: bool,
         need: &Need,
+        cancel: &Cancel,
     ) -> Result<Self, StoreError> {
         match place {
             StorePlace::Directory(directory) => {
@@ -93,7 +116,8 @@ impl Writable {
                 Ok(Self { writer: open(directory, disk.clone())?, original: None })
             }
             StorePlace::S3(url) => {
-                let (writer, original) = mirror::open_to_write(url, &options(remote, disk), make, need)?;
+                let (writer, original) =
+                    mirror::open_to_write(url, &options(remote, disk, cancel), make, need)?;
                 Ok(Self { writer, original: Some(original) })
             }
         }
@@ -116,7 +140,7 @@ pub fn prune(
     disk: &Disk,
     before: u32,
 ) -> Result<(u64, u64), StoreError> {
-    Writable::open(place, remote, disk, false, &Need::nothing())?.writer.prune(before)
+    Writable::open(place, remote, disk, false, &Need::nothing(), &Cancel::default())?.writer.prune(before)
 }
 
 /// The folder below which AWS delivers: there is no store in it.
@@ -127,7 +151,8 @@ pub(super) fn resolve(config: &AnalyzeConfig) -> Vec<Input> {
     let is_store = |url: &S3Url| {
         let is_delivered = url.prefix.split('/').any(|folder| folder == DELIVERED);
         // Where that can't be told, listing will say why.
-        !is_delivered && mirror::is_at(url, &options(&config.remote, &Disk::default())) == Some(true)
+        !is_delivered
+            && mirror::is_at(url, &options(&config.remote, &Disk::default(), &config.cancel)) == Some(true)
     };
     let told = |input: &Input| match input {
         Input::S3(url) if is_store(url) => Input::Store(StorePlace::S3(url.clone())),

@@ -149,8 +149,7 @@ impl Manifest {
             version: u64,
         }
         let damaged = |message: String| StoreError::Damaged { path: path.to_owned(), message };
-        let Version { format, version } =
-            serde_json::from_slice(text).map_err(|e| damaged(e.to_string()))?;
+        let Version { format, version } = serde_json::from_slice(text).map_err(|e| damaged(e.to_string()))?;
         if format != FORMAT {
             return Err(damaged(format!("it is of the format `{format}`")));
         }

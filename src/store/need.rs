@@ -59,6 +59,8 @@ mod tests {
         assert!(!need.wants(&file("connections/dt=x/00000001.parquet", Some(1))));
         assert!(!Need::nothing().wants(&record(1)) && !Need::objects().wants(&record(1)));
         let tables = Need::tables(&[Table::Connections], (None, None));
-        assert!(tables.wants(&file("connections/dt=x/00000001.parquet", Some(1))) && !tables.wants(&record(1)));
+        assert!(
+            tables.wants(&file("connections/dt=x/00000001.parquet", Some(1))) && !tables.wants(&record(1))
+        );
     }
 }

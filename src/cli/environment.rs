@@ -233,10 +233,10 @@ mod tests {
                 set.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value))
             })
         };
-        let (home, xdg) = (("HOME", "/home/me"), ("XDG_CACHE_HOME", "/var/cache/me"));
+        let (home, xdg) = (("HOME", "/u/me"), ("XDG_CACHE_HOME", "/var/cache/me"));
         assert_eq!(of(&[home, xdg]), Some(PathBuf::from("/var/cache/me")));
-        assert_eq!(of(&[home]), Some(PathBuf::from("/home/me/.cache")));
-        assert_eq!(of(&[home, ("XDG_CACHE_HOME", "here")]), Some(PathBuf::from("/home/me/.cache")));
+        assert_eq!(of(&[home]), Some(PathBuf::from("/u/me/.cache")));
+        assert_eq!(of(&[home, ("XDG_CACHE_HOME", "here")]), Some(PathBuf::from("/u/me/.cache")));
         assert_eq!(of(&[]), None);
     }
 

@@ -18,6 +18,14 @@ const NOTES: &str = "flowgate-copy.json";
 /// Held by everybody who uses the copy, and by one alone who removes something.
 const IN_USE: &str = "in-use";
 
+impl Notes {
+    /// Without any everything is fetched again.
+    fn read(directory: &Path) -> Self {
+        let text = fs::read(directory.join(NOTES)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+}
+
 /// A copy.
 #[derive(Debug)]
 pub(super) struct Copy {
@@ -69,9 +77,7 @@ impl Copy {
             // Where files can't be locked, nothing is ever removed.
             _ = held.lock_shared();
         }
-        let text = fs::read(directory.join(NOTES)).unwrap_or_default();
-        // Without it everything is fetched again.
-        let mut notes: Notes = serde_json::from_slice(&text).unwrap_or_default();
+        let mut notes = Notes::read(&directory);
         if notes.id.is_empty() {
             notes = Notes { url: address.to_string(), id: unique(), ..Notes::default() };
         }
@@ -109,6 +115,12 @@ impl Copy {
     pub fn compare(&self, manifest: &str, files: BTreeMap<String, String>) -> Result<(), StoreError> {
         {
             let mut notes = self.notes();
+            let of_others = Notes::read(&self.directory);
+            if !manifest.is_empty() && of_others.manifest == manifest {
+                // Another run has done so meanwhile, and may have fetched files already.
+                *notes = of_others;
+                return Ok(());
+            }
             for (path, tag) in &files {
                 // Not every service puts an ETag into quotes everywhere.
                 let bare = |tag: &str| tag.trim_matches('"').to_owned();

@@ -94,7 +94,7 @@ impl One {
             fs::create_dir_all(folder).await.map_err(|e| of_disk(folder, &e))?;
         }
         // Others may fetch the same.
-        let temporary = self.path.with_extension(format!("{}.tmp", unique()));
+        let temporary = self.path.with_extension(format!("{}.part", unique()));
         let result = self.fetch_to(&temporary).await;
         let result = match result {
             Ok(()) => fs::rename(&temporary, &self.path).await.map_err(|e| of_disk(&self.path, &e)),

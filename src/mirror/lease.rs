@@ -104,7 +104,10 @@ impl Lease {
         let bytes = lock(&state.text).bytes();
         match bucket.put(LOCK, &bytes, &Condition::Absent).await? {
             Err(failure) if failure.kind == FailureKind::Changed => {}
-            Err(failure) => return Err(refused(&bucket.address, LOCK, Doing::Writing, &failure)),
+            Err(failure) => {
+                _ = bucket.remove(LOCK).await;
+                return Err(refused(&bucket.address, LOCK, Doing::Writing, &failure));
+            }
             Ok(_) => {
                 bucket.remove(LOCK).await?;
                 return Err(unconditional(&bucket));
@@ -191,7 +194,10 @@ impl State {
         if of_our_copy || age.is_some_and(|age| age > EXPIRES) {
             return Judged::Left;
         }
-        let name = who.map_or_else(|| "somebody".to_owned(), |who| who.holder);
+        let name: String = match who {
+            Some(who) => who.holder.chars().take(200).collect(),
+            None => "somebody".to_owned(),
+        };
         Judged::Held(format!(" ({name}; if it died, its lock expires after {} minutes)", EXPIRES / 60))
     }
 

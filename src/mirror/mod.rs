@@ -16,8 +16,8 @@
 //! New files go up first, each with a checksum, then the manifest, under the condition that the one that this run began with is
 //! still there (`If-Match`; of a new store that there is none, `If-None-Match`). Whoever loses such a race is told, and has
 //! changed nothing: names of new files hold a number that no other run has. What such a run left, or one that was killed, is
-//! removed by the next that writes, once it is [hours old](write::GARBAGE_AGE). A lock object refuses a second writer
-//! early ([`lease`]); that nothing is lost does not depend on it.
+//! removed by the next that writes, once it is six hours old. A lock object refuses a second writer
+//! early (`lease`); that nothing is lost does not depend on it.
 
 mod bucket;
 mod copy;

@@ -339,7 +339,8 @@ impl StoreWriter {
 /// When something can't be removed.
 pub fn clean(directory: &Path, manifest: &Manifest, disk: &Disk) -> Result<(), StoreError> {
     let kept: BTreeSet<PathBuf> = manifest.files().map(|file| directory.join(&file.path)).collect();
-    let is_garbage = |path: &Path| !kept.contains(path) && (is_parquet(path) || is_temporary(path));
+    let is_ours = |path: &Path| is_parquet(path) || is_temporary(path) || is_part(path);
+    let is_garbage = |path: &Path| !kept.contains(path) && is_ours(path);
     FOLDERS.iter().try_for_each(|folder| sweep(&directory.join(folder), &is_garbage, disk))
 }
 
@@ -347,7 +348,12 @@ fn is_parquet(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "parquet")
 }
 
-/// Of a file that was being written, or fetched.
+/// Of a file that was being fetched, or still is: a writer leaves it to those who read.
+fn is_part(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "part")
+}
+
+/// Of a file that was being written.
 fn is_temporary(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "tmp")
 }

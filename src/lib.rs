@@ -50,6 +50,8 @@
 //! - [`query`]: *Ask your own question.* SQL over the tables of a store, and the questions that come with the program.
 //! - [`investigate`]: *What happened around this?* All that a store holds of an address, a network, an interface, an instance,
 //!   a group or a rule, as plain values.
+//! - [`mirror`]: *Where does a store lie that is not here?* In S3: read from a copy, written under conditions, so that two
+//!   runs can't destroy each other's work.
 //! - [`report`]: *How is it shown?* The report for people, the three files of the output contract, and formats for other
 //!   programs and for tickets.
 //! - [`pipeline`]: *In which order?* The only place that knows.
@@ -105,6 +107,7 @@ pub mod finding;
 pub mod flow;
 pub mod inventory;
 pub mod investigate;
+pub mod mirror;
 pub mod pipeline;
 pub mod policy;
 pub mod query;

@@ -4,6 +4,7 @@
 //! spoils answers.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     reason = "tests; clippy exempts only the test functions themselves, not their helpers"
 )]
@@ -42,3 +43,5 @@ mod rng;
 mod seeds;
 #[path = "s3/server.rs"]
 mod server;
+#[path = "s3/store/mod.rs"]
+mod store;

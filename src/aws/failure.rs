@@ -78,7 +78,8 @@ const THROTTLED: [&str; 9] = [
     "LimitExceededException",
 ];
 
-const TRANSIENT: [&str; 8] = [
+const TRANSIENT: [&str; 9] = [
+    "ConditionalRequestConflict",
     "InternalError",
     "InternalFailure",
     "InternalServiceError",

@@ -226,7 +226,7 @@ impl Run<'_> {
             let meter = Meter::new(warnings, self.err, animated);
             match config.inputs.as_slice() {
                 [Input::Store(store)] if arguments.keep => {
-                    pipeline::analyze_and_keep(&config, store, self.environment.disk(), &meter)?
+                    pipeline::analyze_and_keep(&config, store, &self.environment.disk(), &meter)?
                 }
                 _ => pipeline::analyze(&config, stdin, &meter)?,
             }

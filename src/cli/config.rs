@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use super::analyze::Arguments;
 use super::failure::{Failure, Problem};
+use super::place::copies;
 use super::reading::{ReadingArguments, ResourceArguments};
 use super::{Environment, expect, suggest, values};
 use crate::detect::Meta;
 use crate::finding::IgnoreList;
-use crate::pipeline::{AnalyzeConfig, Baseline, Expect, Input, MemoryPlan, Remote, log_fields};
+use crate::pipeline::{AnalyzeConfig, Baseline, Expect, Input, MemoryPlan, Remote, StorePlace, log_fields};
 use crate::report::{prepare_dir, prepare_report};
 
 use crate::source::{S3Options, STDIN, Selection};
@@ -111,6 +112,8 @@ impl Check {
                 now: environment.now,
                 max_requests: arguments.max_requests,
                 max_inflight_bytes,
+                copies: copies(arguments.store_cache.as_ref(), environment),
+                ..Remote::default()
             },
             inventories: arguments.inventories.clone(),
             selection,
@@ -171,7 +174,10 @@ impl Check {
                     } else if !text.contains(['*', '?', '[', '{']) && !path.exists() {
                         self.missing("", &path);
                     }
-                    parsed.push(if Store::is_at(&path) { Input::Store(path) } else { Input::Local(path) });
+                    parsed.push(match Store::is_at(&path) {
+                        true => Input::Store(StorePlace::Directory(path)),
+                        false => Input::Local(path),
+                    });
                 }
                 // Legal in a key, and never in one that AWS made.
                 Ok(Input::S3(url)) if url.prefix.contains('*') => self.add(

@@ -58,6 +58,8 @@ pub struct Environment {
     pub memory: u64,
     /// Where large temporary files belong: `TMPDIR`, else `/var/tmp`, since `/tmp` is in memory on many systems.
     pub spill_directory: PathBuf,
+    /// Where programs keep what can be had again: `XDG_CACHE_HOME`, else what is usual on the system, below `HOME`.
+    pub cache_directory: Option<PathBuf>,
     /// `AWS_CA_BUNDLE`: which certificate authorities to trust, as the AWS CLI takes it.
     pub ca_bundle: Option<PathBuf>,
     /// Variables that begin with `FLOWGATE_`.
@@ -95,6 +97,7 @@ impl Environment {
             threads: available_parallelism().map_or(1, usize::from),
             memory: memory(|path| std::fs::read_to_string(path).ok()),
             spill_directory: set("TMPDIR").map_or_else(large_temporary_files, PathBuf::from),
+            cache_directory: cache_directory(|name| set(name).map(PathBuf::from)),
             ca_bundle: set("AWS_CA_BUNDLE").map(PathBuf::from),
             variables: std::env::vars_os()
                 .map(|(name, value)| (name.to_string_lossy().into_owned(), value))
@@ -159,6 +162,17 @@ pub(super) fn now_text() -> String {
     now.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
 }
 
+/// Only absolute paths count (XDG Base Directory Specification).
+fn cache_directory(variable: impl Fn(&str) -> Option<PathBuf>) -> Option<PathBuf> {
+    let absolute = |name: &str| variable(name).filter(|path| path.is_absolute());
+    let usual = || match () {
+        () if cfg!(windows) => absolute("LOCALAPPDATA"),
+        () if cfg!(target_os = "macos") => absolute("HOME").map(|home| home.join("Library").join("Caches")),
+        () => absolute("HOME").map(|home| home.join(".cache")),
+    };
+    absolute("XDG_CACHE_HOME").or_else(usual)
+}
+
 fn large_temporary_files() -> PathBuf {
     let lasting = PathBuf::from("/var/tmp");
     if cfg!(unix) && lasting.is_dir() { lasting } else { std::env::temp_dir() }
@@ -215,6 +229,21 @@ mod tests {
         assert_eq!(memory(files("max\n")), 16 << 20);
         assert_eq!(memory(files("1048576\n")), 1 << 20);
         assert_eq!(memory(|_| None), MEMORY);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn copies_lie_where_others_are() {
+        let of = |set: &[(&str, &str)]| {
+            cache_directory(|name| {
+                set.iter().find(|(known, _)| *known == name).map(|(_, value)| PathBuf::from(value))
+            })
+        };
+        let (home, xdg) = (("HOME", "/u/me"), ("XDG_CACHE_HOME", "/var/cache/me"));
+        assert_eq!(of(&[home, xdg]), Some(PathBuf::from("/var/cache/me")));
+        assert_eq!(of(&[home]), Some(PathBuf::from("/u/me/.cache")));
+        assert_eq!(of(&[home, ("XDG_CACHE_HOME", "here")]), Some(PathBuf::from("/u/me/.cache")));
+        assert_eq!(of(&[]), None);
     }
 
     #[test]

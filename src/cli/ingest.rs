@@ -8,8 +8,8 @@ use super::config::Check;
 use super::failure::{Failure, Problem, written};
 use super::progress::Meter;
 use super::reading::{ReadingArguments, ResourceArguments};
-use super::{Environment, Exit, interrupt};
-use crate::pipeline::{self, AnalyzeConfig, IngestOptions, Ingested, Input};
+use super::{Environment, Exit, interrupt, place};
+use crate::pipeline::{self, AnalyzeConfig, IngestOptions, Ingested, Input, StorePlace};
 use crate::report::{Look, Page, Span, TerminalOptions, Tone, count, number, write_terminal};
 use crate::source::{STDIN, Selection};
 use crate::store::day_name;
@@ -27,6 +27,7 @@ const SHOWN: usize = 20;
 Examples:
   flowgate ingest logs/ --inventory inventory/ --store store/
   flowgate ingest s3://bucket/AWSLogs/ --from 2026-03-01 --inventory inventory/ --store store/
+  flowgate ingest s3://bucket/AWSLogs/ --inventory inventory/ --store s3://another/store
   flowgate ingest --rejudge --inventory inventory/ --store store/
   flowgate ingest logs/ --inventory inventory/ --store store/ --analyze
   flowgate analyze store/ --inventory inventory/
@@ -41,7 +42,7 @@ pub(super) struct Arguments {
     #[command(flatten)]
     pub reading: ReadingArguments,
 
-    /// Directory of the store; made if it is not there
+    /// Directory of the store, or `s3://bucket/prefix`; made if it is not there
     #[arg(long, value_name = "DIR", required = true, help_heading = "Output")]
     pub store: PathBuf,
     /// Judge the connections of all days anew, because the inventory changed; needs no INPUT
@@ -73,7 +74,7 @@ pub(super) fn execute(
     stdout: &mut dyn Write,
     stderr: &mut (dyn Write + Send),
 ) -> Result<Exit, Failure> {
-    let config = validate(arguments, environment)?;
+    let (config, place) = validate(arguments, environment)?;
     if environment.owns_process {
         interrupt::watch(&config.cancel);
     }
@@ -83,7 +84,7 @@ pub(super) fn execute(
         let warnings: Option<&mut (dyn Write + Send)> =
             if arguments.quiet { None } else { Some(&mut *stderr) };
         let meter = Meter::new(warnings, err, animated);
-        pipeline::ingest(&config, &arguments.store, &options, &meter)?
+        pipeline::ingest(&config, &place, &options, &meter)?
     };
     if !arguments.quiet {
         let page = &mut Page::new(stdout, out);
@@ -97,7 +98,7 @@ pub(super) fn execute(
     let inventories =
         if config.inventories.is_empty() { ingested.inventories } else { config.inventories.clone() };
     let config = AnalyzeConfig {
-        inputs: vec![Input::Store(arguments.store.clone())],
+        inputs: vec![Input::Store(place.clone())],
         inventories,
         // All that the store holds, whatever was asked of the logs.
         selection: Selection::default(),
@@ -107,7 +108,7 @@ pub(super) fn execute(
         let warnings: Option<&mut (dyn Write + Send)> =
             if arguments.quiet { None } else { Some(&mut *stderr) };
         let meter = Meter::new(warnings, err, animated);
-        pipeline::analyze_and_keep(&config, &arguments.store, environment.disk(), &meter)?
+        pipeline::analyze_and_keep(&config, &place, &environment.disk(), &meter)?
     };
     if !arguments.quiet {
         let options = TerminalOptions {
@@ -124,14 +125,11 @@ pub(super) fn execute(
     })
 }
 
-fn validate(arguments: &Arguments, environment: &Environment) -> Result<AnalyzeConfig, Failure> {
+fn validate(
+    arguments: &Arguments,
+    environment: &Environment,
+) -> Result<(AnalyzeConfig, StorePlace), Failure> {
     let mut check = Check(Vec::new());
-    if remote(&arguments.store) {
-        let message = format!("--store {}: a store is a local directory", arguments.store.display());
-        check.add(Problem::new(message).help(
-            "ingest into a directory and copy it (`aws s3 sync --exclude lock DIR s3://…`): Athena reads the copy as it is",
-        ));
-    }
     let rejudge_only = arguments.rejudge && arguments.reading.inputs.is_empty();
     let config = check.reading("ingest", &arguments.reading, &arguments.resources, environment);
     if rejudge_only {
@@ -160,15 +158,12 @@ fn validate(arguments: &Arguments, environment: &Environment) -> Result<AnalyzeC
         let help = "ingest all of them, and choose with `flowgate analyze STORE --interface`";
         check.add(Problem::new("--interface: objects are ingested whole").help(help));
     }
-    match check.0.is_empty() {
-        true => Ok(config),
-        false => Err(Failure::usage(check.0)),
+    match (place::place(&arguments.store), check.0.is_empty()) {
+        (Ok(place), true) => return Ok((config, place)),
+        (Ok(_), false) => {}
+        (Err(problem), _) => check.add(problem),
     }
-}
-
-fn remote(path: &std::path::Path) -> bool {
-    let text = path.to_string_lossy().to_ascii_lowercase();
-    ["s3:", "s3a:", "gs:", "https:"].iter().any(|scheme| text.starts_with(scheme))
+    Err(Failure::usage(check.0))
 }
 
 fn show(ingested: &Ingested, arguments: &Arguments, page: &mut Page<'_>) -> io::Result<()> {

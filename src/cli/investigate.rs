@@ -5,13 +5,14 @@ use std::path::PathBuf;
 
 use super::config::Check;
 use super::failure::{Failure, Problem, written};
+use super::place::AccessArguments;
 use super::{Environment, Exit, suggest, values};
 use crate::investigate::{Investigation, Request, Subject, SubjectError, investigate};
-use crate::pipeline::{AnalyzeError, configuration};
+use crate::pipeline::{self, AnalyzeError, configuration};
 use crate::report::{
     Look, Page, ReportError, show_investigation, write_investigation, write_investigation_json,
 };
-use crate::store::Store;
+use crate::store::{Need, Table};
 
 /// Seconds before and after the time of `--around`.
 const SPAN: i64 = 3_600;
@@ -40,7 +41,7 @@ pub(super) struct Arguments {
     #[arg(value_name = "SUBJECT", required = true)]
     pub subject: String,
 
-    /// Directory of the store
+    /// Directory of the store, or `s3://bucket/prefix`
     #[arg(long, value_name = "DIR", required = true, help_heading = "Input")]
     pub store: PathBuf,
     /// Directory or file of inventory dumps, for names, groups and changes; may be repeated [default: what the store's
@@ -75,6 +76,9 @@ pub(super) struct Arguments {
     /// Threads to use [default: all processors]
     #[arg(long, value_name = "N", help_heading = "Resources")]
     pub threads: Option<usize>,
+
+    #[command(flatten)]
+    pub access: AccessArguments,
 }
 
 /// What is printed.
@@ -95,7 +99,9 @@ pub(super) fn execute(
     stdout: &mut dyn Write,
 ) -> Result<Exit, Failure> {
     let request = validate(arguments, environment)?;
-    let store = Store::open(&arguments.store).map_err(AnalyzeError::from)?;
+    let (place, remote) = arguments.access.place(&arguments.store, environment)?;
+    let need = Need::tables(&Table::ALL, (None, None));
+    let store = pipeline::open_store(&place, &remote, &need).map_err(AnalyzeError::from)?;
     let configured = match arguments.inventories.as_slice() {
         [] => None,
         paths => Some(configuration(paths)?),

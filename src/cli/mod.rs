@@ -19,6 +19,7 @@ mod interrupt;
 mod inventory;
 mod investigate;
 mod log;
+mod place;
 mod progress;
 mod query;
 mod reading;

@@ -59,6 +59,9 @@ pub(super) struct ReadingArguments {
     /// Requests a second to CloudWatch Logs [default: the documented quota of the region]
     #[arg(long, value_name = "N", help_heading = "AWS")]
     pub max_requests_per_second: Option<f64>,
+    /// Where copies of stores in S3 are kept [default: flowgate/stores in the user's cache directory]
+    #[arg(long, value_name = "DIR", help_heading = "AWS")]
+    pub store_cache: Option<PathBuf>,
     /// Bytes to fetch ahead of decoding
     #[arg(long, value_name = "SIZE", default_value = "128M", help_heading = "AWS")]
     pub max_inflight_bytes: String,

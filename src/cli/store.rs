@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::path::PathBuf;
 
 use super::failure::{Failure, Problem, written};
+use super::place::PlaceArguments;
 use super::{Environment, Exit, values};
-use crate::pipeline::AnalyzeError;
+use crate::pipeline::{self, AnalyzeError, Remote, StorePlace};
 use crate::report::{Look, Page, Span, Tone, count, number, rfc3339};
-use crate::store::{Join, KeptFindings, Store, StoreError, StoreWriter, StoredFile, Table, day_name};
+use crate::store::{KeptFindings, Need, Store, StoreError, StoredFile, Table, day_name};
 
 /// Look at a store, and let go of what is old
 #[derive(Debug, clap::Args)]
@@ -33,9 +33,8 @@ Exit codes:
   2  there is no store, or a newer version wrote it
   3  it is damaged, or can't be read")]
 struct Info {
-    /// Directory of the store
-    #[arg(long, value_name = "DIR", required = true)]
-    store: PathBuf,
+    #[command(flatten)]
+    place: PlaceArguments,
 }
 
 /// Remove whole days of records and connections from a store
@@ -45,15 +44,15 @@ struct Info {
 #[command(after_long_help = "\
 Examples:
   flowgate store prune --store store/ --older-than 90d
+  flowgate store prune --store s3://bucket/store --older-than 13w
 
 Exit codes:
   0  pruned, or nothing was that old
   2  usage error, or there is no store
   3  failed: the store is as it was")]
 struct Prune {
-    /// Directory of the store
-    #[arg(long, value_name = "DIR", required = true)]
-    store: PathBuf,
+    #[command(flatten)]
+    place: PlaceArguments,
     /// Age in days or weeks, like 90d or 13w: days of UTC that ended longer ago are removed
     #[arg(long, value_name = "AGE", required = true)]
     older_than: String,
@@ -73,9 +72,8 @@ Exit codes:
   2  usage error, or there is no store
   3  failed: the store is as it was")]
 struct Compact {
-    /// Directory of the store
-    #[arg(long, value_name = "DIR", required = true)]
-    store: PathBuf,
+    #[command(flatten)]
+    place: PlaceArguments,
 }
 
 /// Does it.
@@ -87,7 +85,10 @@ pub(super) fn execute(
 ) -> Result<Exit, Failure> {
     let page = &mut Page::new(stdout, out);
     match &arguments.command {
-        Command::Info(info) => written(show(&store_of(info).map_err(failure)?, page))?,
+        Command::Info(info) => {
+            let (place, remote) = info.place.place(environment)?;
+            written(show(&store_of(&place, &remote).map_err(failure)?, page))?;
+        }
         Command::Prune(prune) => {
             let days = values::days(&prune.older_than).ok_or_else(|| {
                 let message = format!("--older-than {}: not an age", prune.older_than);
@@ -95,17 +96,16 @@ pub(super) fn execute(
             })?;
             let today = u32::try_from(environment.now() / 86_400).unwrap_or(0);
             let before = today.saturating_sub(days);
-            let (files, bytes) = StoreWriter::open_existing(&prune.store, environment.disk())
-                .and_then(|mut writer| writer.prune(before))
-                .map_err(failure)?;
+            let (place, remote) = prune.place.place(environment)?;
+            let (files, bytes) =
+                pipeline::prune(&place, &remote, &environment.disk(), before).map_err(failure)?;
             let text =
                 format!("before {}: {} of {} removed", day_name(before), count(files, "file"), size(bytes));
             written(page.flow(&[], 2, &[Span::plain(text)]))?;
         }
-        Command::Compact(Compact { store }) => {
-            let (joined, into) = StoreWriter::open_existing(store, environment.disk())
-                .and_then(|mut writer| writer.join(Join::All))
-                .map_err(failure)?;
+        Command::Compact(Compact { place }) => {
+            let (place, remote) = place.place(environment)?;
+            let (joined, into) = pipeline::compact(&place, &remote, &environment.disk()).map_err(failure)?;
             let text = match joined {
                 0 => "nothing to join".to_owned(),
                 _ => format!("{} joined into {}", count(joined, "file"), number(into)),
@@ -128,8 +128,8 @@ struct Shown {
     flow_logs: BTreeSet<String>,
 }
 
-fn store_of(info: &Info) -> Result<Shown, StoreError> {
-    let store = Store::open(&info.store)?;
+fn store_of(place: &StorePlace, remote: &Remote) -> Result<Shown, StoreError> {
+    let store = pipeline::open_store(place, remote, &Need::objects())?;
     let (mut objects, mut failed, mut flow_logs) = (0, 0, BTreeSet::new());
     store.each_object(|row| {
         objects += 1;

@@ -8,6 +8,7 @@ use super::judge::{self, NOTHING, Table};
 use super::read::{Keeping, ObjectProblem};
 use super::run::{self, Gathered};
 use super::stored::Stored;
+use super::stores::{self, StorePlace, Writable};
 use super::{AnalyzeConfig, AnalyzeError, Event, Progress, configured, read};
 use crate::connection::Collected;
 use crate::decode::FormatOrigin;
@@ -15,7 +16,7 @@ use crate::flow::{FlowBatch, Tally};
 use crate::inventory::Timeline;
 use crate::source::{self, Object, Selection};
 use crate::store::{
-    Contexts, Counts, CoverageSums, DayFiles, Details, Disk, Join, Known, NewRecords, ObjectRow, Offer,
+    Contexts, Counts, CoverageSums, DayFiles, Details, Disk, Join, Known, Need, NewRecords, ObjectRow, Offer,
     Offered, Problem, RecordWriter, Store, StoreError, StoreWriter,
 };
 
@@ -222,29 +223,39 @@ struct AtHand {
 /// When the store can't be used, or nothing could be read; the store is as it was, or holds what was read and is told so.
 pub fn ingest(
     config: &AnalyzeConfig,
-    directory: &Path,
+    place: &StorePlace,
     options: &IngestOptions,
     progress: &dyn Progress,
 ) -> Result<Ingested, AnalyzeError> {
-    let mut writer = match config.inputs.is_empty() {
-        true => StoreWriter::open_existing(directory, options.disk.clone())?,
-        false => StoreWriter::open(directory, options.disk.clone())?,
-    };
+    ingest_until(config, place, options, progress).map_err(|error| stores::stopped(error, &config.cancel))
+}
+
+fn ingest_until(
+    config: &AnalyzeConfig,
+    place: &StorePlace,
+    options: &IngestOptions,
+    progress: &dyn Progress,
+) -> Result<Ingested, AnalyzeError> {
+    let make = !config.inputs.is_empty();
+    progress.event(&Event::Phase("opening the store"));
+    let need = Need::objects();
+    let mut store = Writable::open(place, &config.remote, &options.disk, make, &need, &config.cancel)?;
     let mut result = Ingested::default();
     let mut at_hand = None;
     let (timeline, inventory, stale) = match config.inputs.is_empty() {
         true => {
             let (timeline, inventory) = run::inventory_only(config)?;
-            (timeline, inventory, days::stale(writer.store(), &[], &[], options.rejudge)?)
+            (timeline, inventory, days::stale(store.writer.store(), &[], &[], options.rejudge)?)
         }
         false => {
-            let plan = Plan { known: writer.known()?, next: writer.store().manifest().next_object };
+            let next = store.writer.store().manifest().next_object;
+            let plan = Plan { known: store.writer.known()?, next };
             let mut stale = Stale::default();
             let around: Around<'_> = Box::new(|kept, streams| {
-                stale = stale_by(kept, writer.store(), options.rejudge)?;
-                around(directory, writer.store(), kept, &stale, streams)
+                stale = stale_by(kept, store.writer.store(), options.rejudge)?;
+                around(place, &store, kept, &stale, streams)
             });
-            let keeping = Keeping { plan, store: &writer, around };
+            let keeping = Keeping { plan, store: &store.writer, around };
             let gathered = run::gather_into(config, None, progress, Some(keeping))?;
             let Gathered { kept, together, collected, streams, coverage, .. } = gathered;
             let Gathered { timeline, inventory, listing, reading, known, .. } = gathered;
@@ -257,7 +268,7 @@ pub fn ingest(
             result.replaced = new.replaced.len() as u64;
             if !new.objects.is_empty() {
                 progress.event(&Event::Phase("committing"));
-                writer.commit_records(new, stale.days.clone())?;
+                store.writer.commit_records(new, stale.days.clone())?;
             }
             (timeline, inventory, stale)
         }
@@ -267,15 +278,16 @@ pub fn ingest(
     for days in stale.groups {
         progress.event(&Event::Phase("judging"));
         let here = at_hand.take_if(|at_hand| at_hand.days == days);
-        let files = derive(config, directory, &writer, &timeline, &days, here)?;
+        let files = derive(config, place, &store, &timeline, &days, here)?;
         result.connections += files.connections.iter().map(|file| file.rows).sum::<u64>();
-        writer.commit_connections(&days, files, inventory.paths.clone())?;
+        store.writer.commit_connections(&days, files, inventory.paths.clone())?;
         result.days.extend(days);
     }
     if !timeline.is_empty() {
-        configured::keep(&mut writer, &timeline, &result.days)?;
+        store.fetch(&Need::configuration())?;
+        configured::keep(&mut store.writer, &timeline, &result.days)?;
     }
-    writer.join(Join::after(config.threads))?;
+    store.join(Join::after(config.threads))?;
     Ok(result)
 }
 
@@ -289,20 +301,22 @@ fn stale_by(kept: &[Keeper], store: &Store, rejudge: bool) -> Result<Stale, Stor
 /// If all days are judged together, what the store holds of them and around them is to be added to what was read, so that
 /// nothing is read twice; else each group of days is read back on its own.
 fn around(
-    directory: &Path,
-    store: &Store,
+    place: &StorePlace,
+    store: &Writable,
     kept: &[Keeper],
     stale: &Stale,
     streams: &mut Vec<String>,
 ) -> Result<(Option<Stored>, Option<BTreeSet<u32>>), AnalyzeError> {
     let [days] = &stale.groups[..] else { return Ok((None, None)) };
     let window = days::window(days);
-    if store.records_in(window).next().is_none() {
+    let written = store.writer.store();
+    if written.records_in(window).next().is_none() {
         return Ok((None, Some(days.clone())));
     }
     let selection = Selection { from: window.0, to: window.1, ..Selection::default() };
     let without = kept.iter().flat_map(|k| &k.kept.replaced).copied().collect();
-    let stored = Stored::of(store, directory, &selection, window, streams, &without)?;
+    store.fetch(&Need::records(window))?;
+    let stored = Stored::of(written, place, &selection, window, streams, &without)?;
     Ok((Some(stored), Some(days.clone())))
 }
 
@@ -323,8 +337,8 @@ fn put_together(kept: Vec<Keeper>) -> NewRecords {
 /// Judges the records of some days, with a day more on either side for what began before and is answered after.
 fn derive(
     config: &AnalyzeConfig,
-    directory: &Path,
-    writer: &StoreWriter,
+    place: &StorePlace,
+    store: &Writable,
     timeline: &Timeline,
     days: &BTreeSet<u32>,
     here: Option<AtHand>,
@@ -341,7 +355,8 @@ fn derive(
     let (collected, streams, coverage) = match here {
         Some(AtHand { mut collected, streams, coverage, .. }) => {
             // Interfaces are what the whole store says they are, not only what was read now.
-            let mut known = writer.store().contexts()?.by_interface(|_| true);
+            store.fetch(&Need::contexts())?;
+            let mut known = store.writer.store().contexts()?.by_interface(|_| true);
             for interface in &mut collected.interfaces {
                 interface.context = known.remove(&interface.id).unwrap_or_default();
             }
@@ -349,14 +364,17 @@ fn derive(
         }
         None => {
             let mut streams = Vec::new();
-            let stored = Stored::open(directory, &config.selection, window, &mut streams)?;
+            store.fetch(&Need::records(window))?;
+            let all = BTreeSet::new();
+            let stored =
+                Stored::of(store.writer.store(), place, &config.selection, window, &mut streams, &all)?;
             let Some(read_back) = run::gather_stored(&config, stored, streams)? else {
                 return Ok(DayFiles::default());
             };
             read_back
         }
     };
-    let table = Table { store: writer, days, coverage: &coverage };
+    let table = Table { store: &store.writer, days, coverage: &coverage };
     let (outcome, _) = judge::judge(collected, timeline, &streams, &config, None, &NOTHING, Some(&table))?;
     if config.cancel.is_cancelled() {
         // Judged in part, which must not take the place of what is there.

@@ -9,9 +9,11 @@ use std::sync::Arc;
 
 use tokio::runtime::Runtime;
 
+use super::stores::StorePlace;
 use super::{AnalyzeConfig, AnalyzeError};
 use crate::aws::Connect;
 use crate::inventory::{self, LoadOptions, Timeline};
+use crate::mirror::PART_BYTES;
 use crate::source::cloudwatch;
 use crate::source::s3::MAX_REQUESTS;
 use crate::source::{
@@ -27,8 +29,8 @@ pub const MAX_INFLIGHT_BYTES: u64 = 128 << 20;
 pub enum Input {
     /// A file, a directory or a pattern; `-` is standard input.
     Local(PathBuf),
-    /// The directory of a store: what was ingested into it.
-    Store(PathBuf),
+    /// A store: what was ingested into it.
+    Store(StorePlace),
     /// `s3://bucket/prefix`.
     S3(S3Url),
     /// `cloudwatch:log-group`.
@@ -59,7 +61,8 @@ impl Input {
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Local(path) | Self::Store(path) => path.display().fmt(f),
+            Self::Local(path) => path.display().fmt(f),
+            Self::Store(place) => place.fmt(f),
             Self::S3(url) => url.fmt(f),
             Self::CloudWatch(group) => group.fmt(f),
         }
@@ -81,6 +84,10 @@ pub struct Remote {
     pub max_requests: usize,
     /// Bytes of objects that are fetched and not decoded yet. An object takes its size, or half of this.
     pub max_inflight_bytes: u64,
+    /// Where copies of stores in S3 are kept, a folder for each.
+    pub copies: Option<PathBuf>,
+    /// Files of a store that are larger than this go to S3 in parts of this size: at least 5 MiB, but for tests.
+    pub part_bytes: u64,
 }
 
 impl Default for Remote {
@@ -92,6 +99,8 @@ impl Default for Remote {
             now: 0,
             max_requests: MAX_REQUESTS,
             max_inflight_bytes: MAX_INFLIGHT_BYTES,
+            copies: None,
+            part_bytes: PART_BYTES,
         }
     }
 }

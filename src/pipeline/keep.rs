@@ -1,11 +1,10 @@
 //! What a store says is concluded anew, and kept in it.
 
-use std::path::Path;
-
+use super::stores::{StorePlace, Writable};
 use super::{AnalyzeConfig, AnalyzeError, Event, Progress, analyze};
 use crate::finding::{Conclusions, Finding};
 use crate::flow::Direction;
-use crate::store::{Disk, FindingRow, KeptFindings, StoreWriter};
+use crate::store::{Disk, FindingRow, KeptFindings, Need};
 
 /// Analyzes a store, which must be the only input of `config`, and keeps the findings in it. Nobody else may write to it
 /// until that is done.
@@ -14,11 +13,11 @@ use crate::store::{Disk, FindingRow, KeptFindings, StoreWriter};
 /// When there is no result, or it can't be kept; the findings that were kept before are still there then.
 pub fn analyze_and_keep(
     config: &AnalyzeConfig,
-    store: &Path,
-    disk: Disk,
+    store: &StorePlace,
+    disk: &Disk,
     progress: &dyn Progress,
 ) -> Result<Conclusions, AnalyzeError> {
-    let mut writer = StoreWriter::open_existing(store, disk)?;
+    let mut store = Writable::open(store, &config.remote, disk, false, &Need::nothing(), &config.cancel)?;
     let conclusions = analyze(config, None, progress)?;
     progress.event(&Event::Phase("committing"));
     let AnalyzeConfig { selection, only, skip, .. } = config;
@@ -36,7 +35,7 @@ pub fn analyze_and_keep(
         detectors: if detectors.len() == all.len() { Vec::new() } else { detectors },
         incomplete: conclusions.is_incomplete(),
     };
-    writer.commit_findings(conclusions.findings.iter().map(row).collect(), kept)?;
+    store.writer.commit_findings(conclusions.findings.iter().map(row).collect(), kept)?;
     Ok(conclusions)
 }
 

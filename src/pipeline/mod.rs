@@ -29,6 +29,7 @@ mod read;
 mod replay;
 mod run;
 mod stored;
+mod stores;
 mod takings;
 mod tighten;
 mod watch;
@@ -58,6 +59,7 @@ pub use inputs::{Input, MAX_INFLIGHT_BYTES, Remote};
 pub use keep::analyze_and_keep;
 pub use memory::MemoryPlan;
 pub use replay::{ReplayOutcome, replay};
+pub use stores::{StorePlace, compact, open_store, prune};
 pub use tighten::{Tightened, tighten};
 
 /// What to analyse and how. No field left to interpret.
@@ -334,7 +336,7 @@ impl AnalyzeError {
                 "name a directory with more room with --spill-dir (some 32 bytes for each record), or allow more --memory"
                     .to_owned(),
             ),
-            Self::Store(error) => Some(error.help()),
+            Self::Store(error) => Some(error.help()).filter(|help| !help.is_empty()),
             Self::Connections { .. } | Self::Internal(_) => None,
         }
     }

@@ -10,14 +10,14 @@ use super::inputs::{self, InventoryOutcome};
 use super::judge::{self, Beside};
 use super::read::Keeping;
 use super::stored::Stored;
-use super::{AnalyzeConfig, AnalyzeError, Event, Input, Progress, Silent, formats, read, watch};
+use super::{AnalyzeConfig, AnalyzeError, Event, Input, Progress, Silent, formats, read, stores, watch};
 use crate::connection::{Collected, Connection};
 use crate::decode::{DecodeOptions, FormatCandidate, LogFormat};
 use crate::detect::{self, Detector};
 use crate::inventory::Timeline;
 use crate::policy::{Judged, Policy};
 use crate::source::Listing;
-use crate::store::CoverageSums;
+use crate::store::{CoverageSums, Need};
 use crate::watchlist::WatchList;
 
 /// Everything that was read, before it is judged.
@@ -78,12 +78,26 @@ pub(super) fn gather_into(
     };
     let runtime = runtime()?;
     progress.event(&Event::Phase("listing"));
+    let config = &AnalyzeConfig { inputs: stores::resolve(config), ..config.clone() };
+    if keeping.is_some() {
+        stores::refuse_stores(&config.inputs)?;
+    }
     let mut streams = Vec::new();
     let mut stored = Vec::new();
     for input in &config.inputs {
-        if let Input::Store(path) = input {
+        if let Input::Store(place) = input {
+            progress.event(&Event::Phase("opening the store"));
             let window = (config.selection.from, config.selection.to);
-            stored.push(Stored::open(path, &config.selection, window, &mut streams)?);
+            let store = stores::open_until(place, &config.remote, &Need::records(window), &config.cancel);
+            let store = store.map_err(|error| stores::stopped(error.into(), &config.cancel))?;
+            stored.push(Stored::of(
+                &store,
+                place,
+                &config.selection,
+                window,
+                &mut streams,
+                &BTreeSet::new(),
+            )?);
         }
     }
     let mut local = inputs::local(config, stdin, &runtime);

@@ -1,13 +1,13 @@
 //! A store is read in place of the logs that were ingested into it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::error::ArrowError;
 
 use super::AnalyzeConfig;
 use super::read::{ObjectProblem, Outcome};
+use super::stores::StorePlace;
 use crate::decode::FormatOrigin;
 use crate::flow::{FlowBatch, InterfaceContext, MalformedExample, Tally};
 use crate::source::{KeyParts, Pruned, Selection};
@@ -39,20 +39,11 @@ pub(super) struct Stored {
 const NOT_WANTED: u32 = u32::MAX;
 
 impl Stored {
-    /// Opens a store. `streams` are the flow logs that are known already; new ones are added.
-    pub fn open(
-        directory: &Path,
-        selection: &Selection,
-        window: Window,
-        streams: &mut Vec<String>,
-    ) -> Result<Self, StoreError> {
-        Self::of(&Store::open(directory)?, directory, selection, window, streams, &BTreeSet::new())
-    }
-
-    /// As [`open`](Self::open), of a store that is open; `without` are objects that don't count any more.
+    /// What is to be read of a store. `streams` are the flow logs that are known already; new ones are added. `without` are
+    /// objects that don't count any more.
     pub fn of(
         store: &Store,
-        directory: &Path,
+        place: &StorePlace,
         selection: &Selection,
         window: Window,
         streams: &mut Vec<String>,
@@ -69,7 +60,7 @@ impl Stored {
             expected: 0,
             delivered: AtomicU64::new(0),
             whole: window == (None, None) && pruned_before == 0,
-            directory: directory.display().to_string(),
+            directory: place.to_string(),
         };
         let mut damaged = false;
         let mut known: BTreeMap<String, u32> =

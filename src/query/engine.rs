@@ -76,15 +76,28 @@ enum Run {
     Dry,
 }
 
+/// The tables that a question names.
+#[must_use]
+pub fn tables(sql: &str) -> Vec<Table> {
+    let named = statement::names(sql);
+    Table::ALL.into_iter().filter(|table| named.iter().any(|name| name == table.name())).collect()
+}
+
 impl Engine {
     /// Opens a store to ask.
     ///
     /// # Errors
     /// When there is none, or it is damaged or newer than this program.
     pub fn open(directory: &Path, limits: Limits) -> Result<Self, QueryError> {
+        Ok(Self::of(Store::open(directory)?, limits))
+    }
+
+    /// Asks a store that is open.
+    #[must_use]
+    pub fn of(store: Store, limits: Limits) -> Self {
         // Polars would print its remarks to standard error.
         set_warning_function(|_, _| {});
-        Ok(Self { store: Arc::new(Store::open(directory)?), limits, pushdown: true })
+        Self { store: Arc::new(store), limits, pushdown: true }
     }
 
     /// Reads all rows of every table that is asked, and looks for what is wanted afterwards. For tests: no answer changes.
@@ -138,10 +151,8 @@ impl Engine {
     /// Tables that a question names and that have no rows yet.
     #[must_use]
     pub fn empty_tables(&self, sql: &str) -> Vec<Table> {
-        let named = statement::names(sql);
-        let named = |table: &Table| named.iter().any(|name| name == table.name());
         let rows = |table: &Table| self.store.table_files(*table).map(|file| file.rows).sum::<u64>();
-        Table::ALL.into_iter().filter(named).filter(|table| rows(table) == 0).collect()
+        tables(sql).into_iter().filter(|table| rows(table) == 0).collect()
     }
 
     fn budget(&self, enough: Option<usize>) -> Arc<Budget> {

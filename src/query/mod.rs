@@ -23,7 +23,7 @@ mod tests;
 mod words;
 
 pub use answer::Answer;
-pub use engine::{Engine, Explanation, FileRead, Limits, Read};
+pub use engine::{Engine, Explanation, FileRead, Limits, Read, tables};
 pub use error::QueryError;
 pub use fill::{FillError, Target};
 pub use functions::{FunctionManual, functions};

@@ -29,6 +29,11 @@ impl Disk {
         self.abort_at == Some(step)
     }
 
+    /// A step that changes something else than the file system, so that a test can end the program there, too.
+    pub fn pass(&self) {
+        self.step();
+    }
+
     fn step(&self) {
         if self.is_last() {
             std::process::abort();

@@ -46,6 +46,14 @@ pub enum StoreError {
         /// Who, as far as it is known: ` (process 12 on host)`.
         holder: String,
     },
+    /// The store is not on this machine, and what it takes to get at it failed.
+    #[error("{message}")]
+    Elsewhere {
+        /// What failed, with the name of the place.
+        message: String,
+        /// What to do next.
+        help: String,
+    },
     /// The operating system refused.
     #[error("{path}: {message}")]
     Io {
@@ -76,13 +84,14 @@ impl StoreError {
     pub fn help(&self) -> String {
         match self {
             Self::Foreign { .. } => "name an empty or a new directory".to_owned(),
-            Self::Missing { .. } => "make one with `flowgate ingest SOURCE --store DIR`".to_owned(),
+            Self::Missing { .. } => "make one with `flowgate ingest SOURCE --store …`".to_owned(),
             Self::Newer { .. } => "use the version of flowgate that wrote it, or a later one".to_owned(),
             Self::Damaged { .. } => {
                 "restore the file from a copy, or ingest the logs into a new store: nothing is concluded from a part"
                     .to_owned()
             }
             Self::Busy { .. } => "wait until it is done, or stop it; nothing was changed".to_owned(),
+            Self::Elsewhere { help, .. } => help.clone(),
             Self::Io { .. } => "check that the directory can be written and has room".to_owned(),
         }
     }

@@ -1,6 +1,8 @@
 //! Parquet files on their way into the store: under a temporary name until they are committed.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -20,6 +22,9 @@ use super::{SCHEMA_VERSION, StoreError};
 pub(crate) struct Place {
     pub directory: PathBuf,
     pub disk: Disk,
+    /// Of a copy: as long as this is held, nobody removes files of it.
+    #[expect(dead_code, reason = "it is there to be held")]
+    pub held: Option<Arc<File>>,
 }
 
 impl Place {
@@ -143,7 +148,7 @@ impl FileWriter {
 /// The batches of a file of the store.
 pub(super) fn read(place: &Place, file: &StoredFile) -> Result<ParquetRecordBatchReader, StoreError> {
     let path = place.path(file);
-    let opened = std::fs::File::open(&path).map_err(|e| StoreError::io(&path, &e))?;
+    let opened = File::open(&path).map_err(|e| StoreError::io(&path, &e))?;
     ParquetRecordBatchReaderBuilder::try_new(opened)
         .and_then(|builder| builder.with_batch_size(8192).build())
         .map_err(|e| StoreError::damaged(&path, e.to_string()))

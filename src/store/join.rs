@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 
 use super::contexts::{self, Contexts};
-use super::manifest::StoredFile;
+use super::manifest::{Manifest, StoredFile};
 use super::objects;
 use super::open::StoreWriter;
 use super::records::RecordWriter;
@@ -35,6 +35,13 @@ impl Join {
     #[must_use]
     pub fn after(threads: usize) -> Self {
         Self::Small(threads.saturating_mul(2).max(7))
+    }
+
+    /// The files of a store that are to be joined.
+    #[must_use]
+    pub fn files(self, manifest: &Manifest) -> Vec<StoredFile> {
+        let tables = [&manifest.records, &manifest.objects, &manifest.contexts];
+        tables.into_iter().flat_map(|files| self.sets(files)).flatten().collect()
     }
 
     /// The sets of files that become one each.

@@ -20,7 +20,10 @@ pub struct Lock {
 
 impl Lock {
     /// Takes the lock.
-    pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    /// When somebody else has it, or the directory cannot be written.
+    pub fn take(directory: &Path) -> Result<Self, StoreError> {
         let path = directory.join(LOCK);
         let mut file = OpenOptions::new()
             .read(true)
@@ -43,7 +46,7 @@ impl Lock {
             }
             Err(TryLockError::Error(e)) => return Err(StoreError::io(&path, &e)),
         }
-        let text = format!("process {}{}\n", std::process::id(), host());
+        let text = format!("{}\n", holder());
         let written = file
             .set_len(0)
             .and_then(|()| file.seek(SeekFrom::Start(0)))
@@ -61,11 +64,12 @@ impl Drop for Lock {
     }
 }
 
-/// ` on NAME`, where the system tells.
-fn host() -> String {
+/// Who we are, for those who must wait: `process 12 on host`, where the system tells.
+#[must_use]
+pub fn holder() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match name.trim() {
-        "" => String::new(),
-        name => format!(" on {name}"),
+        "" => format!("process {}", std::process::id()),
+        name => format!("process {} on {name}", std::process::id()),
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::disk::Disk;
 use super::kept::KeptFindings;
-use super::{SCHEMA_VERSION, StoreError, Table};
+use super::{DAY, SCHEMA_VERSION, StoreError, Table};
 
 /// Name of the manifest; a directory with it is a store.
 pub const MANIFEST: &str = "flowgate-store.json";
@@ -27,6 +27,16 @@ pub struct StoredFile {
     /// The day of its rows, as days since 1970, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub day: Option<u32>,
+}
+
+impl StoredFile {
+    /// Whether rows of it may start from the first on and before the second, Unix seconds.
+    #[must_use]
+    pub fn is_within(&self, window: (Option<i64>, Option<i64>)) -> bool {
+        let Some(day) = self.day else { return true };
+        let (begin, end) = (i64::from(day) * DAY, (i64::from(day) + 1) * DAY);
+        window.0.is_none_or(|from| end > from) && window.1.is_none_or(|to| begin < to)
+    }
 }
 
 /// The judged connections, and what they were judged with.
@@ -80,7 +90,7 @@ pub struct Manifest {
 
 impl Manifest {
     /// Of an empty store.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             format: FORMAT.to_owned(),
             version: SCHEMA_VERSION,
@@ -126,36 +136,14 @@ impl Manifest {
 
     /// Reads it and checks that every file is there and as long as it was.
     pub(super) fn read(directory: &Path) -> Result<Self, StoreError> {
-        /// Read first: a newer schema may look quite different.
-        #[derive(Deserialize)]
-        struct Version {
-            format: String,
-            version: u64,
-        }
         let path = directory.join(MANIFEST);
+        let shown = directory.display().to_string();
         let text = std::fs::read(&path).map_err(|e| match e.kind() {
-            std::io::ErrorKind::NotFound => {
-                StoreError::Missing { directory: directory.display().to_string() }
-            }
+            std::io::ErrorKind::NotFound => StoreError::Missing { directory: shown.clone() },
             _ => StoreError::io(&path, &e),
         })?;
-        let damaged = |e: serde_json::Error| StoreError::damaged(&path, e.to_string());
-        let Version { format, version } = serde_json::from_slice(&text).map_err(damaged)?;
-        if format != FORMAT {
-            return Err(StoreError::damaged(&path, format!("it is of the format `{format}`")));
-        }
-        if version > SCHEMA_VERSION {
-            let directory = directory.display().to_string();
-            return Err(StoreError::Newer { directory, version, known: SCHEMA_VERSION });
-        }
-        let manifest: Self = serde_json::from_slice(&text).map_err(damaged)?;
+        let manifest = Self::parse(&text, &path.display().to_string(), &shown)?;
         for file in manifest.files() {
-            // Only names that we make: a manifest must not lead anywhere else.
-            let parts: Vec<&str> = file.path.split('/').collect();
-            let plain = |part: &&str| !part.is_empty() && !part.starts_with('.') && !part.contains('\\');
-            if !parts.iter().all(plain) || !super::FOLDERS.contains(&parts[0]) {
-                return Err(StoreError::damaged(&path, format!("it names `{}`", file.path)));
-            }
             let place = directory.join(&file.path);
             match std::fs::metadata(&place) {
                 Ok(there) if there.len() == file.bytes => {}
@@ -172,12 +160,53 @@ impl Manifest {
         Ok(manifest)
     }
 
+    /// Understands the text of a manifest that lies at `path` in the store `directory`, both for messages.
+    ///
+    /// # Errors
+    /// When it is no manifest, one of a newer schema, or leads out of the store.
+    pub fn parse(text: &[u8], path: &str, directory: &str) -> Result<Self, StoreError> {
+        /// Read first: a newer schema may look quite different.
+        #[derive(Deserialize)]
+        struct Version {
+            format: String,
+            version: u64,
+        }
+        let damaged = |message: String| StoreError::Damaged { path: path.to_owned(), message };
+        let Version { format, version } = serde_json::from_slice(text).map_err(|e| damaged(e.to_string()))?;
+        if format != FORMAT {
+            return Err(damaged(format!("it is of the format `{format}`")));
+        }
+        if version > SCHEMA_VERSION {
+            let directory = directory.to_owned();
+            return Err(StoreError::Newer { directory, version, known: SCHEMA_VERSION });
+        }
+        let manifest: Self = serde_json::from_slice(text).map_err(|e| damaged(e.to_string()))?;
+        for file in manifest.files() {
+            // Only names that we make: a manifest must not lead anywhere else.
+            let parts: Vec<&str> = file.path.split('/').collect();
+            let plain = |part: &&str| !part.is_empty() && !part.starts_with('.') && !part.contains('\\');
+            if !parts.iter().all(plain) || !super::FOLDERS.contains(&parts[0]) {
+                return Err(damaged(format!("it names `{}`", file.path)));
+            }
+        }
+        Ok(manifest)
+    }
+
+    /// What is written down.
+    ///
+    /// # Errors
+    /// When it can't be: never of a manifest that was read.
+    pub fn text(&self) -> Result<Vec<u8>, StoreError> {
+        let failed = |e: serde_json::Error| StoreError::damaged(Path::new(MANIFEST), e.to_string());
+        let mut text = serde_json::to_vec_pretty(self).map_err(failed)?;
+        text.push(b'\n');
+        Ok(text)
+    }
+
     /// Puts it in the place of the one that is there: from then on the new files are the store, and the others garbage.
     pub(super) fn write(&self, directory: &Path, disk: &Disk) -> Result<(), StoreError> {
         let (path, new) = (directory.join(MANIFEST), directory.join(format!("{MANIFEST}.tmp")));
-        let mut text =
-            serde_json::to_vec_pretty(self).map_err(|e| StoreError::damaged(&path, e.to_string()))?;
-        text.push(b'\n');
+        let text = self.text()?;
         let mut file = disk.create(&new)?;
         file.write_all(&text).and_then(|()| file.sync()).map_err(|e| StoreError::io(&new, &e))?;
         disk.rename(&new, &path)?;

@@ -66,6 +66,7 @@ mod kept;
 mod known;
 mod lock;
 mod manifest;
+mod need;
 mod objects;
 mod open;
 mod records;
@@ -81,10 +82,11 @@ pub use error::StoreError;
 pub use join::Join;
 pub use kept::{FindingRow, KeptFindings};
 pub use known::{Known, Offer, Offered};
-pub use lock::Lock;
+pub use lock::{Lock, holder};
 pub use manifest::{ConnectionsPart, MANIFEST, Manifest, StoredFile};
+pub use need::Need;
 pub use objects::{Counts, Details, ObjectRow, Problem};
-pub use open::{DayFiles, NewRecords, Store, StoreWriter};
+pub use open::{DayFiles, NewRecords, Original, Publish, Store, StoreWriter, clean};
 pub use records::{Group, Piece, RecordWriter, Scan};
 pub use sums::{CoverageSums, DaySums, DayTables};
 pub use table_scan::{Extent, TableScan, Want, Wanted};
@@ -109,6 +111,19 @@ const FOLDERS: [&str; 10] = [
 
 /// Seconds of a day.
 const DAY: i64 = 86_400;
+
+/// Whether a file with this path below a store's directory may be one that we made: `records/dt=2026-03-01/00000001-000.parquet`.
+#[must_use]
+pub fn is_file_of_ours(path: &str) -> bool {
+    let parts: Vec<&str> = path.split('/').collect();
+    let (folder, name) = match parts[..] {
+        [folder, name] => (folder, name),
+        [folder, day, name] if day.starts_with("dt=") => (folder, name),
+        _ => return false,
+    };
+    let numbered = name.len() > 8 && name.bytes().take(8).all(|b| b.is_ascii_digit());
+    FOLDERS.contains(&folder) && numbered && name.ends_with(".parquet")
+}
 
 /// `1970-01-02` for 1.
 #[must_use]

@@ -1,7 +1,10 @@
 //! A store that is there: what reading and writing begin with.
 
 use std::collections::BTreeSet;
+use std::fmt;
+use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::contexts::{self, Contexts};
 use super::disk::Disk;
@@ -11,7 +14,7 @@ use super::lock::{LOCK, Lock};
 use super::manifest::{MANIFEST, Manifest, StoredFile};
 use super::objects::{self, ObjectRow};
 use super::records::{RecordWriter, Scan};
-use super::{DAY, FOLDERS, StoreError, Table};
+use super::{FOLDERS, StoreError, Table};
 
 /// A store as it was when it was opened.
 #[derive(Debug)]
@@ -33,7 +36,18 @@ impl Store {
     /// When there is none, or it is damaged or newer than this program.
     pub fn open(directory: &Path) -> Result<Self, StoreError> {
         let manifest = Manifest::read(directory)?;
-        Ok(Self { place: Place { directory: directory.to_owned(), disk: Disk::default() }, manifest })
+        Ok(Self::in_place(directory, Disk::default(), None, manifest))
+    }
+
+    /// A store of which the directory is a copy, not of all files: whoever reads has made sure that those are there that
+    /// are read. `held` tells others that the copy is in use.
+    #[must_use]
+    pub fn of_copy(directory: &Path, held: Option<Arc<File>>, manifest: Manifest) -> Self {
+        Self::in_place(directory, Disk::default(), held, manifest)
+    }
+
+    fn in_place(directory: &Path, disk: Disk, held: Option<Arc<File>>, manifest: Manifest) -> Self {
+        Self { place: Place { directory: directory.to_owned(), disk, held }, manifest }
     }
 
     /// What belongs to it.
@@ -86,11 +100,7 @@ impl Store {
 
     /// The files with records of days that touch a window, Unix seconds.
     pub fn records_in(&self, window: (Option<i64>, Option<i64>)) -> impl Iterator<Item = &StoredFile> {
-        self.manifest.records.iter().filter(move |file| {
-            let Some(day) = file.day else { return true };
-            let (begin, end) = (i64::from(day) * DAY, (i64::from(day) + 1) * DAY);
-            window.0.is_none_or(|from| end > from) && window.1.is_none_or(|to| begin < to)
-        })
+        self.manifest.records.iter().filter(move |file| file.is_within(window))
     }
 }
 
@@ -98,7 +108,26 @@ impl Store {
 #[derive(Debug)]
 pub struct StoreWriter {
     store: Store,
+    original: Option<Original>,
     _lock: Lock,
+}
+
+/// Puts new files and the manifest that names them where the store really lies. They are a part of it when this returns, and
+/// not before.
+pub type Publish = Box<dyn FnMut(&Manifest, &[StoredFile]) -> Result<(), StoreError> + Send + Sync>;
+
+/// Where the directory is only a copy: the store itself.
+pub struct Original {
+    /// Follows the generation in the names of new files, so that two runs never choose the same.
+    pub tag: String,
+    /// Called with every commit.
+    pub publish: Publish,
+}
+
+impl fmt::Debug for Original {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Original").field("tag", &self.tag).finish_non_exhaustive()
+    }
 }
 
 /// What a commit of records adds.
@@ -154,10 +183,29 @@ impl StoreWriter {
             Err(StoreError::Missing { .. }) if make => Manifest::new(),
             other => other?,
         };
-        let place = Place { directory: directory.to_owned(), disk };
-        let writer = Self { store: Store { place, manifest }, _lock: lock };
+        let store = Store::in_place(directory, disk, None, manifest);
+        let writer = Self { store, original: None, _lock: lock };
         writer.clean()?;
         Ok(writer)
+    }
+
+    /// Writes to a store of which the directory is a copy, as [`Store::of_copy`]. Only one run at a time has the lock.
+    ///
+    /// # Errors
+    /// When the directory cannot be written.
+    pub fn of_copy(
+        lock: Lock,
+        directory: &Path,
+        disk: Disk,
+        held: Option<Arc<File>>,
+        manifest: Manifest,
+        original: Original,
+    ) -> Result<Self, StoreError> {
+        for folder in FOLDERS {
+            sweep(&directory.join(folder), &|path| is_temporary(path), &disk)?;
+        }
+        let store = Store::in_place(directory, disk, held, manifest);
+        Ok(Self { store, original: Some(original), _lock: lock })
     }
 
     /// The store.
@@ -178,7 +226,8 @@ impl StoreWriter {
 
     /// Beginning of the names of the next commit's files.
     pub(super) fn prefix(&self) -> String {
-        format!("{:08}", self.store.manifest.generation + 1)
+        let tag = self.original.as_ref().map_or("", |original| &original.tag);
+        format!("{:08}{tag}", self.store.manifest.generation + 1)
     }
 
     /// Writes the records that one thread reads.
@@ -309,28 +358,59 @@ impl StoreWriter {
         place.rename(added.iter())?;
         manifest.generation += 1;
         manifest.written_by = env!("CARGO_PKG_VERSION").to_owned();
-        manifest.write(&place.directory, &place.disk)?;
-        self.store.manifest = manifest;
-        self.clean()
+        match &mut self.original {
+            // Others may still read what the copy holds of before.
+            Some(original) => {
+                (original.publish)(&manifest, added)?;
+                self.store.manifest = manifest;
+                Ok(())
+            }
+            None => {
+                manifest.write(&place.directory, &place.disk)?;
+                self.store.manifest = manifest;
+                self.clean()
+            }
+        }
     }
 
     /// Removes what is not a part of the store from the folders that are its own.
     fn clean(&self) -> Result<(), StoreError> {
         let Store { place, manifest } = &self.store;
-        let kept: BTreeSet<PathBuf> = manifest.files().map(|file| place.path(file)).collect();
         let new_manifest = place.directory.join(format!("{MANIFEST}.tmp"));
         if new_manifest.exists() {
             place.disk.remove(&new_manifest)?;
         }
-        for folder in FOLDERS {
-            sweep(&place.directory.join(folder), &kept, &place.disk)?;
-        }
-        Ok(())
+        clean(&place.directory, manifest, &place.disk)
     }
 }
 
-/// Removes files of ours that are not kept, and folders that are empty then.
-fn sweep(folder: &Path, kept: &BTreeSet<PathBuf>, disk: &Disk) -> Result<(), StoreError> {
+/// Removes what a manifest does not name from the folders of a store, or of a copy that nobody else uses.
+///
+/// # Errors
+/// When something can't be removed.
+pub fn clean(directory: &Path, manifest: &Manifest, disk: &Disk) -> Result<(), StoreError> {
+    let kept: BTreeSet<PathBuf> = manifest.files().map(|file| directory.join(&file.path)).collect();
+    let is_ours = |path: &Path| is_parquet(path) || is_temporary(path) || is_part(path);
+    let is_garbage = |path: &Path| !kept.contains(path) && is_ours(path);
+    FOLDERS.iter().try_for_each(|folder| sweep(&directory.join(folder), &is_garbage, disk))
+}
+
+fn is_parquet(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "parquet")
+}
+
+/// Of a file that was being fetched, or still is: a writer leaves it to those who read.
+fn is_part(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "part")
+}
+
+/// Of a file that was being written.
+fn is_temporary(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "tmp")
+}
+
+/// Removes files of ours that are garbage, and folders that are empty then.
+fn sweep(folder: &Path, is_garbage: &dyn Fn(&Path) -> bool, disk: &Disk) -> Result<(), StoreError> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
@@ -346,14 +426,11 @@ fn sweep(folder: &Path, kept: &BTreeSet<PathBuf>, disk: &Disk) -> Result<(), Sto
     for (path, is_folder) in paths {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if is_folder && name.starts_with("dt=") {
-            sweep(&path, kept, disk)?;
+            sweep(&path, is_garbage, disk)?;
             if std::fs::read_dir(&path).is_ok_and(|mut entries| entries.next().is_none()) {
                 disk.remove_empty(&path);
             }
-        } else if !is_folder
-            && (name.ends_with(".parquet") || name.ends_with(".tmp"))
-            && !kept.contains(&path)
-        {
+        } else if !is_folder && is_garbage(&path) {
             disk.remove(&path)?;
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use flowgate::{inventory, source};
+use flowgate::{inventory, mirror, source};
 use serde_json::Value;
 
 /// The actions of each policy, under the heading above it.
@@ -79,11 +79,17 @@ fn the_policies_allow_what_is_called() {
     let expected = BTreeMap::from([
         ("`flowgate analyze s3://BUCKET/PREFIX`", vec![bucket.clone()]),
         ("If the objects are encrypted with a KMS key", vec![set(&["kms:Decrypt"])]),
+        (
+            "`flowgate ingest --store s3://BUCKET/PREFIX`, `flowgate store prune --store s3://BUCKET/PREFIX`",
+            vec![set(mirror::WRITE_ACTIONS)],
+        ),
         ("`flowgate analyze cloudwatch:GROUP`", vec![set(source::cloudwatch::ACTIONS)]),
         ("`flowgate inventory fetch`, and the script of `flowgate inventory commands`", vec![inventory]),
         ("`--assume-role`", vec![set(&["sts:AssumeRole"]); 2]),
         ("Configuration history of AWS Config, as files from S3", vec![bucket]),
     ]);
+    // Who may read logs there, may read a store.
+    assert_eq!(set(mirror::READ_ACTIONS), set(source::s3::ACTIONS));
     let policies = policies();
     let found: BTreeMap<&str, Vec<BTreeSet<String>>> =
         policies.iter().map(|(heading, all)| (heading.as_str(), all.iter().map(actions).collect())).collect();

@@ -12,8 +12,8 @@ use chrono::DateTime;
 use flowgate::query::questions;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::world::{Format, Options, generate};
 use crate::questions::{ask, flowgate};
+use crate::world::{Format, Options, generate};
 
 /// A row of `connections`.
 #[derive(Clone, Debug)]

@@ -197,7 +197,7 @@ fn without_credentials_it_says_how_to_get_some() {
     assert_eq!(output.status.code(), Some(3));
     let said = self::said(&output);
     assert!(said.contains("SignatureDoesNotMatch") && said.contains("name a profile"), "{said}");
-    assert_eq!(proxy.requests().len(), 1);
+    assert_eq!(proxy.requests().len(), 2, "whether it is a store, and what there is");
 }
 
 #[test]

@@ -55,7 +55,7 @@ pub enum Fault {
     NoTag,
     /// The whole object in place of a range.
     IgnoreRange,
-    /// The object whatever its version.
+    /// The object whatever its version, written whatever is there.
     IgnoreMatch,
     /// The connection is closed behind the answer, as the head says.
     Close,

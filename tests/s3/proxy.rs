@@ -50,8 +50,11 @@ impl Request {
         if self.is_list() {
             let after = self.query.get("start-after").map_or("", String::as_str);
             format!("list {} after {after} from {}", self.prefix(), self.token().unwrap_or_default())
-        } else {
+        } else if self.method == "GET" {
             self.key.clone()
+        } else {
+            let part = self.query.get("partNumber").map_or("", String::as_str);
+            format!("{} {} {part}", self.method, self.key)
         }
     }
 }
@@ -207,6 +210,7 @@ impl Shared {
         if client.read_exact(&mut [0]).is_err() {
             return false;
         }
+        let Some(body) = self.body(client, request) else { return false };
         let mut sent = request.clone();
         let mut repeated = None;
         self.pages.lock().unwrap().prepare(&mut sent.query, request, faults, &mut repeated);
@@ -214,7 +218,7 @@ impl Shared {
             sent.headers.retain(|(name, _)| name != "range");
         }
         if faults.contains(&Fault::IgnoreMatch) {
-            sent.headers.retain(|(name, _)| name != "if-match");
+            sent.headers.retain(|(name, _)| name != "if-match" && name != "if-none-match");
         }
         for fault in faults {
             if let Fault::Wait(time) = fault {
@@ -223,7 +227,7 @@ impl Shared {
         }
         let mut response = match repeated {
             Some(page) => page,
-            None => match self.forward(&sent) {
+            None => match self.forward(&sent, &body) {
                 Some(response) => response,
                 None => return false,
             },
@@ -299,7 +303,25 @@ impl Shared {
         }
     }
 
-    fn forward(&self, request: &Request) -> Option<Response> {
+    /// The body of a request, for which a client may wait to be asked.
+    fn body(&self, client: &mut TcpStream, request: &Request) -> Option<Vec<u8>> {
+        let length = request.header("content-length").map_or(Ok(0), str::parse).ok()?;
+        if length > 0 && request.header("expect").is_some() {
+            client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").ok()?;
+        }
+        let (mut body, mut got) = (vec![0; length], 0);
+        while got < length && !self.stop.load(Ordering::SeqCst) {
+            match client.read(&mut body[got..]) {
+                Ok(0) => return None,
+                Ok(more) => got += more,
+                Err(error) if is_wait(&error) => {}
+                Err(_) => return None,
+            }
+        }
+        (got == length).then_some(body)
+    }
+
+    fn forward(&self, request: &Request, body: &[u8]) -> Option<Response> {
         let mut server = TcpStream::connect(self.server).ok()?;
         let target = if request.is_list() {
             let query: Vec<String> =
@@ -312,12 +334,13 @@ impl Shared {
         let target = if request.is_signed { request.target.clone() } else { target };
         let mut head = format!("{} {target} HTTP/1.1\r\n", request.method);
         for (name, value) in &request.headers {
-            if name != "connection" {
+            if name != "connection" && name != "expect" {
                 head += &format!("{name}: {value}\r\n");
             }
         }
         head += "connection: close\r\n\r\n";
         server.write_all(head.as_bytes()).ok()?;
+        server.write_all(body).ok()?;
         let mut answer = Vec::new();
         server.read_to_end(&mut answer).ok()?;
         let end = find(&answer, b"\r\n\r\n")?;

@@ -1,7 +1,7 @@
 //! A real S3 server in this process: s3s speaks the protocol, the objects lie in memory.
 //!
-//! Not s3s-fs, because it ignores `If-Match`, lists no ETags, and can't keep checksums for keys as long as those of flow
-//! logs; [`Server::of_directory`] serves one for the test that both look the same.
+//! Not s3s-fs, because it ignores `If-Match` of reads, lists no ETags, and can't keep checksums for keys as long as those of
+//! flow logs; conditions of writes are looked at under the same lock as they are made, as S3 does. [`Server::of_directory`] serves one for the test that both look the same.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -18,10 +18,14 @@ use s3s::auth::SimpleAuth;
 use s3s::checksum::ChecksumHasher;
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::{
-    ChecksumType, CommonPrefix, ETag, ETagCondition, GetObjectInput, GetObjectOutput, ListObjectsV2Input,
-    ListObjectsV2Output, Object, StreamingBlob, Timestamp,
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, ChecksumType, CommonPrefix,
+    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CreateMultipartUploadInput,
+    CreateMultipartUploadOutput, DeleteObjectInput, DeleteObjectOutput, ETag, ETagCondition, GetObjectInput,
+    GetObjectOutput, ListObjectsV2Input, ListObjectsV2Output, Object, PutObjectInput, PutObjectOutput,
+    StreamingBlob, Timestamp, UploadPartInput, UploadPartOutput,
 };
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::stream::ByteStream;
 use s3s::{S3, S3Request, S3Response, S3Result, s3_error};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -43,12 +47,17 @@ struct Stored {
     bytes: Bytes,
     tag: String,
     sum: Sum,
+    modified: SystemTime,
 }
+
+/// Parts of multipart uploads, by upload.
+type Uploads = BTreeMap<String, BTreeMap<i32, Bytes>>;
 
 /// Buckets that tests and servers share.
 #[derive(Clone, Default)]
 pub struct Store {
     buckets: Arc<Mutex<BTreeMap<String, BTreeMap<String, Stored>>>>,
+    uploads: Arc<Mutex<Uploads>>,
     /// Keys a page holds at most; 0 for 1,000.
     page: usize,
 }
@@ -74,14 +83,30 @@ impl Store {
     }
 
     pub fn put_with(&self, bucket: &str, key: &str, bytes: impl Into<Bytes>, sum: Sum) {
-        let bytes = bytes.into();
-        let tag = Md5::checksum(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-        let stored = Stored { bytes, tag, sum };
+        let stored = Stored::new(bytes.into(), sum, SystemTime::UNIX_EPOCH);
         self.lock().entry(bucket.to_owned()).or_default().insert(key.to_owned(), stored);
     }
 
     pub fn delete(&self, bucket: &str, key: &str) {
         self.lock().entry(bucket.to_owned()).or_default().remove(key);
+    }
+
+    /// Makes an object as old as can be.
+    pub fn age(&self, bucket: &str, key: &str) {
+        let mut buckets = self.lock();
+        let stored = buckets.get_mut(bucket).and_then(|keys| keys.get_mut(key)).unwrap();
+        stored.modified = SystemTime::UNIX_EPOCH;
+    }
+
+    /// Multipart uploads that were begun and not ended.
+    pub fn uploads(&self) -> usize {
+        self.uploads.lock().unwrap().len()
+    }
+
+    /// The same objects in buckets of their own.
+    pub fn fork(&self) -> Self {
+        let buckets = self.lock().clone();
+        Self { buckets: Arc::new(Mutex::new(buckets)), uploads: Arc::default(), page: self.page }
     }
 
     pub fn keys(&self, bucket: &str) -> Vec<String> {
@@ -115,6 +140,7 @@ impl Store {
             content_length: Some(bytes.len() as i64),
             content_range,
             e_tag: Some(tag),
+            last_modified: Some(Timestamp::from(stored.modified)),
             body: Some(StreamingBlob::from(s3s::Body::from(bytes))),
             ..GetObjectOutput::default()
         };
@@ -142,6 +168,80 @@ impl Store {
             };
         }
         Ok(S3Response::new(output))
+    }
+
+    /// Writes an object, if that is the time for it.
+    fn write(
+        &self,
+        (bucket, key): (&str, &str),
+        stored: Stored,
+        (absent, wanted): (Option<&ETagCondition>, Option<&ETagCondition>),
+    ) -> S3Result<ETag> {
+        let mut buckets = self.lock();
+        let keys = buckets.get_mut(bucket).ok_or_else(|| s3_error!(NoSuchBucket))?;
+        let there = keys.get(key).map(|stored| ETag::Strong(stored.tag.clone()));
+        if absent.is_some() && there.is_some() {
+            return Err(s3_error!(PreconditionFailed));
+        }
+        if let Some(ETagCondition::ETag(wanted)) = wanted {
+            // As S3 does (User Guide, "How to prevent object overwrites with conditional writes").
+            let there = there.ok_or_else(|| s3_error!(NoSuchKey))?;
+            if !wanted.strong_cmp(&there) {
+                return Err(s3_error!(PreconditionFailed));
+            }
+        }
+        let tag = ETag::Strong(stored.tag.clone());
+        keys.insert(key.to_owned(), stored);
+        Ok(tag)
+    }
+
+    async fn put_object_now(&self, input: PutObjectInput) -> S3Result<S3Response<PutObjectOutput>> {
+        let bytes = collect(input.body).await?;
+        check_sum(&bytes, input.checksum_crc32.as_deref())?;
+        let sum = if input.checksum_crc32.is_some() { Sum::Crc32 } else { Sum::None };
+        let stored = Stored::new(bytes, sum, SystemTime::now());
+        let conditions = (input.if_none_match.as_ref(), input.if_match.as_ref());
+        let tag = self.write((&input.bucket, &input.key), stored, conditions)?;
+        Ok(S3Response::new(PutObjectOutput { e_tag: Some(tag), ..PutObjectOutput::default() }))
+    }
+
+    async fn upload_part_now(&self, input: UploadPartInput) -> S3Result<S3Response<UploadPartOutput>> {
+        let bytes = collect(input.body).await?;
+        check_sum(&bytes, input.checksum_crc32.as_deref())?;
+        let tag = Stored::new(bytes.clone(), Sum::None, SystemTime::UNIX_EPOCH).tag;
+        let mut uploads = self.uploads.lock().unwrap();
+        let upload = uploads.get_mut(&input.upload_id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        upload.insert(input.part_number, bytes);
+        Ok(S3Response::new(UploadPartOutput {
+            e_tag: Some(ETag::Strong(tag)),
+            checksum_crc32: input.checksum_crc32,
+            ..UploadPartOutput::default()
+        }))
+    }
+
+    fn complete(
+        &self,
+        input: &CompleteMultipartUploadInput,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let mut uploads = self.uploads.lock().unwrap();
+        let upload = uploads.get(&input.upload_id).ok_or_else(|| s3_error!(NoSuchUpload))?;
+        let parts = input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_ref());
+        let mut bytes = Vec::new();
+        for part in parts.ok_or_else(|| s3_error!(InvalidPart))? {
+            let number = part.part_number.unwrap_or_default();
+            bytes.extend_from_slice(upload.get(&number).ok_or_else(|| s3_error!(InvalidPart))?);
+        }
+        if input.mpu_object_size.is_some_and(|size| size != bytes.len() as i64) {
+            return Err(s3_error!(InvalidRequest));
+        }
+        let mut stored = Stored::new(bytes.into(), Sum::Crc32, SystemTime::now());
+        stored.tag = format!("{}-{}", stored.tag, upload.len());
+        let tag = self.write((&input.bucket, &input.key), stored, (None, None))?;
+        uploads.remove(&input.upload_id);
+        Ok(S3Response::new(CompleteMultipartUploadOutput {
+            e_tag: Some(tag),
+            ..CompleteMultipartUploadOutput::default()
+        }))
     }
 
     fn list(&self, input: ListObjectsV2Input) -> S3Result<S3Response<ListObjectsV2Output>> {
@@ -177,7 +277,7 @@ impl Store {
                     key: Some(key.clone()),
                     size: Some(stored.bytes.len() as i64),
                     e_tag: Some(ETag::Strong(stored.tag.clone())),
-                    last_modified: Some(Timestamp::from(SystemTime::UNIX_EPOCH)),
+                    last_modified: Some(Timestamp::from(stored.modified)),
                     ..Object::default()
                 }),
             }
@@ -197,7 +297,104 @@ impl Store {
     }
 }
 
+impl Stored {
+    fn new(bytes: Bytes, sum: Sum, modified: SystemTime) -> Self {
+        let tag = Md5::checksum(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { bytes, tag, sum, modified }
+    }
+}
+
+/// All of a body.
+async fn collect(body: Option<StreamingBlob>) -> S3Result<Bytes> {
+    let Some(mut body) = body else { return Ok(Bytes::new()) };
+    let mut bytes = Vec::new();
+    while let Some(chunk) = next(&mut body).await {
+        bytes.extend_from_slice(&chunk.map_err(|_| s3_error!(IncompleteBody))?);
+    }
+    Ok(bytes.into())
+}
+
+async fn next<S: ByteStream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    std::future::poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
+}
+
+fn check_sum(bytes: &[u8], expected: Option<&str>) -> S3Result<()> {
+    let mut sum = ChecksumHasher { crc32: Some(Default::default()), ..ChecksumHasher::default() };
+    sum.update(bytes);
+    match expected.is_some() && sum.finalize().checksum_crc32.as_deref() != expected {
+        true => Err(s3_error!(BadDigest)),
+        false => Ok(()),
+    }
+}
+
 impl S3 for Store {
+    fn put_object<'s, 'f>(&'s self, request: S3Request<PutObjectInput>) -> Answer<'f, PutObjectOutput>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        Box::pin(self.put_object_now(request.input))
+    }
+
+    fn delete_object<'s, 'f>(
+        &'s self,
+        request: S3Request<DeleteObjectInput>,
+    ) -> Answer<'f, DeleteObjectOutput>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        self.delete(&request.input.bucket, &request.input.key);
+        Box::pin(async move { Ok(S3Response::new(DeleteObjectOutput::default())) })
+    }
+
+    fn create_multipart_upload<'s, 'f>(
+        &'s self,
+        request: S3Request<CreateMultipartUploadInput>,
+    ) -> Answer<'f, CreateMultipartUploadOutput>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        let mut uploads = self.uploads.lock().unwrap();
+        let id = format!("upload-{}-{}", uploads.len(), request.input.key.replace('/', "-"));
+        uploads.insert(id.clone(), BTreeMap::new());
+        let output = CreateMultipartUploadOutput { upload_id: Some(id), ..Default::default() };
+        Box::pin(async move { Ok(S3Response::new(output)) })
+    }
+
+    fn upload_part<'s, 'f>(&'s self, request: S3Request<UploadPartInput>) -> Answer<'f, UploadPartOutput>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        Box::pin(self.upload_part_now(request.input))
+    }
+
+    fn complete_multipart_upload<'s, 'f>(
+        &'s self,
+        request: S3Request<CompleteMultipartUploadInput>,
+    ) -> Answer<'f, CompleteMultipartUploadOutput>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        let answer = self.complete(&request.input);
+        Box::pin(async move { answer })
+    }
+
+    fn abort_multipart_upload<'s, 'f>(
+        &'s self,
+        request: S3Request<AbortMultipartUploadInput>,
+    ) -> Answer<'f, AbortMultipartUploadOutput>
+    where
+        's: 'f,
+        Self: 'f,
+    {
+        self.uploads.lock().unwrap().remove(&request.input.upload_id);
+        Box::pin(async move { Ok(S3Response::new(AbortMultipartUploadOutput::default())) })
+    }
+
     fn get_object<'s, 'f>(&'s self, request: S3Request<GetObjectInput>) -> Answer<'f, GetObjectOutput>
     where
         's: 'f,

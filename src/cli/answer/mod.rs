@@ -10,17 +10,19 @@ use clap::ValueEnum;
 use serde_json::{Map, Value};
 
 use super::failure::{Failure, Problem, written};
+use super::place::AccessArguments;
 use super::{Environment, Exit, config};
-use crate::query::{Answer, Engine, Explanation, Limits};
+use crate::pipeline::{self, AnalyzeError};
+use crate::query::{self, Answer, Engine, Explanation, Limits};
 use crate::report::{Look, Page, Span, Tone, count, guarded, json_line, number, sanitise, write_whole};
-use crate::store::Table;
+use crate::store::{Need, Table};
 
 pub(super) use problem::{asked, unfilled};
 
 /// How to answer.
 #[derive(Debug, clap::Args)]
 pub(super) struct AnswerArguments {
-    /// Directory of the store
+    /// Directory of the store, or `s3://bucket/prefix`
     #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
 
@@ -44,6 +46,9 @@ pub(super) struct AnswerArguments {
     /// Memory to get along with; a question that needs more is refused [default: half of the machine's]
     #[arg(long, value_name = "SIZE", help_heading = "Resources")]
     pub memory: Option<String>,
+
+    #[command(flatten)]
+    pub access: AccessArguments,
 }
 
 /// How an answer is shown.
@@ -88,15 +93,18 @@ impl Asking<'_> {
     ) -> Result<Exit, Failure> {
         let (format, limits) = self.check()?;
         let arguments = self.arguments;
-        let Some(directory) = &arguments.store else {
+        let Some(store) = &arguments.store else {
             let help = "name one: --store DIR; `flowgate ingest LOGS --store DIR` makes it";
             return Err(Failure::usage(vec![Problem::new("there is no store to ask").help(help)]));
         };
+        let (place, remote) = arguments.access.place(store, self.environment)?;
         if self.environment.owns_process {
             // A panic of the engine becomes an error with words of ours.
             std::panic::set_hook(Box::new(|_| {}));
         }
-        let engine = Engine::open(directory, limits).map_err(|error| asked(error, sql))?;
+        let need = Need::tables(&query::tables(sql), (None, None));
+        let store = pipeline::open_store(&place, &remote, &need).map_err(AnalyzeError::from)?;
+        let engine = Engine::of(store, limits);
         if arguments.explain {
             let explanation = engine.explain(sql).map_err(|error| asked(error, sql))?;
             written(explain(&explanation, &mut Page::new(stdout, self.looks.0)))?;

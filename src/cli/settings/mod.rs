@@ -27,7 +27,7 @@ const PREFIX: &str = "FLOWGATE_";
 const OTHERS: [&str; 3] = ["FLOWGATE_CONFIG", "FLOWGATE_BLESS", "FLOWGATE_TEST_VENV"];
 
 /// Options that mean the same for every subcommand that has them, and may stand above the sections.
-const SHARED: [&str; 17] = [
+const SHARED: [&str; 18] = [
     "inventory",
     "log-format",
     "max-object-bytes",
@@ -45,6 +45,7 @@ const SHARED: [&str; 17] = [
     "memory",
     "spill-dir",
     "store",
+    "store-cache",
 ];
 /// Subcommands that only tell about the program.
 const WITHOUT: [&str; 5] = ["completions", "config", "detectors", "explain", "man"];

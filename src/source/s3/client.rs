@@ -21,7 +21,7 @@ const MOVES: u32 = 3;
 
 /// The clients of one run: one per region that a bucket turned out to be in.
 #[derive(Debug)]
-pub(super) struct Requests {
+pub(crate) struct Requests {
     config: SdkConfig,
     options: S3Options,
     pub backoff: Backoff,
@@ -32,7 +32,7 @@ pub(super) struct Requests {
 }
 
 /// One page of a listing.
-pub(super) struct Page<'a> {
+pub(crate) struct Page<'a> {
     pub bucket: &'a str,
     pub prefix: &'a str,
     pub folders: bool,
@@ -42,6 +42,7 @@ pub(super) struct Page<'a> {
 }
 
 impl Requests {
+    /// Nothing is asked yet.
     pub async fn new(options: &S3Options, connect: &Connect) -> Result<Self, SourceError> {
         let config = connect.load().await?;
         let path_style = options.path_style || has_own_endpoint(&config);
@@ -82,6 +83,26 @@ impl Requests {
         }
     }
 
+    /// Makes a request in the region of the bucket, and again while that can help. `name` is what it is about.
+    pub async fn ask<T, E, F>(
+        &self,
+        bucket: &str,
+        name: &str,
+        request: impl Fn(Client) -> F,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, aws_sdk_s3::error::SdkError<E, aws_sdk_s3::config::http::HttpResponse>>>,
+        E: aws_sdk_s3::error::ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        let mut failed = 0;
+        loop {
+            match self.at_home(bucket, &request).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => self.pause(&failure, &mut failed, name).await?,
+            }
+        }
+    }
+
     /// One attempt to open an object, or a part of it (`bytes=…`).
     pub async fn open(
         &self,
@@ -118,7 +139,8 @@ impl Requests {
         }
     }
 
-    fn payer(&self) -> Option<RequestPayer> {
+    /// To be sent with every request.
+    pub fn payer(&self) -> Option<RequestPayer> {
         self.options.requester_pays.then_some(RequestPayer::Requester)
     }
 
@@ -194,7 +216,7 @@ pub(super) fn listing_failed(bucket: &str, prefix: &str, failure: Failure) -> So
             "allow s3:ListBucket on arn:aws:s3:::{bucket}; if the requester pays for this bucket, add --requester-pays"
         ),
         FailureKind::Missing => "check the bucket's name".to_owned(),
-        _ => common(&failure),
+        _ => next_step(&failure),
     };
     SourceError::Aws { name: format!("s3://{bucket}/{prefix}"), failure: Box::new(failure), next }
 }
@@ -221,12 +243,13 @@ pub(super) fn reading_failed(name: &str, bucket: &str, key: &str, failure: Failu
             let slash = if folder.is_empty() { "" } else { "/" };
             format!("allow s3:GetObject on arn:aws:s3:::{bucket}/{folder}{slash}*")
         }
-        _ => common(&failure),
+        _ => next_step(&failure),
     };
     SourceError::Aws { name: name.to_owned(), failure: Box::new(failure), next }
 }
 
-fn common(failure: &Failure) -> String {
+/// What to do next where that does not depend on what was asked for.
+pub(crate) fn next_step(failure: &Failure) -> String {
     if let (FailureKind::Elsewhere, Some(region)) = (failure.kind, &failure.region) {
         return format!("the bucket is in {region}: set AWS_REGION to it");
     }

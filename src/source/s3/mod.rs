@@ -25,9 +25,9 @@ use tokio::sync::mpsc::channel;
 use super::listing::Sieve;
 use super::{BoxFuture, Listing, Object, Selection, Source, SourceError};
 use crate::aws::Connect;
-use client::Requests;
 use get::Get;
 
+pub(crate) use client::{Page, Requests, next_step};
 pub use url::S3Url;
 
 /// Every action of AWS that this source calls: what a policy must allow.
@@ -63,6 +63,12 @@ impl S3Source {
         urls.sort();
         urls.dedup();
         Self { urls, connect, options, requests: OnceCell::new() }
+    }
+
+    /// A source of one URL that shares its connections with others.
+    pub(crate) fn sharing(requests: Arc<Requests>, url: S3Url, connect: Connect) -> Self {
+        let options = S3Options::default();
+        Self { urls: vec![url], connect, options, requests: OnceCell::from(requests) }
     }
 
     async fn requests(&self) -> Result<&Arc<Requests>, SourceError> {

@@ -2,8 +2,9 @@
 //!
 //! Sorted so that what is asked for touches little: rows come by interface and are cut into row groups, so that the
 //! least and the greatest interface of a row group tell whether to read it; within a row group they come by remote
-//! address, so that its page index leaves a page or two. Bloom filters of the addresses and the interface tell which row
-//! groups hold them at all.
+//! address, so that its page index leaves a page or two. Bloom filters of the addresses, the interface and the rules tell
+//! which row groups hold them at all. What a page needs beside itself is kept small: no large dictionaries, and nothing to
+//! inflate where that gains nothing.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

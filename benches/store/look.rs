@@ -68,8 +68,7 @@ pub fn look(directory: &Path, threads: usize, columns: &str, wants: &[&str]) {
             _ => None,
         })
         .collect();
-    let wanted =
-        days.into_iter().fold(wanted, |wanted, (from, to)| wanted.and("dt", Want::Within(from, to)));
+    let wanted = days.into_iter().fold(wanted, |wanted, (from, to)| wanted.and("dt", Want::Within(from, to)));
     let columns: Vec<&str> = columns.split(',').collect();
     let scan = TableScan::new(&store, Table::Connections, &columns, wanted).expect("a table");
     let work = || {

@@ -167,11 +167,8 @@ impl World {
         if kind >= 90 || kind % 3 == 0 && kind < 45 {
             row.direction = Some("outbound");
             (row.local_port, row.remote_port) = (row.remote_port, row.local_port);
-            row.rules = if kind % 2 == 0 {
-                Box::new([tier * 6 + 4])
-            } else {
-                Box::new([tier * 6 + 4, tier * 6 + 5])
-            };
+            row.rules =
+                if kind % 2 == 0 { Box::new([tier * 6 + 4]) } else { Box::new([tier * 6 + 4, tier * 6 + 5]) };
         }
         if (75..90).contains(&kind) && number >= rare + frequent {
             (row.accepted, row.verdict, row.reason) = (false, "rejected", "security-group");
@@ -179,7 +176,8 @@ impl World {
             row.rejected = [1 + dice.below(3), 0];
         } else {
             row.packets = [1 + dice.skewed(2_000, 5), 1 + dice.skewed(2_000, 5)];
-            row.bytes = [row.packets[0] * (40 + dice.below(1_400)), row.packets[1] * (40 + dice.below(1_400))];
+            row.bytes =
+                [row.packets[0] * (40 + dice.below(1_400)), row.packets[1] * (40 + dice.below(1_400))];
         }
         if dice.below(200) == 0 {
             row.opened = start - 86_400;

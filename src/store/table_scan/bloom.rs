@@ -22,11 +22,11 @@ const GREATEST: u32 = 22;
 #[derive(Debug)]
 pub(super) struct Probes {
     texts: Vec<String>,
-    sizes: [OnceLock<Option<Sized>>; (GREATEST - LEAST + 1) as usize],
+    sizes: [OnceLock<Option<InSize>>; (GREATEST - LEAST + 1) as usize],
 }
 
 #[derive(Debug)]
-struct Sized {
+struct InSize {
     /// Bytes before the blocks.
     header: u64,
     /// Of each text: where its block begins, and its bits.
@@ -53,16 +53,16 @@ impl Probes {
         let Some(size) = length.checked_ilog2().filter(|size| (LEAST..=GREATEST).contains(size)) else {
             return Ok(true);
         };
-        let Some(sized) = self.sizes[(size - LEAST) as usize].get_or_init(|| self.in_size(1 << size)) else {
+        let Some(known) = self.sizes[(size - LEAST) as usize].get_or_init(|| self.in_size(1 << size)) else {
             return Ok(true);
         };
-        if sized.header + (1 << size) != length {
+        if known.header + (1 << size) != length {
             return Ok(true);
         }
-        for (text, (place, bits)) in self.texts.iter().zip(&sized.blocks) {
+        for (text, (place, bits)) in self.texts.iter().zip(&known.blocks) {
             if asked(text) {
                 let mut block = [0; BLOCK];
-                input.read_at(offset + sized.header + place, &mut block)?;
+                input.read_at(offset + known.header + place, &mut block)?;
                 if block.iter().zip(bits).all(|(there, bit)| there & bit == *bit) {
                     return Ok(true);
                 }
@@ -72,7 +72,7 @@ impl Probes {
     }
 
     /// Nothing if filters are not what they were thought to be.
-    fn in_size(&self, size: usize) -> Option<Sized> {
+    fn in_size(&self, size: usize) -> Option<InSize> {
         let mut header = 0;
         let blocks = self.texts.iter().map(|text| {
             let mut filter = Sbbf::new_with_num_of_bytes(size);
@@ -85,7 +85,7 @@ impl Probes {
             Some(((place * BLOCK) as u64, blocks[place]))
         });
         let blocks = blocks.collect::<Option<Vec<_>>>()?;
-        Some(Sized { header: header as u64, blocks })
+        Some(InSize { header: header as u64, blocks })
     }
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Date32Array};
-use arrow::datatypes::{DataType, Schema};
+use arrow::datatypes::{DataType, Field, Schema};
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::basic::Encoding;
 use parquet::file::metadata::{
@@ -165,7 +165,7 @@ impl Asked {
                 name => file.field_with_name(name),
             };
             let there = there.map_err(|_| format!("there is no column {name}"))?.data_type();
-            let meant = self.table.field_with_name(name).map(|field| field.data_type());
+            let meant = self.table.field_with_name(name).map(Field::data_type);
             if !meant.is_ok_and(|meant| are_same(meant, there)) {
                 return Err(format!("the column {name} is of the type {there}"));
             }

@@ -13,7 +13,7 @@ use super::error::QueryError;
 use super::functions::Functions;
 use super::plan::Enough;
 use super::scan::{Budget, Seen, StoreTable};
-use super::{plan, statement, with, words};
+use super::{carried, plan, statement, words};
 use crate::store::{Store, Table};
 
 /// What a question may take.
@@ -195,10 +195,18 @@ impl Engine {
             };
             context.register(table.name(), scan.lazy()?);
         }
-        let lazy = with::execute(&mut context, sql)?;
+        let lazy = match context.execute(&carried::carry(sql)) {
+            Ok(lazy) => lazy,
+            // What is wrong is told of the question as it was written.
+            Err(error) => return Err(context.execute(sql).err().unwrap_or(error)),
+        };
         let optimizations = lazy.get_current_optimizations();
         let plan = plan::ordered(lazy.logical_plan);
         // Off: it drops an order that nobody seems to need, and with it which of two alike rows comes first.
-        Ok(LazyFrame::from_logical_plan(plan, optimizations).with_check_order(false))
+        let lazy = LazyFrame::from_logical_plan(plan, optimizations).with_check_order(false);
+        if sql.contains(carried::MARK) || lazy.describe_plan()?.contains(carried::MARK) {
+            polars_bail!(SQLInterface: "a function of ours can't be used in such a place: write it into a SELECT of its own");
+        }
+        Ok(lazy)
     }
 }

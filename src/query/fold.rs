@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use polars::lazy::dsl::{FunctionExpr, Operator};
+use polars::lazy::dsl::{FunctionExpr, ListFunction, Operator};
 use polars::prelude::*;
 
 /// The same condition as several, all of which must hold; what Polars may hand down comes first.
@@ -31,7 +31,12 @@ fn is_movable(condition: &Expr) -> bool {
     condition.into_iter().all(|part| match part {
         Expr::Column(_) | Expr::Literal(_) | Expr::BinaryExpr { .. } | Expr::AnonymousFunction { .. } => true,
         Expr::Agg(AggExpr::Implode { .. }) => true,
-        Expr::Function { function, .. } => matches!(function, FunctionExpr::Boolean(_)),
+        Expr::Function { function, .. } => {
+            matches!(
+                function,
+                FunctionExpr::Boolean(_) | FunctionExpr::ListExpr(ListFunction::Contains { .. })
+            )
+        }
         _ => false,
     })
 }

@@ -5,8 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use polars::lazy::dsl::UserDefinedFunction;
-use polars::lazy::dsl::{AnonymousColumnsUdf, ColumnsUdf};
+use polars::lazy::dsl::{AnonymousColumnsUdf, ColumnsUdf, LazySerde, UserDefinedFunction};
 use polars::prelude::*;
 use polars::sql::{FunctionOptions, FunctionRegistry};
 
@@ -61,8 +60,29 @@ impl Function {
         }
     }
 
-    fn name(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         self.call().split('(').next().unwrap_or_default()
+    }
+
+    /// The function of this name, whatever the case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|function| function.name().eq_ignore_ascii_case(name))
+    }
+
+    /// The function that an expression calls.
+    pub fn of(expression: &Expr) -> Option<Self> {
+        let Expr::AnonymousFunction { function: LazySerde::Deserialized(function), .. } = expression else {
+            return None;
+        };
+        // Asked of the function itself, not of the pointer to it.
+        (***function).as_any().downcast_ref::<Self>().copied()
+    }
+
+    /// As Polars calls it.
+    pub fn udf(self) -> UserDefinedFunction {
+        let mut udf = UserDefinedFunction::new(PlSmallStr::from_static(self.name()), self);
+        udf.options = FunctionOptions::elementwise();
+        udf
     }
 
     fn meaning(self) -> &'static str {
@@ -259,15 +279,10 @@ impl FunctionRegistry for Functions {
     }
 
     fn get_udf(&self, name: &str) -> PolarsResult<Option<UserDefinedFunction>> {
-        let found = Function::ALL.into_iter().find(|function| function.name().eq_ignore_ascii_case(name));
-        Ok(found.map(|function| {
-            let mut udf = UserDefinedFunction::new(PlSmallStr::from_static(function.name()), function);
-            udf.options = FunctionOptions::elementwise();
-            udf
-        }))
+        Ok(Function::from_name(name).map(Function::udf))
     }
 
     fn contains(&self, name: &str) -> bool {
-        Function::ALL.into_iter().any(|function| function.name().eq_ignore_ascii_case(name))
+        Function::from_name(name).is_some()
     }
 }

@@ -3,6 +3,7 @@
 //! Questions are SQL over the tables of a store, and the packaged ones are files of `queries/`.
 
 mod answer;
+mod carried;
 mod convert;
 mod engine;
 mod error;
@@ -19,7 +20,6 @@ mod scan;
 mod statement;
 #[cfg(test)]
 mod tests;
-mod with;
 mod words;
 
 pub use answer::Answer;

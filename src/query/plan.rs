@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use polars::lazy::dsl::{BooleanFunction, DslPlan, FunctionExpr, SpecialEq, StringFunction};
+use polars::lazy::dsl::{BooleanFunction, DslPlan, FunctionExpr, ListFunction, SpecialEq, StringFunction};
 use polars::prelude::*;
 
-use super::fold;
+use super::{carried, fold};
 
 /// The same plan, with an order of rows that does not depend on threads: groups and joined rows come in the order of what
 /// they are made of, and rows that sort alike stay as they were.
@@ -20,7 +20,13 @@ pub(super) fn ordered(plan: DslPlan) -> DslPlan {
         }
         DslPlan::Cache { input, id } => DslPlan::Cache { input: inner(input), id },
         DslPlan::Select { expr, input, options } => {
-            DslPlan::Select { expr: expressions(expr), input: inner(input), options }
+            let mut input = inner(input);
+            if let (DslPlan::Scan { unified_scan_args, .. }, true) = (&*input, expr.iter().all(only_counts))
+                && let Some(column) = unified_scan_args.schema.as_ref().and_then(|schema| narrowest(schema))
+            {
+                input = Arc::new(DslPlan::Select { expr: vec![col(column)], input, options });
+            }
+            DslPlan::Select { expr: expressions(expr), input, options }
         }
         DslPlan::GroupBy { input, keys, predicates, aggs, options, apply, .. } => DslPlan::GroupBy {
             input: inner(input),
@@ -37,9 +43,9 @@ pub(super) fn ordered(plan: DslPlan) -> DslPlan {
             DslPlan::Join {
                 input_left: inner(input_left),
                 input_right: inner(input_right),
-                left_on,
-                right_on,
-                predicates,
+                left_on: expressions(left_on),
+                right_on: expressions(right_on),
+                predicates: expressions(predicates),
                 options: Arc::new(options),
             }
         }
@@ -77,6 +83,22 @@ pub(super) fn ordered(plan: DslPlan) -> DslPlan {
     }
 }
 
+/// `COUNT(*)`, for which Polars would read the first column, and hold it.
+fn only_counts(expression: &Expr) -> bool {
+    expression.into_iter().all(|part| matches!(part, Expr::Len | Expr::Alias(..) | Expr::Literal(_)))
+}
+
+/// The column that takes the least room.
+fn narrowest(schema: &Schema) -> Option<PlSmallStr> {
+    let width = |data_type: &DataType| match data_type {
+        DataType::Boolean => 0,
+        DataType::Int32 => 1,
+        DataType::Int64 | DataType::Datetime(..) => 2,
+        _ => 3,
+    };
+    schema.iter().min_by_key(|(_, data_type)| width(data_type)).map(|(name, _)| name.clone())
+}
+
 fn owned<T: Clone>(shared: Arc<T>) -> T {
     Arc::unwrap_or_clone(shared)
 }
@@ -93,7 +115,7 @@ fn expressions(all: Vec<Expr>) -> Vec<Expr> {
 fn expression(expression: Expr) -> Expr {
     expression.map_expr(|part| match part {
         Expr::SubPlan(plan, names) => Expr::SubPlan(SpecialEq::new(inner(plan.into_inner())), names),
-        other => other,
+        other => carried::restore(other),
     })
 }
 
@@ -163,6 +185,7 @@ fn is_simple(expression: &Expr) -> bool {
             FunctionExpr::Boolean(
                 BooleanFunction::IsNull | BooleanFunction::IsNotNull | BooleanFunction::Not,
             )
+            | FunctionExpr::ListExpr(ListFunction::Contains { .. })
             | FunctionExpr::StringExpr(
                 StringFunction::Contains { .. }
                 | StringFunction::StartsWith

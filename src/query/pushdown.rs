@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use arrow::datatypes::DataType as ArrowType;
-use polars::lazy::dsl::{BooleanFunction, DataTypeExpr, FunctionExpr, LazySerde, ListFunction, Operator};
+use polars::lazy::dsl::{BooleanFunction, DataTypeExpr, FunctionExpr, ListFunction, Operator};
 use polars::prelude::*;
 
 use super::functions::{Function, parse_networks};
@@ -56,11 +56,9 @@ fn want(condition: &Expr, table: Table) -> Option<(String, Want)> {
             let [of, value] = &input[..] else { return None };
             list_has(&column(of, table)?, &constant(value)?)
         }
-        Expr::AnonymousFunction { input, function: LazySerde::Deserialized(function), .. } => {
+        Expr::AnonymousFunction { input, .. } => {
             let [of, value] = &input[..] else { return None };
-            // Asked of the function itself, not of the pointer to it.
-            let function = (***function).as_any().downcast_ref::<Function>()?;
-            match function {
+            match Function::of(condition)? {
                 Function::InNetwork => {
                     let column = column(of, table).filter(|column| column.kind == Kind::Text)?;
                     let value = constant(value)?;

@@ -35,10 +35,14 @@ fn groups_are_what_the_rows_say() {
 }
 
 #[test]
-fn counts_come_from_the_manifest_and_from_the_rows_alike() {
+fn rows_are_counted() {
     let all = some_rows(321, 8);
     let (_directory, engine) = with(&all);
     assert_eq!(rows(&engine, "SELECT COUNT(*) AS n FROM connections"), [[json!(321)]]);
+    assert_eq!(
+        rows(&engine, "SELECT 2 * COUNT(*) AS n, 'x' AS x FROM connections"),
+        [[json!(642), json!("x")]]
+    );
     let one_day = all.iter().filter(|row| row.day() == 20_514).count();
     assert!(one_day > 0);
     assert_eq!(
@@ -149,6 +153,30 @@ fn functions_say_what_they_are_meant_to() {
     assert_eq!(column("\"end\" - start")[0], json!(1.5));
     assert_eq!(column("dt")[0], json!("2026-03-01"));
     assert_eq!(column("rules")[..3], [json!(["sgr-1", "sgr-2"]), json!([]), Value::Null]);
+}
+
+#[test]
+fn functions_work_within_questions_of_a_question() {
+    let all = some_rows(100, 11);
+    let (_directory, engine) = with(&all);
+    let private = ["10.0.0.1", "10.0.3.7", "10.200.0.9", "fd00::2"];
+    let expected = all.iter().filter(|row| private.contains(&row.remote.as_str())).count();
+    for sql in [
+        "WITH a AS (SELECT remote FROM connections WHERE is_private(remote)) SELECT COUNT(*) AS n FROM a",
+        "SELECT COUNT(*) AS n FROM (SELECT is_private(remote) AS p FROM connections) AS t WHERE p",
+        "SELECT COUNT(*) AS n FROM connections WHERE remote IN (SELECT remote FROM connections WHERE is_private(remote))",
+        "SELECT COUNT(*) AS n FROM (SELECT remote FROM connections WHERE in_network(remote, '10.0.0.0/8') UNION ALL
+         SELECT remote FROM connections WHERE in_network(remote, 'fd00::/8')) AS t",
+        "SELECT SUM(CASE WHEN is_private(remote) THEN 1 ELSE 0 END) AS n FROM connections",
+        "SELECT COUNT(*) FILTER (WHERE is_private(remote)) AS n FROM connections",
+    ] {
+        assert_eq!(rows(&engine, sql), [[json!(expected)]], "{sql}");
+    }
+    let sql = "WITH a AS (SELECT epoch(start) AS e, seconds(\"end\" - start) AS s, LENGTH(protocol_name(protocol)) AS l,
+               items(rules) AS i, has(rules, 'sgr-1') AS h FROM connections)
+               SELECT MIN(e), MAX(s), MAX(l), MAX(h) FROM a GROUP BY s > 0 HAVING COUNT(i) > 0";
+    let first = all.iter().map(|row| row.start / 1_000_000).min().unwrap();
+    assert_eq!(rows(&engine, sql), [[json!(first), json!(1), json!(3), json!(true)]]);
 }
 
 #[test]

@@ -74,7 +74,8 @@ fn what_would_hold_too_much_is_refused_with_words() {
     // Few rows pass, or few are needed.
     assert_eq!(ask(3_000, "SELECT remote FROM connections WHERE bytes_in = 7").unwrap().rows(), 1);
     assert_eq!(ask(3_000, "SELECT remote FROM connections LIMIT 3").unwrap().rows(), 3);
-    assert_eq!(ask(0, "SELECT COUNT(*) AS n FROM connections").unwrap().rows(), 1);
+    // To count rows, a column of flags is enough.
+    assert_eq!(ask(2_000, "SELECT COUNT(*) AS n FROM connections").unwrap().row(0), [400]);
 }
 
 /// The threads that read must not wait for those of Polars, which wait for what is read.

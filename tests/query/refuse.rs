@@ -22,7 +22,7 @@ fn questions_that_are_none_say_what_to_do() {
             &["there is no function `in_netwrk`", "did you mean `in_network`?"],
         ),
         ("SELECT remote FRM connections WHERE", &["this is not SQL", "^", "a question looks like"]),
-        ("SELECT\n remote,\n FROM WHERE x", &["this is not SQL", "FROM WHERE x"]),
+        ("SELECT remote\nFROM connections WHERE = 5", &["this is not SQL", "FROM connections WHERE = 5 ^"]),
         (
             "SELECT * FROM connections WHERE local_port = 'ssh'",
             &["cannot compare string", "ports and protocols are numbers"],
@@ -41,7 +41,12 @@ fn questions_that_are_none_say_what_to_do() {
         ),
         ("SELECT in_network(remote) FROM connections", &["in_network has 2 arguments"]),
         ("SELECT is_private(local_port) FROM connections", &["argument 1 of is_private can't be i32"]),
-        ("SELECT in_network(remote, interface) FROM connections UNION ALL SELECT true", &["no network"]),
+        ("SELECT in_network(remote, interface) AS x FROM connections", &["'eni-1' is no network"]),
+        ("SELECT remote, is_private(remote) FROM connections", &["duplicate", "AS"]),
+        (
+            "SELECT * FROM (SELECT remote FROM connections WHERE is_private(remote) AND = 5) AS t",
+            &["is_private(remote) AND = 5 ", "^"],
+        ),
         ("SELECT TIMESTAMP '2026-13-45' FROM connections", &["error: "]),
     ] {
         let (exit, message) = said(&["sql", sql]);

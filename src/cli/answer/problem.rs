@@ -68,6 +68,8 @@ fn hint(message: &str) -> String {
         "compare text with text ('10.0.0.1'), numbers with numbers (ports and protocols are numbers: 443, 6) and times with \
          times (TIMESTAMP '2026-03-01 12:00:00')"
             .to_owned()
+    } else if lower.contains("duplicate") {
+        "give columns names of their own: is_private(remote) AS private".to_owned()
     } else if lower.contains("subquery comparisons") {
         "compare with a subquery by IN (SELECT …), or join with it: … CROSS JOIN (SELECT AVG(n) AS mean FROM …)".to_owned()
     } else {

@@ -26,12 +26,18 @@ fn flowgate(arguments: &[&str]) -> Output {
 
 /// The rows of an answer, the names of the columns first.
 fn ask(store: &Path, name: &str, parameters: &[(String, String)]) -> Vec<Vec<String>> {
+    ask_with(store, name, parameters, &[])
+}
+
+/// The same, with more options.
+fn ask_with(store: &Path, name: &str, parameters: &[(String, String)], more: &[&str]) -> Vec<Vec<String>> {
     let told: Vec<String> = parameters.iter().map(|(key, value)| format!("{key}={value}")).collect();
     let store = store.to_str().unwrap();
     let mut arguments = vec!["query", name, "--store", store, "--format", "csv"];
     for parameter in &told {
         arguments.extend(["--param", parameter]);
     }
+    arguments.extend(more);
     let output = flowgate(&arguments);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{arguments:?}\n{errors}");

@@ -105,9 +105,9 @@ impl Case {
         }
         fs::create_dir_all(directory.join("logs")).unwrap();
         fs::write(directory.join("logs/flow.log"), log).unwrap();
-        self.snapshot(&directory.join("inventory/2026-03-01T000000Z"), &BTreeMap::new());
+        snapshot(&directory.join("inventory/2026-03-01T000000Z"), &BTreeMap::new());
         if !self.later.is_empty() {
-            self.snapshot(&directory.join("inventory/2026-03-01T010000Z"), &self.later);
+            snapshot(&directory.join("inventory/2026-03-01T010000Z"), &self.later);
         }
         let place = |name: &str| directory.join(name).to_str().unwrap().to_owned();
         let (logs, inventory, store) = (place("logs"), place("inventory"), place("store"));
@@ -125,18 +125,18 @@ impl Case {
             assert!(matches!(output.status.code(), Some(0 | 1 | 4)), "{arguments:?}\n{errors}");
         }
     }
+}
 
-    fn snapshot(&self, directory: &Path, changes: &BTreeMap<String, Vec<(String, String)>>) {
-        fs::create_dir_all(directory).unwrap();
-        for entry in fs::read_dir(root().join("tests/questions/inventory")).unwrap() {
-            let path = entry.unwrap().path();
-            let mut text = fs::read_to_string(&path).unwrap();
-            let stem = path.file_stem().unwrap().to_str().unwrap();
-            for (old, new) in changes.get(stem).into_iter().flatten() {
-                assert!(text.contains(old), "{stem} has no {old}");
-                text = text.replace(old, new);
-            }
-            fs::write(directory.join(path.file_name().unwrap()), text).unwrap();
+fn snapshot(directory: &Path, changes: &BTreeMap<String, Vec<(String, String)>>) {
+    fs::create_dir_all(directory).unwrap();
+    for entry in fs::read_dir(root().join("tests/questions/inventory")).unwrap() {
+        let path = entry.unwrap().path();
+        let mut text = fs::read_to_string(&path).unwrap();
+        let stem = path.file_stem().unwrap().to_str().unwrap();
+        for (old, new) in changes.get(stem).into_iter().flatten() {
+            assert!(text.contains(old), "{stem} has no {old}");
+            text = text.replace(old, new);
         }
+        fs::write(directory.join(path.file_name().unwrap()), text).unwrap();
     }
 }

@@ -12,7 +12,7 @@ use chrono::DateTime;
 use flowgate::query::questions;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use crate::questions::{ask, flowgate};
+use crate::questions::{ask, ask_with, flowgate};
 use crate::world::{Format, Options, generate};
 
 /// A row of `connections`.
@@ -293,6 +293,9 @@ fn rule_users(rows: &[Row], rule: &str) -> BTreeSet<Vec<String>> {
     sums.into_iter().map(row).collect()
 }
 
+/// Parameters.
+type Told<'a> = &'a [(&'a str, &'a str)];
+
 #[test]
 fn questions_over_a_world_agree_with_sums_over_its_rows() {
     let directory = tempfile::tempdir().unwrap();
@@ -317,7 +320,7 @@ fn questions_over_a_world_agree_with_sums_over_its_rows() {
     let parameters = |told: &[(&str, &str)]| -> Vec<(String, String)> {
         told.iter().chain(&[("limit", "1000000")]).map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
     };
-    let expected: [(&str, &[(&str, &str)], Vec<Vec<String>>); 5] = [
+    let expected: [(&str, Told<'_>, Vec<Vec<String>>); 5] = [
         ("top-talkers", &[], top_talkers(&rows)),
         ("exposed-services", &[], exposed_services(&rows)),
         ("lateral-movement", &[("targets", "2")], lateral_movement(&rows)),
@@ -348,7 +351,8 @@ fn questions_over_a_world_agree_with_sums_over_its_rows() {
         let told = question.parameters.iter().filter(|parameter| parameter.default.is_none());
         let told: Vec<(String, String)> =
             told.map(|parameter| (parameter.name.clone(), needed[&*parameter.name].to_owned())).collect();
-        let once = ask(&store, question.name, &told);
-        assert_eq!(once, ask(&store, question.name, &told), "{}", question.name);
+        let one = ask_with(&store, question.name, &told, &["--threads", "1"]);
+        let four = ask_with(&store, question.name, &told, &["--threads", "4"]);
+        assert_eq!(one, four, "{}", question.name);
     }
 }

@@ -4,6 +4,7 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::expect_used,
+    clippy::needless_pass_by_value,
     clippy::print_stderr,
     clippy::print_stdout,
     clippy::unwrap_used,

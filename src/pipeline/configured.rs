@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::AsArray;
 
-use crate::flow::InterfaceContext;
+use crate::flow::{InterfaceContext, Protocol};
 use crate::inventory::{NetworkInterface, Rule, SecurityGroup, Stretch, Timeline};
 use crate::store::{
     DAY_COLUMN, InterfaceRow, Period, RuleRow, Store, StoreError, StoreWriter, Table, TableScan, Want, Wanted,
@@ -61,7 +61,7 @@ fn period(stretch: Stretch) -> Period {
 }
 
 fn of_rule(group: &SecurityGroup, rule: &Rule, stretch: Stretch) -> RuleRow {
-    let has_ports = rule.protocol.is_none_or(|protocol| protocol.has_ports());
+    let has_ports = rule.protocol.is_none_or(Protocol::has_ports);
     RuleRow {
         rule_id: rule.id.clone(),
         security_group: group.id.clone(),

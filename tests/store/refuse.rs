@@ -170,6 +170,8 @@ fn what_can_not_be_ingested() {
         assert!(error.contains(expected), "{error}");
         assert!(!new.exists());
     }
-    let error = said(2, &[&"ingest", log, &"--store", &"s3://bucket/store"]);
-    assert!(error.contains("a store is a local directory"), "{error}");
+    let error = said(2, &[&"ingest", log, &"--store", &"gs://bucket/store"]);
+    assert!(error.contains("--store gs://bucket/store: is no directory, and not in S3"), "{error}");
+    let error = said(2, &[&"ingest", log, &"--store", &"s3://b*/store"]);
+    assert!(error.contains("`b*` is no bucket name"), "{error}");
 }

@@ -42,9 +42,9 @@ fn killed_at_every_kind_of_step() {
         while low < high {
             let middle = (low + high) / 2;
             if die_at(middle, &Machine::new(), &begin(), logs.path()) {
-                low = middle + 1
+                low = middle + 1;
             } else {
-                high = middle
+                high = middle;
             }
         }
         let last = low - 1;

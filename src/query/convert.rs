@@ -114,7 +114,8 @@ fn gather<'a>(
 fn lists(name: PlSmallStr, array: &ArrayRef) -> Series {
     let lists = array.as_list::<i32>();
     let mut builder = ListStringChunkedBuilder::new(name, lists.len(), lists.values().len());
-    for list in lists.iter() {
+    for row in 0..lists.len() {
+        let list = lists.is_valid(row).then(|| lists.value(row));
         match list {
             None => builder.append_null(),
             Some(items) => {

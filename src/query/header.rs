@@ -178,9 +178,12 @@ pub(super) fn used(text: &str, dialect: Dialect) -> Vec<&str> {
     found
 }
 
+/// Keys of a head with their values.
+type Entries<'a> = Vec<(&'a str, String)>;
+
 /// The entries of the head, and what comes after it.
-fn entries<'a>(name: &str, file: &'a str) -> Result<(Vec<(&'a str, String)>, &'a str), HeaderError> {
-    let mut entries: Vec<(&str, String)> = Vec::new();
+fn entries<'a>(name: &str, file: &'a str) -> Result<(Entries<'a>, &'a str), HeaderError> {
+    let mut entries: Entries<'_> = Vec::new();
     let mut rest = file;
     for number in 1.. {
         let (line, after) = rest.split_once('\n').unwrap_or((rest, ""));

@@ -270,7 +270,7 @@ impl StoreTable {
         while let Ok(part) = parts.recv() {
             let (number, batches) = part.map_err(|error| self.budget.fail(error))?;
             let passed = match accumulate(batches)? {
-                Some(frame) => self.pass(request, frame)?,
+                Some(frame) => pass(request, frame)?,
                 None => None,
             };
             match passed {
@@ -299,21 +299,21 @@ impl StoreTable {
         }
         accumulate(found.into_values())
     }
+}
 
-    /// The rows that pass the whole condition, and the columns that are asked for.
-    fn pass(&self, request: &Request<'_>, frame: DataFrame) -> PolarsResult<Option<DataFrame>> {
-        let frame = match request.predicate {
-            Some(predicate) if frame.height() > 0 => frame.lazy().filter(predicate.clone()).collect()?,
-            _ => frame,
-        };
-        if frame.height() == 0 {
-            return Ok(None);
-        }
-        if request.output.is_empty() {
-            return Ok(Some(DataFrame::empty_with_height(frame.height())));
-        }
-        frame.select(request.output.iter().map(String::as_str)).map(Some)
+/// The rows that pass the whole condition, and the columns that are asked for.
+fn pass(request: &Request<'_>, frame: DataFrame) -> PolarsResult<Option<DataFrame>> {
+    let frame = match request.predicate {
+        Some(predicate) if frame.height() > 0 => frame.lazy().filter(predicate.clone()).collect()?,
+        _ => frame,
+    };
+    if frame.height() == 0 {
+        return Ok(None);
     }
+    if request.output.is_empty() {
+        return Ok(Some(DataFrame::empty_with_height(frame.height())));
+    }
+    frame.select(request.output.iter().map(String::as_str)).map(Some)
 }
 
 fn next(scan: &TableScan) -> Result<Option<(usize, Vec<DataFrame>)>, QueryError> {
@@ -330,7 +330,7 @@ fn accumulate(frames: impl IntoIterator<Item = DataFrame>) -> PolarsResult<Optio
             None => all = Some(frame),
             // Frames without columns are only as high as they are.
             Some(all) if frame.width() == 0 => {
-                *all = DataFrame::empty_with_height(all.height() + frame.height())
+                *all = DataFrame::empty_with_height(all.height() + frame.height());
             }
             Some(all) => _ = all.vstack_mut_owned(frame)?,
         }

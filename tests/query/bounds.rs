@@ -5,6 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use flowgate::query::{Engine, Limits, QueryError};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::{FileReader, SerializedFileReader};
 
 use super::support::{DAY, FIRST_DAY, LIMITS, Row, engine, rows, store, text};
@@ -30,7 +31,7 @@ fn a_limit_without_order_does_not_read_everything() {
     let last = directory.path().join("connections/dt=2026-04-09/00000001.parquet");
     let mut bytes = fs::read(&last).unwrap();
     let reader = SerializedFileReader::new(fs::File::open(&last).unwrap()).unwrap();
-    for column in reader.metadata().row_groups().iter().flat_map(|group| group.columns()) {
+    for column in reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns) {
         let (begin, length) = column.byte_range();
         bytes[begin as usize..(begin + length) as usize].fill(0xff);
     }

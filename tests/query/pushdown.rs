@@ -29,7 +29,7 @@ enum Is {
     Not(Box<Is>),
 }
 
-fn compare<T: Ord>(a: T, op: &str, b: T) -> bool {
+fn compare<T: Ord + Copy>(a: T, op: &str, b: T) -> bool {
     match op {
         "=" => a == b,
         "<" => a < b,

@@ -45,7 +45,7 @@ fn questions_that_are_none_say_what_to_do() {
         ("SELECT remote, is_private(remote) FROM connections", &["duplicate", "AS"]),
         (
             "SELECT * FROM (SELECT remote FROM connections WHERE is_private(remote) AND = 5) AS t",
-            &["is_private(remote) AND = 5 ", "^"],
+            &["is_private(remote) AND = 5) AS t", "^"],
         ),
         ("SELECT TIMESTAMP '2026-13-45' FROM connections", &["error: "]),
     ] {

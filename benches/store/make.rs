@@ -76,7 +76,7 @@ impl World {
             instance: (!number.is_multiple_of(5)).then(|| format!("i-{:017x}", mix(number << 20) >> 4)),
             ..InterfaceContext::default()
         };
-        let rules = (0..self.tiers * 6).map(|n| Self::rule(n)).collect();
+        let rules = (0..self.tiers * 6).map(Self::rule).collect();
         Names { interfaces: (0..).zip(ids).map(|(n, id)| (id, context(n))).collect(), rules }
     }
 

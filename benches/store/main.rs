@@ -31,14 +31,14 @@ fn main() {
             world.write(Path::new(directory), number(threads) as u32);
             let names = world.names();
             let interface = world.some_interface();
-            let local = std::net::Ipv6Addr::from(world.local(interface)).to_canonical();
+            let local = std::net::Ipv6Addr::from(World::local(interface)).to_canonical();
             let subjects = json!({
                 "rare": RARE.0.to_string(), "rare_rows": RARE.1,
                 "frequent": FREQUENT.0.to_string(), "frequent_rows": world.rows / FREQUENT.1,
                 "interface": names.interfaces[interface as usize].0,
                 "noon": world.some_noon(),
                 "local": local.to_string(),
-                "rule": world.rule(world.some_tier() * 6 + 1),
+                "rule": World::rule(world.some_tier() * 6 + 1),
             });
             println!("{subjects}");
         }

@@ -73,15 +73,15 @@ impl World {
             account: Some("123456789012".to_owned()),
             vpc: Some(format!("vpc-{:017x}", mix(number % 4) >> 4)),
             subnet: Some(format!("subnet-{:017x}", mix(number % 60) >> 4)),
-            instance: (number % 5 != 0).then(|| format!("i-{:017x}", mix(number << 20) >> 4)),
+            instance: (!number.is_multiple_of(5)).then(|| format!("i-{:017x}", mix(number << 20) >> 4)),
             ..InterfaceContext::default()
         };
-        let rules = (0..self.tiers * 6).map(|n| self.rule(n)).collect();
+        let rules = (0..self.tiers * 6).map(Self::rule).collect();
         Names { interfaces: (0..).zip(ids).map(|(n, id)| (id, context(n))).collect(), rules }
     }
 
     /// Id of a rule; each tier has six.
-    pub fn rule(&self, number: u32) -> String {
+    pub fn rule(number: u32) -> String {
         format!("sgr-{:017x}", mix(u64::from(number) << 32) >> 4)
     }
 
@@ -100,7 +100,7 @@ impl World {
         ((rank * 7_919 + 13) % u64::from(self.interfaces)) as u32
     }
 
-    pub fn local(&self, interface: u32) -> u128 {
+    pub fn local(interface: u32) -> u128 {
         v4(0x0a00_0100 + interface * 3)
     }
 
@@ -134,7 +134,7 @@ impl World {
         let ephemeral = 1024 + dice.below(60_000) as u16;
         let mut row = ConnectionRow {
             interface,
-            local: self.local(interface),
+            local: Self::local(interface),
             protocol: if kind % 10 == 9 { 17 } else { 6 },
             evidence: "tcp-flags",
             strength: "proven",
@@ -157,18 +157,21 @@ impl World {
                 let partner = mix(u64::from(tier) * 4 + dice.below(4)) % u64::from(self.tiers);
                 let members = &self.members[partner as usize];
                 let peer = members[dice.below(members.len().max(1) as u64) as usize % members.len().max(1)];
-                self.local(peer)
+                Self::local(peer)
             }
             45..72 => v4(0x2d00_0000 + dice.skewed(2_000_000, 3) as u32 * 61),
             72..75 => (0x2001_0db8_u128 << 96) + u128::from(mix(dice.skewed(200_000, 3))),
             75..90 => v4(0x5000_0000 + dice.skewed(400_000, 2) as u32 * 1_597),
             _ => v4(0x3400_0000 + dice.skewed(300, 2) as u32 * 7_321),
         };
-        if kind >= 90 || kind % 3 == 0 && kind < 45 {
+        if kind >= 90 || kind.is_multiple_of(3) && kind < 45 {
             row.direction = Some("outbound");
             (row.local_port, row.remote_port) = (row.remote_port, row.local_port);
-            row.rules =
-                if kind % 2 == 0 { Box::new([tier * 6 + 4]) } else { Box::new([tier * 6 + 4, tier * 6 + 5]) };
+            row.rules = if kind.is_multiple_of(2) {
+                Box::new([tier * 6 + 4])
+            } else {
+                Box::new([tier * 6 + 4, tier * 6 + 5])
+            };
         }
         if (75..90).contains(&kind) && number >= rare + frequent {
             (row.accepted, row.verdict, row.reason) = (false, "rejected", "security-group");

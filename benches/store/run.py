@@ -105,7 +105,7 @@ def markdown(results: dict) -> str:
     out = [
         f"{count(results['rows'])} connections of {results['days']} days and {results['interfaces']:,} interfaces, "
         f"{results['bytes']['store'] / 1e9:.1f} GB in the store, {results['bytes']['plain'] / 1e9:.1f} GB plain. "
-        f"Two threads, {results['rounds']} rounds, medians. {on['cpus']} × {on['cpu']}, {on['memory_gb']} GB, {on['rustc']}{busy}.",
+        f"Two threads, medians of {results['rounds']} round{'s' * (results['rounds'] > 1)}. {on['cpus']} × {on['cpu']}, {on['memory_gb']} GB, {on['rustc']}{busy}.",
         "",
         "| lookup | rows | flowgate | CPU | peak memory | DuckDB, our files | CPU | DuckDB, plain files | CPU |",
         "|---|---:|---:|---:|---:|---:|---:|---:|---:|",

@@ -250,7 +250,7 @@ fn layout(group: usize, page: usize, dice: &mut Dice, plain: bool) -> WriterProp
         .set_offset_index_disabled(!plain && dice.one_in(6))
         .set_compression(if plain { Compression::UNCOMPRESSED } else { Compression::SNAPPY });
     let rules = ["rules", "list", "item"].map(str::to_owned).to_vec();
-    for column in COLUMNS.map(|name| ColumnPath::from(name)).into_iter().chain([ColumnPath::new(rules)]) {
+    for column in COLUMNS.map(ColumnPath::from).into_iter().chain([ColumnPath::new(rules)]) {
         builder = builder
             .set_column_dictionary_enabled(column.clone(), !plain && !dice.one_in(3))
             .set_column_bloom_filter_enabled(column, plain || dice.one_in(2));

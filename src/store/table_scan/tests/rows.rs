@@ -184,7 +184,7 @@ pub struct Written {
 impl Written {
     fn empty() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let place = Place { directory: directory.path().to_owned(), disk: Disk::default() };
+        let place = Place { directory: directory.path().to_owned(), disk: Disk::default(), held: None };
         let store = Store { place, manifest: Manifest::new() };
         Self { rows: Vec::new(), store, _directory: directory }
     }

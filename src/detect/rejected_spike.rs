@@ -119,7 +119,7 @@ impl Detector for RejectedSpike {
         let episodes = episode::merge(rollups, episodes);
         let scanners =
             scanners::scanners(rollups, &episodes, &mut watches, input.sensitivity, SCANNERS_LISTED);
-        let seen = FirstSeen::new(rollups, episodes.iter().chain(scanners.told.iter().map(|(_, e)| e)));
+        let seen = FirstSeen::new(rollups, &episodes.iter().chain(scanners.told.iter().map(|(_, e)| e)));
         let mut findings: Vec<Finding> =
             episodes.iter().filter_map(|e| finish(describe::spike(rollups, e, &seen))).collect();
         let told = scanners.told.iter();

@@ -21,7 +21,7 @@ pub(super) struct FirstSeen([Vec<(u128, u32)>; 2]);
 
 impl FirstSeen {
     /// Of those that are asked for: the sources of these episodes.
-    pub fn new<'e>(rollups: &Rollups, episodes: impl Iterator<Item = &'e Episode> + Clone) -> Self {
+    pub fn new<'e>(rollups: &Rollups, episodes: &(impl Iterator<Item = &'e Episode> + Clone)) -> Self {
         Self([false, true].map(|inside| {
             let own = episodes.clone().filter(|episode| episode.is_inside() == inside);
             let mut first: Vec<(u128, u32)> =

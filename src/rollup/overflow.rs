@@ -197,6 +197,7 @@ mod tests {
             if n.is_multiple_of(2) { overflow.push(*row) } else { other.push(*row) }
         }
         overflow.merge(other);
+        overflow.settle();
         let mut got = Vec::new();
         for at in 0..SHELVES {
             overflow

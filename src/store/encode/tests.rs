@@ -68,7 +68,7 @@ fn write(directory: &Path, groups: &[Vec<Row>], page: usize) -> std::path::PathB
     for rows in groups {
         let mut open = file.group(rows.len()).unwrap();
         let mut column = |shape: Shape<'_>, values: Values<'_>, bounds: Bounds<'_>, bloom| {
-            let pressed = page % 2 == 0;
+            let pressed = page.is_multiple_of(2);
             open.column(&Chunk { shape, values, bounds, page, indexed: true, bloom, pressed }).unwrap();
         };
         let mut numbers = Coder::<u64>::default();

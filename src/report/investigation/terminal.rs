@@ -18,7 +18,7 @@ const LABELLED: usize = 15;
 const WIDEST: usize = 44;
 
 /// Room for the last column.
-const LAST: usize = 16;
+const LAST: usize = 36;
 
 /// No text is cut to less than this: ids stay whole.
 const LEAST: usize = 21;

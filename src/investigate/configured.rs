@@ -288,7 +288,7 @@ fn rules(batch: &RecordBatch, states: &mut Vec<RuleState>) -> Result<(), ArrowEr
             id: always(&id),
             period: periods.get(row),
             group: always(&group),
-            group_name: group_name.get(row).map(str::to_owned),
+            group_name: group_name.get(row).filter(|name| !name.is_empty()).map(str::to_owned),
             account: account.get(row).map(str::to_owned),
             region: region.get(row).map(str::to_owned),
             vpc: vpc.get(row).map(str::to_owned),

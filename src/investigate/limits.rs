@@ -20,9 +20,9 @@ pub(super) fn limits(
     };
     let manifest = store.manifest();
     let mut failed = 0_u64;
-    store.each_object(|object| failed += u64::from(object.failed))?;
+    store.each_object(|object| failed += u64::from(object.failed || !object.details.problems.is_empty()))?;
     if failed > 0 {
-        let text = "could not be read to the end: what they hold is missing; the next ingest tries again";
+        let text = "could not be read, or not to the end: what they hold is missing";
         note("unread-objects", true, format!("{} {text}", many(failed, "object")));
     }
     let stale = manifest.connections.stale.len() as u64;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use flowgate::flow::InterfaceContext;
-use flowgate::store::{ConnectionRow, ConnectionWriter, Disk, Names, StoreWriter};
+use flowgate::store::{ConnectionRow, ConnectionWriter, DayFiles, Disk, Names, StoreWriter};
 
 /// 2026-01-01.
 const FIRST_DAY: u32 = 20_454;
@@ -77,7 +77,12 @@ impl World {
             ..InterfaceContext::default()
         };
         let rules = (0..self.tiers * 6).map(Self::rule).collect();
-        Names { interfaces: (0..).zip(ids).map(|(n, id)| (id, context(n))).collect(), rules }
+        let groups = (0..self.tiers * 6).map(|rule| format!("sg-{:017x}", mix(u64::from(rule / 6)) >> 4));
+        Names {
+            interfaces: (0..).zip(ids).map(|(n, id)| (id, context(n))).collect(),
+            rules,
+            groups: groups.collect(),
+        }
     }
 
     /// Id of a rule; each tier has six.
@@ -227,7 +232,8 @@ impl World {
         });
         let files = files.into_inner().unwrap_or_else(PoisonError::into_inner);
         let days = (FIRST_DAY..FIRST_DAY + self.days).collect();
-        store.commit_connections(&days, &files, Vec::new()).expect("a commit");
+        let files = DayFiles { connections: files, tables: Vec::new() };
+        store.commit_connections(&days, files, Vec::new()).expect("a commit");
     }
 
     /// Noon of the day in the middle, Unix seconds.

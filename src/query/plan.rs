@@ -78,36 +78,15 @@ pub(super) fn ordered(plan: DslPlan) -> DslPlan {
     }
 }
 
-/// `COUNT(*)` alone, in a form that Polars carries out well: of a table it would read the first column and hold it, and of a
-/// UNION it would need numbers of 128 bits, which it is built without.
+/// `COUNT(*)` of a table alone, for which Polars would read the first column, and hold it.
 fn counted(expr: Vec<Expr>, input: Arc<DslPlan>) -> (Vec<Expr>, Arc<DslPlan>) {
-    let is_len = |part: &Expr| matches!(part, Expr::Len);
     let only = |part: &Expr| matches!(part, Expr::Len | Expr::Alias(..) | Expr::Literal(_));
-    if !expr.iter().all(|e| e.into_iter().all(only)) || !expr.iter().flatten().any(is_len) {
-        return (expr, input);
-    }
-    if let DslPlan::Scan { unified_scan_args, .. } = &*input {
-        let Some(column) = unified_scan_args.schema.as_ref().and_then(|schema| narrowest(schema)) else {
-            return (expr, input);
-        };
-        return (expr, Arc::new(LazyFrame::from(owned(input)).select([col(column)]).logical_plan));
-    }
-    if leads_to_scan(&input) {
-        return (expr, input);
-    }
-    let name = PlSmallStr::from_static("counted rows");
-    let marked = LazyFrame::from(owned(input)).with_column(lit(false).alias(name.clone()));
-    let count = |part| if is_len(&part) { col(name.clone()).len().alias("len") } else { part };
-    (expr.into_iter().map(|e| e.map_expr(count)).collect(), Arc::new(marked.logical_plan))
-}
-
-fn leads_to_scan(plan: &DslPlan) -> bool {
-    match plan {
-        DslPlan::Scan { .. } => true,
-        DslPlan::Filter { input, .. } | DslPlan::Select { input, .. } | DslPlan::HStack { input, .. } => {
-            leads_to_scan(input)
-        }
-        _ => false,
+    let counts = expr.iter().all(|e| e.into_iter().all(only))
+        && expr.iter().flatten().any(|part| matches!(part, Expr::Len));
+    let DslPlan::Scan { unified_scan_args, .. } = &*input else { return (expr, input) };
+    match unified_scan_args.schema.as_ref().filter(|_| counts).and_then(|schema| narrowest(schema)) {
+        Some(column) => (expr, Arc::new(LazyFrame::from(owned(input)).select([col(column)]).logical_plan)),
+        None => (expr, input),
     }
 }
 

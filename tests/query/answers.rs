@@ -165,7 +165,7 @@ fn functions_work_within_questions_of_a_question() {
         "WITH a AS (SELECT remote FROM connections WHERE is_private(remote)) SELECT COUNT(*) AS n FROM a",
         "SELECT COUNT(*) AS n FROM (SELECT is_private(remote) AS p FROM connections) AS t WHERE p",
         "SELECT COUNT(*) AS n FROM connections WHERE remote IN (SELECT remote FROM connections WHERE is_private(remote))",
-        "SELECT COUNT(*) AS n FROM (SELECT remote FROM connections WHERE in_network(remote, '10.0.0.0/8') UNION ALL
+        "SELECT COUNT(remote) AS n FROM (SELECT remote FROM connections WHERE in_network(remote, '10.0.0.0/8') UNION ALL
          SELECT remote FROM connections WHERE in_network(remote, 'fd00::/8')) AS t",
         "SELECT SUM(CASE WHEN is_private(remote) THEN 1 ELSE 0 END) AS n FROM connections",
         "SELECT COUNT(*) FILTER (WHERE is_private(remote)) AS n FROM connections",

@@ -133,7 +133,7 @@ mod tests {
         let ranked = top.ranked(2);
         assert!(!ranked.approximate);
         assert_eq!(ranked.distinct, 6);
-        assert_eq!(ranked.by_connections, [(3, sum(6, 1994)), (2, sum(4, 1996))]);
+        assert_eq!(ranked.by_connections, [(3, sum(6, 1994)), (5, sum(5, 995))]);
         assert_eq!(ranked.by_bytes, [(2, sum(4, 1996)), (3, sum(6, 1994))]);
     }
 

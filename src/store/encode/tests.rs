@@ -61,7 +61,7 @@ fn batch(rows: &[Row]) -> RecordBatch {
 
 fn write(directory: &Path, groups: &[Vec<Row>], page: usize) -> std::path::PathBuf {
     let place = Place { directory: directory.to_owned(), disk: Disk::default(), held: None };
-    let schema = batch(&[]).schema();
+    let schema = batch(&groups[0]).schema();
     let mut file =
         GroupFile::create(&place, "file".to_owned(), None, &schema, properties("test").build(), false)
             .unwrap();

@@ -1,3 +1,5 @@
+//! Stretches of time against hand-worked ones, and in whatever order observations come.
+
 use super::*;
 use crate::inventory::By;
 

@@ -60,7 +60,7 @@ fn three_hundred_small_ingests() {
     assert!(again.starts_with("0 objects"), "{again}");
 
     let told = text(&flowgate(0, &[&"store", &"compact", &"--store", &store]).stdout);
-    assert!(told.contains("joined into 4"), "two days, objects, contexts: {told}");
+    assert!(told.contains("joined into 3"), "two days and objects; contexts are one file: {told}");
     assert_no_garbage(&store);
     assert_eq!((count(&store, "records"), count(&store, "objects")), (2, 1));
     analyze(&[&store], &inventory, &[]).assert_same(&raw, "joined");

@@ -1,3 +1,5 @@
+//! Runs that were spilled and merged, against sums in one map.
+
 use std::collections::BTreeMap;
 
 use super::*;

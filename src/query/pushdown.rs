@@ -22,6 +22,20 @@ const MOST_VALUES: usize = 10_000;
 pub(super) fn wanted(condition: &Expr, table: Table) -> Wanted {
     let mut wanted = Wanted::default();
     collect(condition, table, &mut wanted);
+    if matches!(table, Table::Connections | Table::Rejects) {
+        // A row lies in the folder of the day on which it starts.
+        let days = wanted.all.iter().filter_map(|(column, want)| match want {
+            Want::Within(from, to) if column == "start" => {
+                // Ends that are open stay so.
+                let day =
+                    |time: i64| if matches!(time, i64::MIN | i64::MAX) { time } else { time.div_euclid(DAY) };
+                Some((DAY_COLUMN.to_owned(), Want::Within(day(*from), day(*to))))
+            }
+            _ => None,
+        });
+        let days: Vec<_> = days.collect();
+        wanted.all.extend(days);
+    }
     wanted
 }
 

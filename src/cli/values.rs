@@ -13,7 +13,7 @@ pub(super) fn time(text: &str) -> Option<i64> {
     Some(date.and_time(NaiveTime::MIN).and_utc().timestamp())
 }
 
-/// As [`time`], or Unix seconds. Unix seconds.
+/// As [`time()`], or Unix seconds. Unix seconds.
 pub(super) fn moment(text: &str) -> Option<i64> {
     let plain = (9..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit());
     if plain { text.parse().ok() } else { time(text) }

@@ -187,7 +187,7 @@ fn two_whole_ingests_at_once_end_as_one_after_the_other() {
     // Whatever each did, the store is whole, and the rest comes with the next.
     machines[0].ingest(&endpoint, &[logs.path()]).unwrap();
     assert!(machines[1].analyze(&endpoint).unwrap() == truth(logs.path()));
-    cloud.assert_no_garbage_but_connections();
+    cloud.assert_no_garbage_but_tables();
 }
 
 #[test]

@@ -123,10 +123,14 @@ impl Cloud {
         (named, others)
     }
 
-    /// As [`assert_no_garbage`](Self::assert_no_garbage), but connections that later ones replaced may wait for their removal.
-    pub fn assert_no_garbage_but_connections(&self) {
+    /// As [`assert_no_garbage`](Self::assert_no_garbage), but tables that later ones replaced may wait for their removal.
+    pub fn assert_no_garbage_but_tables(&self) {
         let (_, others) = self.named_and_others();
-        let strange = |key: &&String| *key != MANIFEST && !key.starts_with("a/store/connections/");
+        let is_of_table = |key: &str| {
+            let folder = key.strip_prefix("a/store/").and_then(|path| path.split('/').next());
+            folder.is_some_and(|folder| flowgate::store::Table::from_name(folder).is_some())
+        };
+        let strange = |key: &&String| *key != MANIFEST && !is_of_table(key);
         assert_eq!(others.iter().find(strange), None);
     }
 

@@ -214,7 +214,7 @@ pub(super) fn judge<T: Send>(
         }
     }
     let mut total = merged.unwrap_or_else(|| Rollup::spilling_into(&spill));
-    total.read_back(&interfaces, config.threads)?;
+    total.read_back(&interfaces)?;
     let mut rollups = Rollups::new(total, interfaces, timeline, &policy);
     if let Some(expect) = &config.expect {
         name_expectations(&mut rollups.expectations, expect);

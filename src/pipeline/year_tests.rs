@@ -146,7 +146,7 @@ impl Year {
         });
         println!("summed up: {:.1?}, {} bytes on the heap", began.elapsed(), total.heap_bytes());
         let interfaces: Vec<InterfaceFacts> = (0..self.interfaces).map(|n| self.facts(n)).collect();
-        total.read_back(&interfaces, 2).unwrap();
+        total.read_back(&interfaces).unwrap();
         println!("read back: {:.1?}", began.elapsed());
         let timeline = Timeline::new(Vec::new());
         let rollups = Rollups::new(total, interfaces, &timeline, &Policy::new(&timeline, &[]));

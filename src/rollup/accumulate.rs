@@ -78,12 +78,8 @@ impl Rollup {
     ///
     /// # Errors
     /// It can't be read back.
-    pub(crate) fn read_back(
-        &mut self,
-        interfaces: &[InterfaceFacts],
-        threads: usize,
-    ) -> Result<(), SpillError> {
-        self.rejects.read_back(&Bounds::default(), interfaces, threads)
+    pub(crate) fn read_back(&mut self, interfaces: &[InterfaceFacts]) -> Result<(), SpillError> {
+        self.rejects.read_back(&Bounds::default(), interfaces)
     }
 
     pub(super) fn within(bounds: &Bounds) -> Self {

@@ -337,8 +337,7 @@ impl Attempts {
     pub fn read_back(
         mut self,
         inside: bool,
-        watched: &(dyn Fn(u32) -> Watched + Sync),
-        threads: usize,
+        watched: &dyn Fn(u32) -> Watched,
     ) -> Result<Sampled, SpillError> {
         self.thin();
         self.check()?;
@@ -349,7 +348,7 @@ impl Attempts {
         let mut rows = std::mem::take(&mut self.rows);
         rows.sort_unstable_by_key(|row| shelf(row.series));
         let (limits, overflow) = (self.limits, &overflow);
-        let everything = Everything { rows: &rows, overflow, limits, inside, watched, threads };
+        let everything = Everything { rows: &rows, overflow, limits, inside, watched };
         let Reduced { rows: known, cells, levels, sums } = everything.reduce(|row| self.mark_both(row))?;
         // The sample, and what is known better.
         rows.retain(|row| {

@@ -6,8 +6,6 @@
 //! that stay fit. That follows from the counts alone.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hashbrown::{HashMap, HashTable};
 
@@ -18,7 +16,7 @@ use super::rejects::{count, unpack};
 use super::usual::{Usual, Watched};
 use crate::connection::{SpillError, mix64};
 
-/// Series and buckets that are counted at a time, by all threads together: 26 MB. With more, a shelf is read several times.
+/// Series and buckets that are counted at a time, 26 MB. With more, a shelf is read several times.
 const COUNTED: usize = 900_000;
 /// What a series that stays takes beside its buckets, in cells.
 const OF_SERIES: usize = 30;
@@ -165,41 +163,27 @@ pub(super) struct Everything<'a> {
     pub limits: Limits,
     pub inside: bool,
     /// When an interface was watched.
-    pub watched: &'a (dyn Fn(u32) -> Watched + Sync),
-    pub threads: usize,
-}
-
-/// What is left so far, of all threads.
-struct Left {
-    kept: Kept,
-    rows: Vec<Row>,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    pub watched: &'a dyn Fn(u32) -> Watched,
 }
 
 impl Everything<'_> {
     /// Looks at all attempts. Those whose bucket stays, but not all of its attempts, are handed to `mark`.
     pub fn reduce(&self, mut mark: impl FnMut(&Row)) -> Result<Reduced, SpillError> {
-        let left = Mutex::new(Left { kept: Kept { bar: 1, ..Kept::default() }, rows: Vec::new() });
-        self.each_shelf(|at| {
-            self.count(at, 0, 0, &left)?;
-            let levels = lock(&left).kept.levels(Some(at));
+        let mut kept = Kept { bar: 1, ..Kept::default() };
+        let mut rows = Vec::new();
+        // One shelf after the other: what is kept of one depends on what was kept of those before.
+        for at in 0..SHELVES {
+            self.count(at, 0, 0, &mut kept)?;
+            let levels = kept.levels(Some(at));
             if levels.is_empty() {
-                return Ok(());
+                continue;
             }
             let stays = |row: &Row| levels.get(&row.place()).is_some_and(|&level| row.level() >= level);
-            let mut own = Vec::new();
-            self.each(at, |row| own.extend(Some(row).filter(stays)))?;
-            let Left { kept, rows } = &mut *lock(&left);
-            rows.append(&mut own);
+            self.each(at, |row| rows.extend(Some(row).filter(stays)))?;
             if rows.len() > self.limits.rows() {
-                thin(rows, kept);
+                thin(&mut rows, &kept);
             }
-            Ok(())
-        })?;
-        let Left { kept, mut rows } = left.into_inner().unwrap_or_else(PoisonError::into_inner);
+        }
         thin(&mut rows, &kept);
         for at in 0..SHELVES {
             let here = kept.busy.iter().filter(|(series, _)| shelf(**series) == at);
@@ -215,27 +199,6 @@ impl Everything<'_> {
         Ok(Reduced { rows, cells, levels, sums: kept.sums.into_values().collect() })
     }
 
-    /// Does something with every shelf, on all threads, until it fails.
-    fn each_shelf(&self, work: impl Fn(usize) -> Result<(), SpillError> + Sync) -> Result<(), SpillError> {
-        let (next, failed) = (AtomicUsize::new(0), Mutex::new(None));
-        let run = || {
-            while lock(&failed).is_none() {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                if at >= SHELVES {
-                    return;
-                }
-                if let Err(error) = work(at) {
-                    lock(&failed).get_or_insert(error);
-                }
-            }
-        };
-        std::thread::scope(|scope| {
-            (1..self.threads).for_each(|_| drop(scope.spawn(run)));
-            run();
-        });
-        failed.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
-    }
-
     fn each(&self, at: usize, mut take: impl FnMut(Row)) -> Result<(), SpillError> {
         of_shelf(self.rows, at).iter().copied().for_each(&mut take);
         self.overflow.each(at, take)
@@ -243,8 +206,7 @@ impl Everything<'_> {
 
     /// Counts the attempts of a shelf and keeps what stands out: of those series whose hash ends with `bits` bits of this
     /// value, or of halves of them where there are too many.
-    fn count(&self, at: usize, bits: u32, value: u64, left: &Mutex<Left>) -> Result<(), SpillError> {
-        let most = COUNTED / self.threads.max(1);
+    fn count(&self, at: usize, bits: u32, value: u64, kept: &mut Kept) -> Result<(), SpillError> {
         let mut table: HashTable<Cell> = HashTable::new();
         let mut too_many = false;
         self.each(at, |row| {
@@ -253,7 +215,7 @@ impl Everything<'_> {
             }
             let (place, cell) = (row.place(), Cell::one(&row, Width::default()));
             // There is no end to one series alone, but to the years of a log.
-            let full = table.len() >= most && bits < 32;
+            let full = table.len() >= COUNTED && bits < 32;
             match table.find_mut(place.hash(), |c| c.place() == place) {
                 Some(there) => there.join(&cell),
                 None if full => too_many = true,
@@ -264,8 +226,8 @@ impl Everything<'_> {
         })?;
         if too_many {
             drop(table);
-            self.count(at, bits + 1, value, left)?;
-            return self.count(at, bits + 1, value | 1 << bits, left);
+            self.count(at, bits + 1, value, kept)?;
+            return self.count(at, bits + 1, value | 1 << bits, kept);
         }
         let mut cells: Vec<Cell> = table.into_iter().collect();
         cells.sort_unstable();
@@ -287,7 +249,6 @@ impl Everything<'_> {
             let mut busy: Vec<Busy> = busy.filter(|busy| busy.score > 0).collect();
             let attempts = counts.iter().map(|c| c.attempts).sum();
             let (first, usual) = (counts[0].bucket, Some(usual));
-            let kept = &mut lock(left).kept;
             busy.retain(|busy| busy.score >= kept.bar);
             kept.add(SeriesSum { series: packed, first, attempts, usual }, busy, self.limits);
         }

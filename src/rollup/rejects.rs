@@ -47,19 +47,13 @@ impl RejectSums {
     }
 
     /// Looks at what is on disk; to be done once, when all attempts are in.
-    pub fn read_back(
-        &mut self,
-        bounds: &Bounds,
-        interfaces: &[InterfaceFacts],
-        threads: usize,
-    ) -> Result<(), SpillError> {
+    pub fn read_back(&mut self, bounds: &Bounds, interfaces: &[InterfaceFacts]) -> Result<(), SpillError> {
         let [outside, inside] = std::mem::replace(self, Self::within(bounds)).sides;
         let watched = |interface: u32| {
             let facts = interfaces.get(interface as usize);
             facts.map_or_else(Watched::default, |facts| Watched::of(&facts.coverage, 0))
         };
-        let sides =
-            [outside.read_back(false, &watched, threads)?, inside.read_back(true, &watched, threads)?];
+        let sides = [outside.read_back(false, &watched)?, inside.read_back(true, &watched)?];
         self.whole = Some(RejectTable { sides });
         Ok(())
     }

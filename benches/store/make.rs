@@ -120,7 +120,7 @@ impl World {
     }
 
     /// A row, which follows from its day and number alone.
-    fn row(&self, day: u32, number: u64) -> ConnectionRow {
+    fn row(&self, day: u32, number: u64) -> ConnectionRow<'static> {
         let mut dice = Dice(mix(number) ^ mix(u64::from(day) << 40));
         let (rare, frequent) = (self.planted(RARE.1, day), self.planted(self.rows / FREQUENT.1, day));
         let interface = if number < rare {
@@ -151,7 +151,7 @@ impl World {
             local_port: port,
             remote_port: ephemeral,
             direction: Some("inbound"),
-            rules: Box::new([tier * 6 + service]),
+            rules: vec![tier * 6 + service].into(),
             ..ConnectionRow::default()
         };
         row.remote = match kind {
@@ -173,14 +173,14 @@ impl World {
             row.direction = Some("outbound");
             (row.local_port, row.remote_port) = (row.remote_port, row.local_port);
             row.rules = if kind.is_multiple_of(2) {
-                Box::new([tier * 6 + 4])
+                vec![tier * 6 + 4].into()
             } else {
-                Box::new([tier * 6 + 4, tier * 6 + 5])
+                vec![tier * 6 + 4, tier * 6 + 5].into()
             };
         }
         if (75..90).contains(&kind) && number >= rare + frequent {
             (row.accepted, row.verdict, row.reason) = (false, "rejected", "security-group");
-            (row.local_port, row.rules) = ([23, 3389, 445, 6379, 8080][dice.below(5) as usize], Box::new([]));
+            (row.local_port, row.rules) = ([23, 3389, 445, 6379, 8080][dice.below(5) as usize], (&[]).into());
             row.rejected = [1 + dice.below(3), 0];
         } else {
             row.packets = [1 + dice.skewed(2_000, 5), 1 + dice.skewed(2_000, 5)];
@@ -219,7 +219,7 @@ impl World {
                 }
                 let mut writer = ConnectionWriter::new(&store, self.names());
                 for number in self.order(day) {
-                    writer.push(self.row(day, number.into())).expect("room on the disk");
+                    writer.push(&self.row(day, number.into())).expect("room on the disk");
                 }
                 let written = writer.finish().expect("room on the disk");
                 files.lock().unwrap_or_else(PoisonError::into_inner).extend(written);

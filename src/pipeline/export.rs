@@ -15,6 +15,7 @@
 //! | `blocked_reply` | string | what rejected the replies, null if nothing did |
 //! | `bytes`, `packets` | uint64 | accepted, both directions |
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -34,7 +35,10 @@ use crate::connection::{Connection, InterfaceFacts};
 use crate::flow::{Action, Direction, InterfaceContext, address_from_bits};
 use crate::inventory::Timeline;
 use crate::policy::{Judged, Policy};
-use crate::store::{ConnectionRow, Cutter, DaySums, Names, Part, StoreError, StoreWriter, StoredFile};
+use crate::store::{
+    ConnectionRow, ConnectionRows, Cutter, DaySums, Meanings, Names, Part, Shortener, StoreError, StoreWriter,
+    StoredFile,
+};
 
 /// Rows per arrow batch.
 const BATCH: usize = 16 * 1024;
@@ -45,74 +49,88 @@ type Batches = Vec<Result<RecordBatch, String>>;
 /// Connections of a partition that are handed in.
 pub(super) enum Handed {
     Batches(Batches),
-    Rows(Vec<ConnectionRow>),
+    Rows(ConnectionRows),
 }
 
-impl Handed {
-    /// Shows rows for a store to what sums them up.
-    pub fn sum_up(&self, sums: &mut DaySums<'_>) -> Result<(), StoreError> {
-        match self {
-            Self::Rows(rows) => rows.iter().try_for_each(|row| sums.push(row)),
-            Self::Batches(_) => Ok(()),
-        }
-    }
-}
-
-/// Connections of a partition, as they are judged.
-pub(super) enum Rows<'a> {
-    /// For a file.
-    File {
-        interfaces: &'a [InterfaceFacts],
-        policy: &'a Policy,
-        waiting: Vec<(Connection, Judged)>,
-        batches: Batches,
-    },
-    /// For a store: of these days.
-    Store { days: &'a BTreeSet<u32>, rows: Vec<ConnectionRow> },
+/// Connections of a partition for a file, as they are judged.
+pub(super) struct Rows<'a> {
+    interfaces: &'a [InterfaceFacts],
+    policy: &'a Policy,
+    waiting: Vec<(Connection, Judged)>,
+    batches: Batches,
 }
 
 impl<'a> Rows<'a> {
     pub fn new(interfaces: &'a [InterfaceFacts], policy: &'a Policy) -> Self {
-        Self::File { interfaces, policy, waiting: Vec::new(), batches: Vec::new() }
-    }
-
-    pub fn for_store(days: &'a BTreeSet<u32>) -> Self {
-        Self::Store { days, rows: Vec::new() }
+        Self { interfaces, policy, waiting: Vec::new(), batches: Vec::new() }
     }
 
     pub fn push(&mut self, connection: &Connection, judged: Judged) {
-        if let Self::File { interfaces, policy, waiting, batches } = self {
-            waiting.push((*connection, judged));
-            if waiting.len() >= BATCH {
-                batches.push(to_batch(waiting, interfaces, policy));
-                waiting.clear();
-            }
+        self.waiting.push((*connection, judged));
+        if self.waiting.len() >= BATCH {
+            self.end_batch();
         }
     }
 
-    /// A connection, and what belongs to each of its days if there are several.
-    pub fn push_days(&mut self, connection: &Connection, days: &[Connection], judged: &Judged) {
-        if let Self::Store { days: wanted, rows } = self {
-            let parts = if days.is_empty() { std::slice::from_ref(connection) } else { days };
-            let all = parts.iter().map(|part| to_row(connection, part, judged));
-            rows.extend(all.filter(|row| wanted.contains(&row.day())));
-        }
+    fn end_batch(&mut self) {
+        self.batches.push(to_batch(&self.waiting, self.interfaces, self.policy));
+        self.waiting.clear();
     }
 
-    pub fn finish(self) -> Handed {
-        match self {
-            Self::File { interfaces, policy, waiting, mut batches } => {
-                if !waiting.is_empty() {
-                    batches.push(to_batch(&waiting, interfaces, policy));
-                }
-                Handed::Batches(batches)
-            }
-            Self::Store { rows, .. } => Handed::Rows(rows),
+    pub fn finish(mut self) -> Handed {
+        if !self.waiting.is_empty() {
+            self.end_batch();
         }
+        Handed::Batches(self.batches)
     }
 }
 
-fn to_row(whole: &Connection, part: &Connection, judged: &Judged) -> ConnectionRow {
+/// What one thread judges for a store: of these days.
+pub(super) struct StoreRows<'a> {
+    days: &'a BTreeSet<u32>,
+    shortener: Shortener,
+    rows: ConnectionRows,
+    sums: DaySums<'a>,
+    failed: Option<StoreError>,
+}
+
+impl<'a> StoreRows<'a> {
+    pub fn new(days: &'a BTreeSet<u32>, meanings: &Meanings, sums: DaySums<'a>) -> Self {
+        let (shortener, rows) = (Shortener::new(meanings), ConnectionRows::default());
+        Self { days, shortener, rows, sums, failed: None }
+    }
+
+    /// Takes a connection, and what belongs to each of its days if there are several.
+    pub fn push(&mut self, connection: &Connection, days: &[Connection], judged: &Judged) {
+        let parts = if days.is_empty() { std::slice::from_ref(connection) } else { days };
+        for part in parts {
+            let row = to_row(connection, part, judged);
+            if self.days.contains(&row.day()) {
+                self.shortener.push(&row, &mut self.rows);
+                if let Err(error) = self.sums.push(&row) {
+                    self.failed.get_or_insert(error);
+                }
+            }
+        }
+    }
+
+    /// What came since the last time, and whether it could be summed up.
+    pub fn hand_over(&mut self) -> (Handed, Result<(), StoreError>) {
+        let summed = self.failed.take().map_or(Ok(()), Err);
+        (Handed::Rows(std::mem::take(&mut self.rows)), summed)
+    }
+
+    /// No more come.
+    pub fn settle(&mut self) {
+        self.sums.settle();
+    }
+
+    pub fn into_sums(self) -> DaySums<'a> {
+        self.sums
+    }
+}
+
+fn to_row<'j>(whole: &Connection, part: &Connection, judged: &'j Judged) -> ConnectionRow<'j> {
     let [inward, outward] = [&part.inward, &part.outward];
     ConnectionRow {
         interface: whole.interface,
@@ -130,7 +148,7 @@ fn to_row(whole: &Connection, part: &Connection, judged: &Judged) -> ConnectionR
         accepted: whole.action() == Action::Accept,
         verdict: judged.verdict.as_str(),
         reason: judged.verdict.reason(),
-        rules: judged.decision.rules.clone().into_boxed_slice(),
+        rules: Cow::Borrowed(&judged.decision.rules),
         blocked_reply: judged.blocked_reply.map(crate::policy::Cause::as_str),
         bytes: [inward[0].bytes, outward[0].bytes],
         packets: [inward[0].packets, outward[0].packets],
@@ -173,8 +191,9 @@ impl<'a> Exporter<'a> {
     }
 
     /// To a store.
-    pub fn into_store(store: &'a StoreWriter, names: Names) -> Self {
-        Self::Store(Box::new(StoreExporter { store, names: Arc::new(names), cutter: Cutter::default() }))
+    pub fn into_store(store: &'a StoreWriter, names: Names, meanings: &Meanings) -> Self {
+        let cutter = Cutter::new(meanings);
+        Self::Store(Box::new(StoreExporter { store, names: Arc::new(names), cutter }))
     }
 
     /// Takes a partition in. What is full then is to be written, by whom and when does not matter.
@@ -185,8 +204,7 @@ impl<'a> Exporter<'a> {
                 Vec::new()
             }
             (Self::Store(exporter), Handed::Rows(rows)) => {
-                let full: Vec<Part> = rows.iter().filter_map(|row| exporter.cutter.push(row)).collect();
-                full.into_iter().map(|part| exporter.chunk(part)).collect()
+                exporter.cutter.take(&rows).into_iter().map(|part| exporter.chunk(part)).collect()
             }
             _ => Vec::new(),
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::export::{Chunk, Exporter, Rows, store_names};
+use super::export::{Chunk, Exporter, Rows, StoreRows, store_names};
 use super::in_order::InOrder;
 use super::{AnalyzeConfig, AnalyzeError, Cancel, Expect};
 use crate::connection::{
@@ -18,7 +18,7 @@ use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::{Judge, Judged, Policy};
 use crate::rollup::{Directory, ExpectationFacts, Rollup, Rollups, Scene};
-use crate::store::{CoverageSums, DayFiles, DaySums, DayTables, StoreWriter, StoredFile};
+use crate::store::{CoverageSums, DayFiles, DaySums, DayTables, Meanings, StoreWriter, StoredFile};
 use crate::watchlist::WatchList;
 
 /// What judging comes to.
@@ -100,9 +100,10 @@ pub(super) fn judge<T: Send>(
         by_day: table.is_some(),
     };
 
+    let meanings = Meanings::default();
     let exporter = match (table, config.connections_out.as_deref()) {
         (Some(table), _) => {
-            Some(Ok(Exporter::into_store(table.store, store_names(&interfaces, timeline, &policy))))
+            Some(Ok(Exporter::into_store(table.store, store_names(&interfaces, timeline, &policy), &meanings)))
         }
         (None, path) => path.map(|path| Exporter::create(path, &policy)),
     };
@@ -120,19 +121,17 @@ pub(super) fn judge<T: Send>(
         judge: RefCell::new(Judge::new(&policy)),
         rollup: Rollup::spilling_into(&spill),
         examiner: expected.as_ref().map(Examiner::new),
-        sums: day_tables.as_ref().map(DayTables::sums),
+        stored: table.zip(day_tables.as_ref()).map(|(table, tables)| StoreRows::new(table.days, &meanings, tables.sums())),
         beside: (beside.begin)(),
     };
     let work = |worker: &mut Worker<'_, T>, at: usize, over: &Over<'_>| {
-        let Worker { sorted, judge, rollup, examiner, sums, beside: seen } = worker;
+        let Worker { sorted, judge, rollup, examiner, stored, beside: seen } = worker;
         if let Some(rows) = &in_order {
             rows.wait_for(at, config.threads, &|| over.is_over());
         }
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rows = in_order.as_ref().map(|_| match table {
-            Some(table) => Rows::for_store(table.days),
-            None => Rows::new(&interfaces, &policy),
-        });
+        let mut rows =
+            in_order.as_ref().filter(|_| table.is_none()).map(|_| Rows::new(&interfaces, &policy));
         let mut fit = |connection: &Connection| {
             let mut judge = judge.borrow_mut();
             (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))
@@ -141,10 +140,8 @@ pub(super) fn judge<T: Send>(
             let coverage = &interfaces[connection.interface as usize].coverage;
             let mut judge = judge.borrow_mut();
             let judged = judge.judge(connection, coverage);
-            if table.is_some() {
-                if let Some(rows) = &mut rows {
-                    rows.push_days(connection, days, judged);
-                }
+            if let Some(stored) = stored.as_mut() {
+                stored.push(connection, days, judged);
                 return;
             }
             rollup.add(connection, judged, &scene);
@@ -171,11 +168,15 @@ pub(super) fn judge<T: Send>(
         rollup.end_of_partition(&scene);
         // Given back here and not at the end, where one thread alone would have to.
         partition.clear();
-        let mut summed = Ok(());
-        if let (Some(in_order), Some(rows)) = (&in_order, rows) {
-            let rows = rows.finish();
-            summed = sums.as_mut().map_or(Ok(()), |sums| rows.sum_up(sums));
-            in_order.hand_in(at, rows)?;
+        let (handed, summed) = match (stored.as_mut(), rows) {
+            (Some(stored), _) => {
+                let (handed, summed) = stored.hand_over();
+                (Some(handed), summed)
+            }
+            (None, rows) => (rows.map(Rows::finish), Ok(())),
+        };
+        if let Some((in_order, handed)) = in_order.as_ref().zip(handed) {
+            in_order.hand_in(at, handed)?;
         }
         done?;
         summed?;
@@ -183,7 +184,7 @@ pub(super) fn judge<T: Send>(
     };
     let end = |worker: &mut Worker<'_, T>| {
         worker.rollup.settle();
-        worker.sums.iter_mut().for_each(DaySums::settle);
+        worker.stored.iter_mut().for_each(StoreRows::settle);
     };
     let mut judged = each(partitions.len(), config, begin, work, end)?;
     let mut stored = DayFiles::default();
@@ -199,7 +200,7 @@ pub(super) fn judge<T: Send>(
         stored.connections = files.into_iter().chain(more.into_iter().flatten()).collect();
     }
     if let (Some(tables), Some(table)) = (&day_tables, table) {
-        let sums: Vec<DaySums<'_>> = judged.iter_mut().filter_map(|worker| worker.sums.take()).collect();
+        let sums: Vec<DaySums<'_>> = judged.iter_mut().filter_map(|worker| worker.stored.take()).map(StoreRows::into_sums).collect();
         stored.tables = tables.write(&sums, table.coverage, table.days, config.threads)?;
     }
     // Sums depend on the connections alone, not on who added them when.
@@ -253,7 +254,7 @@ struct Worker<'p, T> {
     judge: RefCell<Judge<'p>>,
     rollup: Rollup,
     examiner: Option<Examiner<'p>>,
-    sums: Option<DaySums<'p>>,
+    stored: Option<StoreRows<'p>>,
     beside: T,
 }
 

@@ -49,9 +49,9 @@ impl MemoryPlan {
         self.records(threads) / 4 / 32 / threads.max(1)
     }
 
-    /// Connections that may be on their way into a store at a time, of some 160 bytes each.
+    /// Connections that may be on their way into a store at a time, of some 100 bytes each.
     pub(crate) fn waiting_rows(self) -> usize {
-        self.records(1) / 160
+        self.records(1) / 100
     }
 
     /// Bytes for endpoints that wait to be counted.

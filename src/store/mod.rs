@@ -75,7 +75,9 @@ mod table_scan;
 mod tables;
 
 pub use configured::{InterfaceRow, Period, RuleRow};
-pub use connections::{ConnectionRow, ConnectionWriter, Cutter, Names, Part};
+pub use connections::{
+    ConnectionRow, ConnectionWriter, Cutter, Meanings, Names, Part, Rows as ConnectionRows, Shortener,
+};
 pub use contexts::{Contexts, Origin};
 pub use disk::Disk;
 pub use error::StoreError;

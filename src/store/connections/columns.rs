@@ -1,215 +1,265 @@
 //! Sorted rows become columns.
 
-use hashbrown::HashMap;
+use std::sync::Arc;
 
-use super::cut::{Meanings, Part};
-use super::order::{Group, Texts, groups};
-use super::{Names, PAGE};
+use super::cut::Part;
+use super::meaning::{BLOCKED_REPLY, DIRECTION, EVIDENCE, Meaning, REASON, STRENGTH, VERDICT};
+use super::order::{Group, Groups, Texts};
+use super::rows::{Rows, Short, Wide};
+use super::{DAY, Names, PAGE};
 use crate::flow::InterfaceContext;
 use crate::store::encode::{Bounds, Chunk, Coder, Dictionary, GroupFile, OpenGroup, Shape, Values};
 use crate::store::files::{Place, properties};
 use crate::store::manifest::StoredFile;
-use crate::store::{DAY, StoreError, Table};
+use crate::store::{StoreError, Table};
 
 /// Writes a file.
-pub(super) fn write(place: &Place, path: &str, part: Part, names: &Names) -> Result<StoredFile, StoreError> {
-    let Part { day, rows, meanings, .. } = part;
-    let shared = Shared::new(names);
+pub(super) fn write(place: &Place, path: &str, part: &Part, names: &Names) -> Result<StoredFile, StoreError> {
+    let meanings = part.meanings.all();
     let schema = Table::Connections.schema();
     let properties = properties("connections").build();
-    let mut file = GroupFile::create(place, path.to_owned(), Some(day), &schema, properties, false)?;
-    let mut coder = Coder::default();
-    for group in groups(&rows) {
-        let open = file.group(group.len())?;
-        Columns { open, coder: &mut coder }.write(&group, &shared, &meanings)?;
+    let mut file = GroupFile::create(place, path.to_owned(), Some(part.day), &schema, properties, false)?;
+    let (mut groups, mut group) = (Groups::new(&part.rows), Group::default());
+    let mut room = Room::default();
+    while groups.next(&mut group) {
+        let open = file.group(group.rows.len())?;
+        let columns = Columns { open, group: &group, rows: &part.rows, room: &mut room };
+        columns.write(names, &meanings)?;
     }
     file.finish()
 }
 
-/// Texts that many rows share.
-struct Shared<'n> {
-    interfaces: Vec<&'n str>,
-    account: Known<'n>,
-    vpc: Known<'n>,
-    subnet: Known<'n>,
-    instance: Known<'n>,
-    rules: Vec<&'n str>,
+/// What is known of interfaces, in the order of the schema.
+const KNOWN: [fn(&InterfaceContext) -> Option<&str>; 4] = [
+    |context| context.account.as_deref(),
+    |context| context.vpc.as_deref(),
+    |context| context.subnet.as_deref(),
+    |context| context.instance.as_deref(),
+];
+
+/// The interfaces, or the meanings, of the rows of a row group.
+struct Used {
+    /// Their numbers, each once.
+    numbers: Vec<u32>,
+    /// Of each row: the place of its number.
+    places: Vec<u32>,
 }
 
-/// Something that is known of interfaces: the texts, and by interface its place among them.
-struct Known<'n> {
-    texts: Vec<&'n str>,
-    places: Vec<Option<u32>>,
-}
-
-impl<'n> Known<'n> {
-    fn new(names: &'n Names, what: impl Fn(&'n InterfaceContext) -> Option<&'n str>) -> Self {
-        let mut texts: Vec<&str> = Vec::new();
-        let mut numbers: HashMap<&str, u32> = HashMap::new();
-        let mut place = |text| {
-            *numbers.entry(text).or_insert_with(|| {
-                texts.push(text);
-                texts.len() as u32 - 1
-            })
+impl Used {
+    /// Of numbers below `count`.
+    fn of(all: impl Iterator<Item = u32>, count: usize) -> Self {
+        let (mut numbers, mut known) = (Vec::new(), vec![u32::MAX; count]);
+        let place = |number: u32| {
+            let place = &mut known[number as usize];
+            if *place == u32::MAX {
+                *place = numbers.len() as u32;
+                numbers.push(number);
+            }
+            *place
         };
-        let known = names.interfaces.iter().map(|(_, context)| what(context));
-        let places = known.map(|text| text.map(&mut place)).collect();
-        Self { texts, places }
-    }
-
-    fn of(&self, interface: u32) -> Option<u32> {
-        self.places.get(interface as usize).copied().flatten()
+        let places = all.map(place).collect();
+        Self { numbers, places }
     }
 }
 
-impl<'n> Shared<'n> {
-    fn new(names: &'n Names) -> Self {
-        Self {
-            interfaces: names.interfaces.iter().map(|(id, _)| id.as_str()).collect(),
-            account: Known::new(names, |context| context.account.as_deref()),
-            vpc: Known::new(names, |context| context.vpc.as_deref()),
-            subnet: Known::new(names, |context| context.subnet.as_deref()),
-            instance: Known::new(names, |context| context.instance.as_deref()),
-            rules: names.rules.iter().map(String::as_str).collect(),
-        }
-    }
+/// Room for a column, used again and again.
+#[derive(Default)]
+struct Room {
+    codes: Vec<u32>,
+    there: Vec<bool>,
+    numbers: Vec<i64>,
+    coder: Coder<u64>,
 }
 
 /// The columns of a row group.
 struct Columns<'g> {
     open: OpenGroup<'g>,
-    coder: &'g mut Coder<u64>,
+    group: &'g Group,
+    rows: &'g Rows,
+    room: &'g mut Room,
 }
 
-const ACTIONS: [&str; 2] = ["reject", "accept"];
-
 impl Columns<'_> {
-    fn write(mut self, group: &Group, shared: &Shared<'_>, meanings: &Meanings) -> Result<(), StoreError> {
+    fn write(mut self, names: &Names, meanings: &[Arc<Meaning>]) -> Result<(), StoreError> {
+        let rows = &self.group.rows;
+        let interfaces = &Used::of(rows.iter().map(|row| row.interface), names.interfaces.len());
+        let said = &Used::of(rows.iter().map(|row| row.meaning), meanings.len());
+        let interface = |number: u32| &names.interfaces[number as usize];
+        let meaning = |number: u32| &*meanings[number as usize];
+        let word = |at: usize| move |number: u32| meaning(number).words[at];
         // In the order of the schema.
-        let interfaces = || group.interface.iter().copied();
-        self.text(&shared.interfaces, interfaces().map(Some), true)?;
-        for known in [&shared.account, &shared.vpc, &shared.subnet, &shared.instance] {
-            self.text(&known.texts, interfaces().map(|interface| known.of(interface)), false)?;
+        self.text(interfaces, |number| Some(interface(number).0.as_str()), true)?;
+        for what in KNOWN {
+            self.text(interfaces, |number| what(&interface(number).1), false)?;
         }
-        self.locals(&group.locals)?;
-        self.remotes(&group.remotes)?;
-        self.plain(4, &group.local_port)?;
-        self.plain(4, &group.remote_port)?;
-        self.counts(4, &group.protocol, false)?;
-        for words in &group.words[..3] {
-            self.word(meanings, words)?;
+        self.locals()?;
+        self.remotes()?;
+        self.steps(|row| row.ports[0].into())?;
+        self.steps(|row| row.ports[1].into())?;
+        self.counts(4, |row, _| row.protocol.into(), false)?;
+        for at in [DIRECTION, EVIDENCE, STRENGTH] {
+            self.text(said, word(at), false)?;
         }
-        self.times(&group.opened)?;
-        self.times(&group.start)?;
-        self.times(&group.end)?;
-        self.continued(group)?;
-        self.text(&ACTIONS, group.accepted.iter().map(|accepted| Some(u32::from(*accepted))), false)?;
-        self.word(meanings, &group.words[3])?;
-        self.word(meanings, &group.words[4])?;
-        self.rules(&shared.rules, &group.rules, meanings)?;
-        self.word(meanings, &group.words[5])?;
-        self.plain(8, &group.bytes[0])?;
-        self.plain(8, &group.bytes[1])?;
-        for counts in group.packets.iter().chain(&group.rejected) {
-            self.counts(8, counts, true)?;
+        self.steps(|row| micros(row.opened))?;
+        self.steps(|row| micros(row.start))?;
+        self.steps(|row| micros(row.end))?;
+        self.continued()?;
+        self.text(said, |number| Some(if meaning(number).accepted { "accept" } else { "reject" }), false)?;
+        self.text(said, word(VERDICT), false)?;
+        self.text(said, word(REASON), false)?;
+        self.rules(said, meanings, &names.rules)?;
+        self.text(said, word(BLOCKED_REPLY), false)?;
+        self.amounts(|rest| rest.bytes[0])?;
+        self.amounts(|rest| rest.bytes[1])?;
+        for way in 0..2 {
+            self.counts(8, |_, rest| rest.packets[way], true)?;
         }
-        self.counts(8, &group.late, false)?;
+        for way in 0..2 {
+            self.counts(8, |_, rest| rest.rejected[way], true)?;
+        }
+        self.counts(8, |_, rest| rest.late, false)?;
         self.open.end()
     }
 
-    /// Words and small numbers are not compressed: a page of them is read as it lies, and their dictionaries leave little to
-    /// compress.
-    fn chunk(
+    /// Texts that many rows share. Neither these nor small numbers are compressed: a page of them is read as it lies, and their
+    /// dictionaries leave little to compress.
+    fn text<'t>(
         &mut self,
-        shape: Shape<'_>,
-        values: Values<'_>,
-        bounds: Bounds<'_>,
-        (bloom, pressed): (bool, bool),
-    ) -> Result<(), StoreError> {
-        self.open.column(&Chunk { shape, values, bounds, page: PAGE, indexed: true, bloom, pressed })
-    }
-
-    fn text(
-        &mut self,
-        texts: &[&str],
-        places: impl Iterator<Item = Option<u32>> + Clone,
+        used: &Used,
+        text: impl Fn(u32) -> Option<&'t str>,
         bloom: bool,
     ) -> Result<(), StoreError> {
-        let there: Vec<bool> = places.clone().map(|place| place.is_some()).collect();
-        let (dictionary, codes) = used(texts, places.flatten());
-        let shape = Shape::Optional((codes.len() < there.len()).then_some(&there));
-        self.chunk(shape, Values::Coded(&dictionary, &codes), Bounds::Sorted, (bloom, false))
-    }
-
-    fn word(&mut self, meanings: &Meanings, words: &[u8]) -> Result<(), StoreError> {
-        let places = words.iter().map(|&word| (word > 0).then_some(u32::from(word)));
-        self.text(&meanings.words, places, false)
-    }
-
-    /// There are few.
-    fn locals(&mut self, texts: &Texts) -> Result<(), StoreError> {
-        let values = Values::Coded(&texts.texts, &texts.places);
-        self.chunk(Shape::Optional(None), values, Bounds::Sorted, (true, false))
-    }
-
-    /// A dictionary of these would be larger than all that a lookup reads of the column; as of the next two.
-    fn remotes(&mut self, texts: &Texts) -> Result<(), StoreError> {
-        let values = Values::Spread(&texts.texts, &texts.places);
-        self.chunk(Shape::Optional(None), values, Bounds::Sorted, (true, true))
-    }
-
-    fn plain(&mut self, width: usize, numbers: &[i64]) -> Result<(), StoreError> {
-        let bounds = Bounds::Numbers(numbers);
-        self.chunk(Shape::Optional(None), Values::Numbers(width, numbers), bounds, (false, true))
-    }
-
-    fn times(&mut self, seconds: &[u32]) -> Result<(), StoreError> {
-        let times: Vec<i64> = seconds.iter().map(|second| i64::from(*second) * 1_000_000).collect();
-        self.chunk(Shape::Optional(None), Values::Deltas(&times), Bounds::Numbers(&times), (false, true))
-    }
-
-    /// Of few values.
-    fn counts(&mut self, width: usize, numbers: &[i64], pressed: bool) -> Result<(), StoreError> {
-        self.coder.clear();
-        numbers.iter().for_each(|number| self.coder.push(*number as u64));
-        let dictionary = self.coder.dictionary(width, |value| value);
+        let texts: Vec<Option<&str>> = used.numbers.iter().map(|number| text(*number)).collect();
+        let sorted = sorted(texts.iter().flatten().copied());
+        let code = |text: &str| sorted.binary_search(&text).unwrap_or_default() as u32;
+        let Room { codes, there, .. } = &mut *self.room;
+        codes.clear();
+        let shape = match texts.iter().copied().collect::<Option<Vec<&str>>>() {
+            Some(texts) => {
+                let by_place: Vec<u32> = texts.into_iter().map(code).collect();
+                codes.extend(used.places.iter().map(|place| by_place[*place as usize]));
+                Shape::Optional(None)
+            }
+            None => {
+                let by_place: Vec<Option<u32>> = texts.into_iter().map(|text| text.map(code)).collect();
+                let of_row = || used.places.iter().map(|place| by_place[*place as usize]);
+                codes.extend(of_row().flatten());
+                there.clear();
+                there.extend(of_row().map(|code| code.is_some()));
+                Shape::Optional(Some(&*there))
+            }
+        };
+        let dictionary = Dictionary::of(sorted.iter().copied());
         self.open.column(&Chunk {
-            shape: Shape::Optional(None),
-            values: Values::Coded(&dictionary, &self.coder.codes),
-            bounds: Bounds::Numbers(numbers),
-            page: PAGE,
-            indexed: true,
-            bloom: false,
-            pressed,
+            bloom,
+            ..chunk(shape, Values::Coded(&dictionary, codes), Bounds::Sorted)
         })
     }
 
-    fn continued(&mut self, group: &Group) -> Result<(), StoreError> {
-        let day = |time: u32| time / DAY as u32;
-        let goes_on = |(&opened, &start): (&u32, &u32)| opened < start && day(opened) != day(start);
-        let flags: Vec<bool> = group.opened.iter().zip(&group.start).map(goes_on).collect();
-        self.chunk(Shape::Optional(None), Values::Flags(&flags), Bounds::Sorted, (false, false))
+    /// There are few.
+    fn locals(&mut self) -> Result<(), StoreError> {
+        let Texts { texts, places } = &self.group.locals;
+        let values = Values::Coded(texts, places);
+        self.open.column(&Chunk { bloom: true, ..chunk(Shape::Optional(None), values, Bounds::Sorted) })
     }
 
-    fn rules(&mut self, texts: &[&str], sets: &[u32], meanings: &Meanings) -> Result<(), StoreError> {
-        let of = |set: &u32| &*meanings.rules[*set as usize];
-        let lengths: Vec<u32> = sets.iter().map(|set| of(set).len() as u32).collect();
-        let (dictionary, codes) = used(texts, sets.iter().flat_map(|set| of(set).iter().copied()));
-        self.chunk(Shape::List(&lengths), Values::Coded(&dictionary, &codes), Bounds::Sorted, (true, false))
+    /// A dictionary of these would be larger than all that a lookup reads of the column.
+    fn remotes(&mut self) -> Result<(), StoreError> {
+        let Texts { texts, places } = &self.group.remotes;
+        let values = Values::Spread(texts, places);
+        self.open.column(&Chunk {
+            bloom: true,
+            pressed: true,
+            ..chunk(Shape::Optional(None), values, Bounds::Sorted)
+        })
+    }
+
+    /// Numbers of many values that are near each other. What is left of them has no pattern to compress.
+    fn steps(&mut self, number: impl Fn(&Short) -> i64) -> Result<(), StoreError> {
+        let numbers = &mut self.room.numbers;
+        numbers.clear();
+        numbers.extend(self.group.rows.iter().map(number));
+        self.open.column(&chunk(Shape::Optional(None), Values::Deltas(numbers), Bounds::Numbers(numbers)))
+    }
+
+    /// Numbers of many values, some of them large.
+    fn amounts(&mut self, amount: impl Fn(&Wide) -> u64) -> Result<(), StoreError> {
+        let (numbers, rows) = (&mut self.room.numbers, self.rows);
+        numbers.clear();
+        numbers.extend(self.group.rows.iter().map(|row| signed(amount(&rows.rest(row)))));
+        let values = Values::Numbers(8, numbers);
+        self.open.column(&Chunk {
+            pressed: true,
+            ..chunk(Shape::Optional(None), values, Bounds::Numbers(numbers))
+        })
+    }
+
+    /// Numbers of few values.
+    fn counts(
+        &mut self,
+        width: usize,
+        count: impl Fn(&Short, &Wide) -> u64,
+        pressed: bool,
+    ) -> Result<(), StoreError> {
+        let (Room { numbers, coder, .. }, rows) = (&mut *self.room, self.rows);
+        coder.clear();
+        numbers.clear();
+        numbers.extend(self.group.rows.iter().map(|row| signed(count(row, &rows.rest(row)))));
+        numbers.iter().for_each(|number| coder.push(*number as u64));
+        let dictionary = coder.dictionary(width, |value| value);
+        let values = Values::Coded(&dictionary, &coder.codes);
+        self.open.column(&Chunk {
+            pressed,
+            ..chunk(Shape::Optional(None), values, Bounds::Numbers(numbers))
+        })
+    }
+
+    fn continued(&mut self) -> Result<(), StoreError> {
+        let day = |time: u32| time / DAY as u32;
+        let goes_on = |row: &Short| row.opened < row.start && day(row.opened) != day(row.start);
+        let flags = &mut self.room.there;
+        flags.clear();
+        flags.extend(self.group.rows.iter().map(goes_on));
+        self.open.column(&chunk(Shape::Optional(None), Values::Flags(flags), Bounds::Sorted))
+    }
+
+    fn rules(
+        &mut self,
+        said: &Used,
+        meanings: &[Arc<Meaning>],
+        ids: &[String],
+    ) -> Result<(), StoreError> {
+        let of = |number: &u32| meanings[*number as usize].rules.iter().map(|rule| ids[*rule as usize].as_str());
+        let sorted = sorted(said.numbers.iter().flat_map(of));
+        let code = |text: &str| sorted.binary_search(&text).unwrap_or_default() as u32;
+        let by_place: Vec<Vec<u32>> = said.numbers.iter().map(|number| of(number).map(code).collect()).collect();
+        let lengths: Vec<u32> =
+            said.places.iter().map(|place| by_place[*place as usize].len() as u32).collect();
+        let codes = &mut self.room.codes;
+        codes.clear();
+        said.places.iter().for_each(|place| codes.extend_from_slice(&by_place[*place as usize]));
+        let dictionary = Dictionary::of(sorted.iter().copied());
+        let values = Values::Coded(&dictionary, codes);
+        self.open.column(&Chunk { bloom: true, ..chunk(Shape::List(&lengths), values, Bounds::Sorted) })
     }
 }
 
-/// The texts at some places, each once and sorted, and the places among these.
-fn used(texts: &[&str], places: impl Iterator<Item = u32>) -> (Dictionary, Vec<u32>) {
-    let mut codes: Vec<u32> = places.collect();
-    let mut there = vec![false; texts.len()];
-    codes.iter().for_each(|&place| there[place as usize] = true);
-    let mut used: Vec<u32> = (0..texts.len() as u32).filter(|&place| there[place as usize]).collect();
-    used.sort_by_key(|&place| texts[place as usize]);
-    let mut renumbered = vec![0; texts.len()];
-    for (number, &place) in (0..).zip(&used) {
-        renumbered[place as usize] = number;
-    }
-    codes.iter_mut().for_each(|code| *code = renumbered[*code as usize]);
-    (Dictionary::of(used.iter().map(|&place| texts[place as usize])), codes)
+fn chunk<'a>(shape: Shape<'a>, values: Values<'a>, bounds: Bounds<'a>) -> Chunk<'a> {
+    Chunk { shape, values, bounds, page: PAGE, indexed: true, bloom: false, pressed: false }
+}
+
+/// Each text once, in order.
+fn sorted<'t>(texts: impl Iterator<Item = &'t str>) -> Vec<&'t str> {
+    let mut sorted: Vec<&str> = texts.collect();
+    sorted.sort_unstable();
+    sorted.dedup();
+    sorted
+}
+
+fn micros(second: u32) -> i64 {
+    i64::from(second) * 1_000_000
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

@@ -1,56 +1,24 @@
 //! Connections become the contents of files, in the order in which they come.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use hashbrown::HashMap;
 
 use super::columns::write;
-use super::{ConnectionRow, Names, WAITING};
+use super::meaning::Meanings;
+use super::rows::Rows;
+use super::{Names, WAITING};
 use crate::store::StoreError;
 use crate::store::files::day_name;
 use crate::store::manifest::StoredFile;
 use crate::store::open::StoreWriter;
 
-/// A row that waits: words and sets of rules as numbers.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Waiting {
-    pub local: u128,
-    pub remote: u128,
-    pub bytes: [u64; 2],
-    pub packets: [u64; 2],
-    pub rejected: [u64; 2],
-    pub late: u64,
-    pub interface: u32,
-    pub opened: u32,
-    pub start: u32,
-    pub end: u32,
-    /// Number of the set of rules.
-    pub rules: u32,
-    pub ports: [u16; 2],
-    pub protocol: u8,
-    pub accepted: bool,
-    /// Numbers of words: direction, evidence, strength, verdict, reason, blocked reply.
-    pub words: [u8; 6],
-}
-
-/// What the numbers of waiting rows stand for.
-#[derive(Clone, Debug)]
-pub(super) struct Meanings {
-    /// The first stands for nothing.
-    pub words: Vec<&'static str>,
-    pub rules: Vec<Arc<[u32]>>,
-}
-
 /// Says which connections make up a file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Cutter {
-    waiting: BTreeMap<u32, Vec<Waiting>>,
+    /// By day.
+    waiting: BTreeMap<u32, Rows>,
     rows: usize,
     parts: usize,
-    /// By day, so that rules that are the same in many rows are held once.
     meanings: Meanings,
-    numbers: HashMap<Arc<[u32]>, u32>,
 }
 
 /// The connections of one file.
@@ -59,30 +27,32 @@ pub struct Part {
     pub(super) day: u32,
     /// Unique among the files of a commit.
     number: usize,
-    pub(super) rows: Vec<Waiting>,
+    pub(super) rows: Rows,
     pub(super) meanings: Meanings,
 }
 
-impl Default for Cutter {
-    fn default() -> Self {
-        let meanings = Meanings { words: vec![""], rules: Vec::new() };
-        Self { waiting: BTreeMap::new(), rows: 0, parts: 0, meanings, numbers: HashMap::new() }
-    }
-}
-
 impl Cutter {
-    /// Takes a row in; now and then a file is full.
-    pub fn push(&mut self, row: &ConnectionRow) -> Option<Part> {
-        let waiting = self.shorten(row);
-        self.waiting.entry(row.day()).or_default().push(waiting);
-        self.rows += 1;
-        if self.rows < WAITING {
-            return None;
+    /// Of rows whose meanings have these numbers.
+    #[must_use]
+    pub fn new(meanings: &Meanings) -> Self {
+        Self { meanings: meanings.clone(), ..Self::default() }
+    }
+
+    /// Takes rows in. Whatever files are full then follows from the rows, not from how many come at a time.
+    pub fn take(&mut self, rows: &Rows) -> Vec<Part> {
+        let mut full = Vec::new();
+        for mut of_day in rows.short.chunk_by(|a, b| a.day() == b.day()) {
+            while let Some(first) = of_day.first() {
+                let (fit, rest) = of_day.split_at(of_day.len().min(WAITING - self.rows));
+                self.waiting.entry(first.day()).or_default().extend(fit, &rows.wide);
+                self.rows += fit.len();
+                of_day = rest;
+                if self.rows == WAITING {
+                    full.extend(self.cut_largest());
+                }
+            }
         }
-        // The largest, or the earliest of them.
-        let most = self.waiting.iter().max_by_key(|(day, rows)| (rows.len(), u32::MAX - **day));
-        let day = most.map(|(day, _)| *day)?;
-        Some(self.cut(day))
+        full
     }
 
     /// The rest.
@@ -91,62 +61,18 @@ impl Cutter {
         days.into_iter().map(|day| self.cut(day)).collect()
     }
 
+    /// The day with most rows, or the earliest of them.
+    fn cut_largest(&mut self) -> Option<Part> {
+        let most = self.waiting.iter().max_by_key(|(day, rows)| (rows.len(), u32::MAX - **day));
+        let day = most.map(|(day, _)| *day)?;
+        Some(self.cut(day))
+    }
+
     fn cut(&mut self, day: u32) -> Part {
         let rows = self.waiting.remove(&day).unwrap_or_default();
         self.rows -= rows.len();
         self.parts += 1;
         Part { day, number: self.parts - 1, rows, meanings: self.meanings.clone() }
-    }
-
-    fn shorten(&mut self, row: &ConnectionRow) -> Waiting {
-        let words = [
-            row.direction,
-            Some(row.evidence),
-            Some(row.strength),
-            Some(row.verdict),
-            Some(row.reason),
-            row.blocked_reply,
-        ];
-        let rules = match self.numbers.get(&*row.rules) {
-            Some(&number) => number,
-            None => {
-                let number = self.meanings.rules.len() as u32;
-                let rules: Arc<[u32]> = Arc::from(&*row.rules);
-                self.meanings.rules.push(Arc::clone(&rules));
-                self.numbers.insert(rules, number);
-                number
-            }
-        };
-        Waiting {
-            local: row.local,
-            remote: row.remote,
-            bytes: row.bytes,
-            packets: row.packets,
-            rejected: row.rejected,
-            late: row.late,
-            interface: row.interface,
-            opened: row.opened,
-            start: row.start,
-            end: row.end,
-            rules,
-            ports: [row.local_port, row.remote_port],
-            protocol: row.protocol,
-            accepted: row.accepted,
-            words: words.map(|word| self.word(word)),
-        }
-    }
-
-    /// There are some dozens.
-    fn word(&mut self, word: Option<&'static str>) -> u8 {
-        let Some(word) = word else { return 0 };
-        let words = &mut self.meanings.words;
-        let same = |known: &&str| std::ptr::eq(known.as_ptr(), word.as_ptr()) && known.len() == word.len();
-        let known = words[1..].iter().position(same).or_else(|| words[1..].iter().position(|w| *w == word));
-        let at = known.unwrap_or_else(|| {
-            words.push(word);
-            words.len() - 2
-        });
-        u8::try_from(at + 1).unwrap_or(0)
     }
 }
 
@@ -164,6 +90,6 @@ impl Part {
     /// When it cannot be written.
     pub fn write(self, writer: &StoreWriter, names: &Names) -> Result<StoredFile, StoreError> {
         let path = writer.connections_path(&day_name(self.day), self.number);
-        write(writer.place(), &path, self, names)
+        write(writer.place(), &path, &self, names)
     }
 }

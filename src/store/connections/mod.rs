@@ -4,18 +4,25 @@
 //! least and the greatest interface of a row group tell whether to read it; within a row group they come by remote
 //! address, so that its page index leaves a page or two. Bloom filters of the addresses and the interface tell which row
 //! groups hold them at all.
-
 //!
-//! Which rows go into which file follows from the order in which they come, and is told at once ([`Cutter`]); sorting and
-//! encoding a file ([`Part`]) can then be done by any thread.
+//! Each thread makes short rows of what it has judged ([`Shortener`]). Which of them go into which file follows from the
+//! order in which they come, and is told at once ([`Cutter`]); sorting and encoding a file ([`Part`]) can then be done by any
+//! thread.
 
 mod columns;
 mod cut;
+mod meaning;
 mod order;
+mod rows;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 pub use cut::{Cutter, Part};
+pub use meaning::Meanings;
+pub use rows::{Rows, Shortener};
+
+use super::DAY;
 
 use super::StoreError;
 use super::manifest::StoredFile;
@@ -33,7 +40,7 @@ const WAITING: usize = 512 * 1024;
 
 /// One connection, or what belongs to one day of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct ConnectionRow {
+pub struct ConnectionRow<'r> {
     /// Number of the interface.
     pub interface: u32,
     /// Address at the interface, IPv4 mapped into IPv6.
@@ -65,7 +72,7 @@ pub struct ConnectionRow {
     /// Its reason, empty where none is needed.
     pub reason: &'static str,
     /// Numbers of the rules that permit it.
-    pub rules: Box<[u32]>,
+    pub rules: Cow<'r, [u32]>,
     /// What rejected the replies.
     pub blocked_reply: Option<&'static str>,
     /// Accepted bytes towards the interface and away from it.
@@ -78,17 +85,17 @@ pub struct ConnectionRow {
     pub late: u64,
 }
 
-impl ConnectionRow {
+impl ConnectionRow<'_> {
     /// Days since 1970.
     #[must_use]
     pub fn day(&self) -> u32 {
-        self.start / super::DAY as u32
+        self.start / DAY as u32
     }
 
     /// It goes on from a day before.
     #[must_use]
     pub fn continued(&self) -> bool {
-        self.opened < self.start && self.opened / super::DAY as u32 != self.day()
+        self.opened < self.start && self.opened / DAY as u32 != self.day()
     }
 }
 
@@ -107,26 +114,40 @@ pub struct Names {
 pub struct ConnectionWriter<'a> {
     writer: &'a StoreWriter,
     names: Arc<Names>,
+    shortener: Shortener,
+    rows: Rows,
     cutter: Cutter,
     files: Vec<StoredFile>,
 }
+
+/// Rows that are handed on at a time.
+const BATCH: usize = 1024;
 
 impl<'a> ConnectionWriter<'a> {
     /// For the next commit of a store.
     #[must_use]
     pub fn new(writer: &'a StoreWriter, names: Names) -> Self {
-        Self { writer, names: Arc::new(names), cutter: Cutter::default(), files: Vec::new() }
+        let meanings = Meanings::default();
+        let (shortener, cutter) = (Shortener::new(&meanings), Cutter::new(&meanings));
+        Self { writer, names: Arc::new(names), shortener, rows: Rows::default(), cutter, files: Vec::new() }
     }
 
     /// Takes one in.
     ///
     /// # Errors
     /// When it cannot be written.
-    #[expect(clippy::needless_pass_by_value, reason = "whoever pushes a row has done with it")]
-    pub fn push(&mut self, row: ConnectionRow) -> Result<(), StoreError> {
-        if let Some(part) = self.cutter.push(&row) {
-            self.files.push(part.write(self.writer, &self.names)?);
-        }
+    pub fn push(&mut self, row: &ConnectionRow<'_>) -> Result<(), StoreError> {
+        self.shortener.push(row, &mut self.rows);
+        if self.rows.len() >= BATCH { self.hand_on() } else { Ok(()) }
+    }
+
+    fn hand_on(&mut self) -> Result<(), StoreError> {
+        let full = self.cutter.take(&std::mem::take(&mut self.rows));
+        full.into_iter().try_for_each(|part| self.write(part))
+    }
+
+    fn write(&mut self, part: Part) -> Result<(), StoreError> {
+        self.files.push(part.write(self.writer, &self.names)?);
         Ok(())
     }
 
@@ -135,9 +156,8 @@ impl<'a> ConnectionWriter<'a> {
     /// # Errors
     /// When it cannot be written.
     pub fn finish(mut self) -> Result<Vec<StoredFile>, StoreError> {
-        for part in self.cutter.finish() {
-            self.files.push(part.write(self.writer, &self.names)?);
-        }
+        self.hand_on()?;
+        self.cutter.finish().into_iter().try_for_each(|part| self.write(part))?;
         Ok(self.files)
     }
 }

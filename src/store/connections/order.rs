@@ -1,29 +1,30 @@
 //! The order of connections in a file, and addresses as text in that order.
 
-use std::net::IpAddr;
+use std::cmp::Ordering;
+use std::net::{IpAddr, Ipv4Addr};
 
 use super::GROUP;
-use super::cut::Waiting;
+use super::rows::{Rows, Short, Wide};
 use crate::flow::address_from_bits;
 use crate::store::encode::{Coder, Dictionary};
 
-/// The rows of a row group, in order, column by column: there are many columns, and rows are long.
+/// What rows are sorted by, and which row it is.
+type Keyed = (u64, u32);
+
+/// Says which rows make up which row group, and in which order: row groups by interface, in each the rows by remote
+/// address, as text since readers compare the text: 10.0.0.9 comes after 10.0.0.10.
+pub(super) struct Groups<'r> {
+    rows: &'r Rows,
+    /// Of each row its interface and start; those of row groups that were made come first.
+    keys: Vec<Keyed>,
+    made: usize,
+    coder: Coder<u128>,
+}
+
+/// The rows of a row group.
 #[derive(Default)]
 pub(super) struct Group {
-    pub interface: Vec<u32>,
-    pub local_port: Vec<i64>,
-    pub remote_port: Vec<i64>,
-    pub protocol: Vec<i64>,
-    pub opened: Vec<u32>,
-    pub start: Vec<u32>,
-    pub end: Vec<u32>,
-    pub accepted: Vec<bool>,
-    pub rules: Vec<u32>,
-    pub words: [Vec<u8>; 6],
-    pub bytes: [Vec<i64>; 2],
-    pub packets: [Vec<i64>; 2],
-    pub rejected: [Vec<i64>; 2],
-    pub late: Vec<i64>,
+    pub rows: Vec<Short>,
     pub remotes: Texts,
     pub locals: Texts,
 }
@@ -37,160 +38,266 @@ pub(super) struct Texts {
     pub places: Vec<u32>,
 }
 
-/// Row groups by interface, in each the rows by remote address, as text since readers compare the text: 10.0.0.9 comes
-/// after 10.0.0.10.
-pub(super) fn groups(rows: &[Waiting]) -> impl Iterator<Item = Group> {
-    let mut order: Vec<(u64, u32)> = (0..)
-        .zip(rows)
-        .map(|(at, row)| ((u64::from(row.interface) << 32) | u64::from(row.start), at))
-        .collect();
-    order.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| tie(&rows[a.1 as usize], &rows[b.1 as usize])));
-    let groups = order.len().div_ceil(GROUP);
-    let mut coder = Coder::default();
-    (0..groups).map(move |number| {
-        let of_group = &order[number * GROUP..((number + 1) * GROUP).min(order.len())];
-        let rows: Vec<&Waiting> = of_group.iter().map(|(_, at)| &rows[*at as usize]).collect();
-        group(&rows, &mut coder)
-    })
-}
-
-fn group(rows: &[&Waiting], coder: &mut Coder<u128>) -> Group {
-    let remotes = Texts::of(rows.iter().map(|row| row.remote), coder);
-    let mut order: Vec<(u64, u32)> = (0..)
-        .zip(rows.iter().zip(&remotes.places))
-        .map(|(at, (row, place))| ((u64::from(*place) << 32) | u64::from(row.start), at))
-        .collect();
-    order.sort_unstable();
-    let mut group = Group::default();
-    for (_, at) in &order {
-        group.push(rows[*at as usize]);
+impl<'r> Groups<'r> {
+    pub fn new(rows: &'r Rows) -> Self {
+        let key = |row: &Short| (u64::from(row.interface) << 32) | u64::from(row.start);
+        let keys = rows.short.iter().map(key).zip(0..).collect();
+        Self { rows, keys, made: 0, coder: Coder::default() }
     }
-    group.locals = Texts::of(order.iter().map(|(_, at)| rows[*at as usize].local), coder);
-    group.remotes = Texts { places: order.iter().map(|(key, _)| (key >> 32) as u32).collect(), ..remotes };
-    group
-}
 
-/// Two connections never are the same in all of this.
-fn tie(a: &Waiting, b: &Waiting) -> std::cmp::Ordering {
-    let key = |r: &Waiting| (r.remote, r.ports[1], r.local, r.ports[0], r.protocol, r.opened, r.end);
-    key(a).cmp(&key(b)).then_with(|| (a.bytes, a.packets, a.rejected).cmp(&(b.bytes, b.packets, b.rejected)))
+    /// Makes the next row group, in the place of another; says whether there was one.
+    pub fn next(&mut self, group: &mut Group) -> bool {
+        let Self { rows, keys, made, coder } = self;
+        let left = &mut keys[*made..];
+        if left.len() > GROUP {
+            let order = |a: &Keyed, b: &Keyed| a.0.cmp(&b.0).then_with(|| tie(rows, a.1, b.1));
+            left.select_nth_unstable_by(GROUP, order);
+        }
+        let of_group = &left[..left.len().min(GROUP)];
+        *made += of_group.len();
+        if !of_group.is_empty() {
+            group.sort(rows, of_group, coder);
+        }
+        !of_group.is_empty()
+    }
 }
 
 impl Group {
-    pub fn len(&self) -> usize {
-        self.interface.len()
-    }
-
-    fn push(&mut self, row: &Waiting) {
-        let count = |value: u64| i64::try_from(value).unwrap_or(i64::MAX);
-        self.interface.push(row.interface);
-        self.local_port.push(row.ports[0].into());
-        self.remote_port.push(row.ports[1].into());
-        self.protocol.push(row.protocol.into());
-        self.opened.push(row.opened);
-        self.start.push(row.start);
-        self.end.push(row.end);
-        self.accepted.push(row.accepted);
-        self.rules.push(row.rules);
-        self.words.iter_mut().zip(row.words).for_each(|(words, word)| words.push(word));
-        for way in 0..2 {
-            self.bytes[way].push(count(row.bytes[way]));
-            self.packets[way].push(count(row.packets[way]));
-            self.rejected[way].push(count(row.rejected[way]));
+    fn sort(&mut self, rows: &Rows, of_group: &[Keyed], coder: &mut Coder<u128>) {
+        let mut order = by_remote(rows, of_group, coder);
+        order.sort_unstable();
+        for alike in order.chunk_by_mut(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1) {
+            alike.sort_unstable_by(|a, b| tie(rows, a.1, b.1));
         }
-        self.late.push(count(row.late));
+        self.rows.clear();
+        self.rows.extend(order.iter().map(|(_, at)| rows.short[*at as usize]));
+        let Texts { texts, places } = &mut self.remotes;
+        places.clear();
+        *texts = Dictionary::default();
+        let mut last = None;
+        for ((key, _), row) in order.iter().zip(&self.rows) {
+            if last != Some(key >> 32) {
+                texts.push(Text::of(rows.rest(row).remote).bytes());
+                last = Some(key >> 32);
+            }
+            places.push(texts.len() as u32 - 1);
+        }
+        self.locals = Texts::of(self.rows.iter().map(|row| rows.rest(row).local), coder);
     }
 }
 
-/// A text that is to be sorted: its first 16 bytes as a number, all of it if there are more, and which address it is.
-type Sortable = (u128, Option<String>, u32);
+/// Rows with their place by remote address and start.
+fn by_remote(rows: &Rows, of_group: &[Keyed], coder: &mut Coder<u128>) -> Vec<Keyed> {
+    let at = |row: &Keyed| &rows.short[row.1 as usize];
+    let ranked = of_group.iter().map(|keyed| {
+        let row = at(keyed);
+        let rank = row.remote().or_else(|| ipv4(rows.rest(row).remote)).map(rank)?;
+        Some(((u64::from(rank) << 32) | u64::from(row.start), keyed.1))
+    });
+    if let Some(all) = ranked.collect() {
+        return all;
+    }
+    // Some are IPv6 addresses.
+    let remotes = Texts::of(of_group.iter().map(|keyed| rows.rest(at(keyed)).remote), coder);
+    let placed = of_group.iter().zip(remotes.places);
+    placed.map(|(keyed, place)| ((u64::from(place) << 32) | u64::from(at(keyed).start), keyed.1)).collect()
+}
+
+/// Two connections never are the same in all of this.
+fn tie(rows: &Rows, a: u32, b: u32) -> Ordering {
+    let [(a, of_a), (b, of_b)] = [a, b].map(|at| {
+        let row = &rows.short[at as usize];
+        (row, rows.rest(row))
+    });
+    let key = |row: &Short, rest: &Wide| {
+        (row.interface, rest.remote, row.ports[1], rest.local, row.ports[0], row.protocol, row.opened, row.end)
+    };
+    let sums = |rest: &Wide| (rest.bytes, rest.packets, rest.rejected);
+    key(a, &of_a).cmp(&key(b, &of_b)).then_with(|| sums(&of_a).cmp(&sums(&of_b)))
+}
+
+fn ipv4(address: u128) -> Option<u32> {
+    match address_from_bits(address) {
+        IpAddr::V4(address) => Some(address.to_bits()),
+        IpAddr::V6(_) => None,
+    }
+}
+
+/// Of each number of a byte: its place among all of them as text. What comes after a number in an address, a dot or the
+/// end, comes before digits.
+const RANKS: [u8; 256] = {
+    let mut ranks = [0; 256];
+    let mut a = 0;
+    while a < 256 {
+        let mut b = 0;
+        while b < 256 {
+            ranks[a] += (digits(b) < digits(a)) as u8;
+            b += 1;
+        }
+        a += 1;
+    }
+    ranks
+};
+
+/// A number below 1000 whose digits from the left are those of the text, 0 where it has ended. Digits count from 1.
+const fn digits(number: usize) -> usize {
+    match number {
+        0..10 => (number + 1) * 121,
+        10..100 => (number / 10 + 1) * 121 + (number % 10 + 1) * 11,
+        _ => (number / 100 + 1) * 121 + (number / 10 % 10 + 1) * 11 + number % 10 + 1,
+    }
+}
+
+/// A number for an IPv4 address that is the greater the later its text comes.
+fn rank(address: u32) -> u32 {
+    u32::from_be_bytes(address.to_be_bytes().map(|octet| RANKS[usize::from(octet)]))
+}
+
+/// The text of an address.
+enum Text {
+    Short([u8; 16], usize),
+    Long(String),
+}
+
+impl Text {
+    fn of(address: u128) -> Self {
+        match address_from_bits(address) {
+            IpAddr::V4(address) => Self::of_ipv4(address),
+            IpAddr::V6(address) => Self::Long(address.to_string()),
+        }
+    }
+
+    fn of_ipv4(address: Ipv4Addr) -> Self {
+        let (mut text, mut at) = ([0; 16], 0);
+        for (place, octet) in address.octets().into_iter().enumerate() {
+            if place > 0 {
+                text[at] = b'.';
+                at += 1;
+            }
+            for (digit, least) in [(octet / 100, 100), (octet / 10 % 10, 10), (octet % 10, 0)] {
+                if octet >= least {
+                    text[at] = b'0' + digit;
+                    at += 1;
+                }
+            }
+        }
+        Self::Short(text, at)
+    }
+
+    fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Short(text, length) => &text[..*length],
+            Self::Long(text) => text.as_bytes(),
+        }
+    }
+}
 
 impl Texts {
     fn of(addresses: impl Iterator<Item = u128>, coder: &mut Coder<u128>) -> Self {
         coder.clear();
         addresses.for_each(|address| coder.push(address));
-        let mut texts: Vec<Sortable> =
-            (0..).zip(coder.values()).map(|(number, &bits)| sortable(bits, number)).collect();
-        // What is short ends with zeros, which come before every letter.
-        texts.sort_unstable();
-        let mut ranks = vec![0; texts.len()];
-        for (rank, (.., number)) in (0..).zip(&texts) {
-            ranks[*number as usize] = rank;
+        let texts: Vec<Text> = coder.values().iter().map(|bits| Text::of(*bits)).collect();
+        let mut order: Vec<u32> = (0..texts.len() as u32).collect();
+        order.sort_unstable_by_key(|number| texts[*number as usize].bytes());
+        let (mut ranks, mut dictionary) = (vec![0; texts.len()], Dictionary::default());
+        for (rank, number) in (0..).zip(order) {
+            ranks[number as usize] = rank;
+            dictionary.push(texts[number as usize].bytes());
         }
-        let places = coder.codes.iter().map(|code| ranks[*code as usize]).collect();
-        let mut dictionary = Dictionary::default();
-        for (head, long, _) in &texts {
-            match long {
-                Some(text) => dictionary.push(text.as_bytes()),
-                None => {
-                    let bytes = head.to_be_bytes();
-                    let length = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-                    dictionary.push(&bytes[..length]);
-                }
-            }
-        }
-        Self { texts: dictionary, places }
-    }
-}
-
-fn sortable(bits: u128, number: u32) -> Sortable {
-    let mut head = [0; 16];
-    match address_from_bits(bits) {
-        IpAddr::V4(address) => {
-            let mut at = 0;
-            for (place, octet) in address.octets().into_iter().enumerate() {
-                if place > 0 {
-                    head[at] = b'.';
-                    at += 1;
-                }
-                for (digit, least) in [(octet / 100, 100), (octet / 10 % 10, 10), (octet % 10, 0)] {
-                    if octet >= least {
-                        head[at] = b'0' + digit;
-                        at += 1;
-                    }
-                }
-            }
-            (u128::from_be_bytes(head), None, number)
-        }
-        IpAddr::V6(address) => {
-            let text = address.to_string();
-            let length = text.len().min(16);
-            head[..length].copy_from_slice(&text.as_bytes()[..length]);
-            (u128::from_be_bytes(head), Some(text), number)
-        }
+        Self { texts: dictionary, places: coder.codes.iter().map(|code| ranks[*code as usize]).collect() }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::rows::Shortener;
+    use super::super::ConnectionRow;
     use super::*;
 
-    #[test]
-    fn addresses_are_sorted_as_text() {
-        let all = [
-            "10.0.0.9",
-            "10.0.0.10",
-            "0.0.0.0",
-            "255.255.255.255",
-            "100.20.3.109",
-            "::",
-            "::1",
-            "2001:db8:1:2:3:4:5:6",
-            "2001:db8:1:2:3:4:5:60",
-            "2001:db8:1:2:3:4:5:5f",
-            "10.0.0.9",
-            "fe80::1",
-        ];
-        let bits = |text: &str| match text.parse().unwrap() {
+    fn bits(text: &str) -> u128 {
+        match text.parse().unwrap() {
             IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
             IpAddr::V6(address) => address.to_bits(),
+        }
+    }
+
+    const IPV4: [&str; 8] = [
+        "10.0.0.9",
+        "10.0.0.10",
+        "0.0.0.0",
+        "255.255.255.255",
+        "100.20.3.109",
+        "10.0.0.1",
+        "1.100.0.0",
+        "10.0.0.9",
+    ];
+
+    const IPV6: [&str; 6] =
+        ["::", "::1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:60", "2001:db8:1:2:3:4:5:5f", "fe80::1"];
+
+    #[test]
+    fn numbers_of_bytes_come_as_their_texts_do() {
+        let mut octets: Vec<u8> = (0..=255).collect();
+        octets.sort_by_key(|octet| RANKS[usize::from(*octet)]);
+        assert!(octets.windows(2).all(|pair| pair[0].to_string() < pair[1].to_string()));
+    }
+
+    #[test]
+    fn rows_of_a_group_come_by_text() {
+        for all in [&IPV4[..], &IPV6, &[&IPV4[..], &IPV6].concat()] {
+            let (mut rows, mut shortener) = (Rows::default(), Shortener::default());
+            for (start, text) in (0..).zip(all) {
+                let row = ConnectionRow { remote: bits(text), local: bits(text), start, ..ConnectionRow::default() };
+                shortener.push(&row, &mut rows);
+            }
+            let mut sorted = all.to_vec();
+            sorted.sort_unstable();
+            let (mut groups, mut group) = (Groups::new(&rows), Group::default());
+            assert!(groups.next(&mut group));
+            let mut distinct = sorted.clone();
+            distinct.dedup();
+            for texts in [&group.remotes, &group.locals] {
+                assert_eq!(texts.texts, Dictionary::of(distinct.iter().copied()));
+                let found: Vec<&str> = texts.places.iter().map(|place| distinct[*place as usize]).collect();
+                assert_eq!(found, sorted);
+            }
+            // What is the same comes by time.
+            assert!(group.rows.windows(2).zip(sorted.windows(2)).all(|(rows, texts)| {
+                texts[0] != texts[1] || rows[0].start < rows[1].start
+            }));
+            assert!(!groups.next(&mut group));
+        }
+    }
+
+    #[test]
+    fn row_groups_are_by_interface_whatever_the_order() {
+        let row = |number: u32| ConnectionRow {
+            interface: number * 7 % 11,
+            // Many at the same time.
+            start: number % 3,
+            remote: bits("10.0.0.1"),
+            local: bits("10.0.0.2"),
+            local_port: (number % 60_000) as u16,
+            opened: number / 60_000,
+            ..ConnectionRow::default()
         };
-        let texts = Texts::of(all.iter().map(|text| bits(text)), &mut Coder::default());
-        let mut sorted = all.to_vec();
-        sorted.sort_unstable();
-        sorted.dedup();
-        let places: Vec<u32> = all.iter().map(|text| sorted.binary_search(text).unwrap() as u32).collect();
-        assert_eq!(texts.places, places);
-        assert_eq!(texts.texts, Dictionary::of(sorted));
+        let count = 2 * GROUP as u32 + 1000;
+        let groups = |numbers: &mut dyn Iterator<Item = u32>| {
+            let (mut rows, mut shortener) = (Rows::default(), Shortener::default());
+            numbers.for_each(|number| shortener.push(&row(number), &mut rows));
+            let (mut groups, mut group, mut all) = (Groups::new(&rows), Group::default(), Vec::new());
+            while groups.next(&mut group) {
+                let key = |row: &Short| (row.interface, row.start, row.ports[0], row.opened);
+                all.push(group.rows.iter().map(key).collect::<Vec<_>>());
+            }
+            all
+        };
+        let forwards = groups(&mut (0..count));
+        assert_eq!(forwards.iter().map(Vec::len).collect::<Vec<_>>(), [GROUP, GROUP, 1000]);
+        assert!(forwards.windows(2).all(|pair| {
+            let last = pair[0].iter().map(|row| (row.0, row.1)).max();
+            last <= pair[1].iter().map(|row| (row.0, row.1)).min()
+        }));
+        assert_eq!(groups(&mut (0..count).rev()), forwards);
     }
 }

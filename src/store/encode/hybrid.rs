@@ -34,6 +34,16 @@ pub(super) fn encode_levels(numbers: &[u32], width: u8, out: &mut Vec<u8>) {
     out[from..from + 4].copy_from_slice(&bytes.to_le_bytes());
 }
 
+/// As [`encode_levels`] of the same number so many times, one that fits a byte.
+pub(super) fn run_of_levels(number: u8, times: usize, out: &mut Vec<u8>) {
+    let from = out.len();
+    out.extend_from_slice(&[0; 4]);
+    varint(times << 1, out);
+    out.push(number);
+    let bytes = (out.len() - from - 4) as u32;
+    out[from..from + 4].copy_from_slice(&bytes.to_le_bytes());
+}
+
 pub(super) fn varint(mut number: usize, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push(number as u8 | 0x80);

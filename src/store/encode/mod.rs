@@ -73,7 +73,7 @@ impl Dictionary {
         }
     }
 
-    fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         match self {
             Self::Fixed { bytes, width } => bytes.len() / width,
             Self::Text { starts, .. } => starts.len() - 1,

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::hybrid::{encode, encode_levels, width};
+use super::hybrid::{encode, encode_levels, run_of_levels, width};
 use super::{Shape, Values, delta};
 
 /// A place between two rows.
@@ -30,7 +30,7 @@ impl Shape<'_> {
         match self {
             Self::Required => rows,
             Self::Optional(None) => {
-                encode_levels(&vec![1; rows], 1, out);
+                run_of_levels(1, rows, out);
                 rows
             }
             Self::Optional(Some(there)) => {
@@ -71,9 +71,14 @@ impl Values<'_> {
                 codes[range].iter().for_each(|code| out.extend_from_slice(dictionary.plain(*code)));
             }
             Self::Numbers(width, numbers) => {
-                numbers[range]
-                    .iter()
-                    .for_each(|number| out.extend_from_slice(&number.to_le_bytes()[..*width]));
+                let numbers = &numbers[range];
+                match width {
+                    4 => out.extend(numbers.iter().flat_map(|number| (*number as u32).to_le_bytes())),
+                    8 => out.extend(numbers.iter().flat_map(|number| number.to_le_bytes())),
+                    _ => numbers
+                        .iter()
+                        .for_each(|number| out.extend_from_slice(&number.to_le_bytes()[..*width])),
+                }
             }
             Self::Deltas(numbers) => delta::encode(&numbers[range], out),
             Self::Flags(flags) => {

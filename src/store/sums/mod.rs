@@ -175,7 +175,7 @@ impl DaySums<'_> {
     ///
     /// # Errors
     /// When memory has no room for them, and the disk neither.
-    pub fn push(&mut self, row: &ConnectionRow) -> Result<(), StoreError> {
+    pub fn push(&mut self, row: &ConnectionRow<'_>) -> Result<(), StoreError> {
         let Self { sheet, usage, rejects, outcomes } = self;
         usage::push(usage, row, sheet)?;
         rejects::push(rejects, row, sheet, |outcome| number(outcome, outcomes, &sheet.outcomes))

@@ -50,7 +50,7 @@ impl Part for RejectPart {
 /// Adds a rejected connection, or a day of one.
 pub(super) fn push(
     runs: &mut Runs<RejectPart>,
-    row: &ConnectionRow,
+    row: &ConnectionRow<'_>,
     sheet: &Sheet,
     outcome: impl FnOnce(Outcome) -> u8,
 ) -> Result<(), StoreError> {

@@ -64,7 +64,7 @@ pub(super) fn join(high: u64, low: u64) -> u128 {
 }
 
 /// Adds a connection, or a day of one, to the rules that permitted it.
-pub(super) fn push(runs: &mut Runs<UsePart>, row: &ConnectionRow, sheet: &Sheet) -> Result<(), StoreError> {
+pub(super) fn push(runs: &mut Runs<UsePart>, row: &ConnectionRow<'_>, sheet: &Sheet) -> Result<(), StoreError> {
     // As `rules.jsonl` counts: what was rejected, or escaped, used no rule.
     if row.verdict != "permitted" {
         return Ok(());
@@ -73,7 +73,7 @@ pub(super) fn push(runs: &mut Runs<UsePart>, row: &ConnectionRow, sheet: &Sheet)
     let begins = u32::from(!row.continued());
     let sole = if row.rules.len() == 1 { begins } else { 0 };
     let port = if inbound { row.local_port } else { row.remote_port };
-    for &rule in &row.rules {
+    for &rule in row.rules.iter() {
         let key = u128::from(row.day() & 0xffff) << 112
             | u128::from(sheet.rules.rank(rule)) << 80
             | u128::from(sheet.interfaces.rank(row.interface)) << 48

@@ -10,6 +10,7 @@ mod coder;
 mod delta;
 mod file;
 mod hybrid;
+mod narrow;
 mod page;
 
 pub(super) use coder::Coder;

@@ -5,13 +5,14 @@ use std::hash::Hash;
 use hashbrown::HashMap;
 
 use super::Dictionary;
+use super::narrow::Narrow;
 
 /// A column in the making: each value once, and of each row which one.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Coder<T> {
     numbers: HashMap<T, u32, foldhash::fast::FixedState>,
     /// As `numbers`, of values that fit 32 bits: so many more of them fit the processor's cache.
-    narrow: HashMap<u32, u32, foldhash::fast::FixedState>,
+    narrow: Narrow,
     /// Of the smallest values, which are most: their number + 1, or 0.
     small: Vec<u32>,
     values: Vec<T>,
@@ -88,7 +89,7 @@ impl<T: Value> Coder<T> {
             return self.small[at] - 1;
         }
         let code = match value.narrow() {
-            Some(narrow) => *self.narrow.entry(narrow).or_insert(next),
+            Some(narrow) => self.narrow.code(narrow, next),
             None => *self.numbers.entry(value).or_insert(next),
         };
         if code == next {
@@ -129,12 +130,35 @@ impl Coder<u64> {
 }
 
 impl Coder<u128> {
+    /// Adds rows with these addresses. Sixteen of them are looked up at a time, so that one need not wait for the other.
+    pub fn push_addresses(&mut self, addresses: &[[u8; 16]]) {
+        self.codes.reserve(addresses.len());
+        let (sixteens, rest) = addresses.as_chunks::<16>();
+        for sixteen in sixteens {
+            let values = sixteen.map(u128::from_be_bytes);
+            let narrow = values.map(|value| value as u32);
+            if values.iter().any(|value| value.narrow().is_none()) {
+                values.iter().for_each(|value| self.push(*value));
+                continue;
+            }
+            let found = self.narrow.find(&narrow);
+            for at in 0..16 {
+                let code = match found[at].checked_sub(1) {
+                    Some(code) => code,
+                    None => self.code(values[at]),
+                };
+                self.codes.push(code);
+            }
+        }
+        self.last = None;
+        rest.iter().for_each(|address| self.push(u128::from_be_bytes(*address)));
+    }
+
     /// The values as 16 bytes, big endian.
     pub fn dictionary(&self) -> Dictionary {
-        Dictionary::Fixed {
-            bytes: self.values.iter().flat_map(|value| value.to_be_bytes()).collect(),
-            width: 16,
-        }
+        let mut bytes = Vec::with_capacity(self.values.len() * 16);
+        self.values.iter().for_each(|value| bytes.extend_from_slice(&value.to_be_bytes()));
+        Dictionary::Fixed { bytes, width: 16 }
     }
 }
 

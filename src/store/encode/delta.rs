@@ -1,5 +1,6 @@
 //! Numbers as differences, in as few bits as the differences of 32 of them need: Parquet's delta encoding.
 
+use super::bits::pack;
 use super::hybrid::varint;
 
 /// Differences of a block.
@@ -14,31 +15,31 @@ pub(super) fn encode(numbers: &[i64], out: &mut Vec<u8>) {
     varint(BLOCK / MINI, out);
     varint(numbers.len(), out);
     zigzag(numbers.first().copied().unwrap_or(0), out);
-    let deltas: Vec<i64> = numbers.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
-    for block in deltas.chunks(BLOCK) {
-        let least = block.iter().copied().min().unwrap_or(0);
+    let mut deltas = [0; BLOCK];
+    for from in (0..numbers.len().saturating_sub(1)).step_by(BLOCK) {
+        let of_block = &numbers[from..numbers.len().min(from + BLOCK + 1)];
+        let deltas = &mut deltas[..of_block.len() - 1];
+        let mut least = i64::MAX;
+        for (delta, pair) in deltas.iter_mut().zip(of_block.array_windows()) {
+            let [before, after] = *pair;
+            let apart = i64::wrapping_sub(after, before);
+            least = least.min(apart);
+            *delta = apart as u64;
+        }
         zigzag(least, out);
         let widths = out.len();
         out.resize(widths + BLOCK / MINI, 0);
-        for (at, mini) in block.chunks(MINI).enumerate() {
-            // Above the least: fits without a sign, however far apart they are.
-            let above = |delta: &i64| delta.wrapping_sub(least) as u64;
-            let width = 64 - mini.iter().map(above).fold(0, |all, delta| all | delta).leading_zeros();
+        for (at, mini) in deltas.chunks_mut(MINI).enumerate() {
+            let mut all = 0;
+            for delta in mini.iter_mut() {
+                // Above the least: fits without a sign, however far apart they are.
+                *delta = delta.wrapping_sub(least as u64);
+                all |= *delta;
+            }
+            let width = u64::BITS - all.leading_zeros();
             out[widths + at] = width as u8;
             let end = out.len() + MINI * width as usize / 8;
-            let (mut bits, mut held) = (0_u128, 0);
-            for delta in mini {
-                bits |= u128::from(above(delta)) << held;
-                held += width;
-                while held >= 8 {
-                    out.push(bits as u8);
-                    bits >>= 8;
-                    held -= 8;
-                }
-            }
-            if held > 0 {
-                out.push(bits as u8);
-            }
+            pack(mini, width, out);
             out.resize(end, 0);
         }
     }

@@ -5,10 +5,12 @@
 //! page and pages of places in it, and handed to the parquet crate as they will lie in the file. Everything else of a file (the
 //! schema, footers, indexes, bloom filters) is its own doing.
 
+mod bits;
 mod coder;
 mod delta;
 mod file;
 mod hybrid;
+mod narrow;
 mod page;
 
 pub(super) use coder::Coder;

@@ -34,14 +34,13 @@ impl Shape<'_> {
                 rows
             }
             Self::Optional(Some(there)) => {
-                let levels: Vec<u32> =
-                    there[from.row..to.row].iter().map(|there| u32::from(*there)).collect();
-                encode_levels(&levels, 1, out);
+                encode_levels(&there[from.row..to.row], 1, out);
                 rows
             }
             Self::List(lengths) => {
                 // A list that is there and empty is 1, an element that is there 3; all but the first go on with a row.
-                let (mut repeated, mut defined) = (Vec::with_capacity(rows), Vec::with_capacity(rows));
+                let (mut repeated, mut defined) =
+                    (Vec::<u32>::with_capacity(rows), Vec::<u32>::with_capacity(rows));
                 for &length in &lengths[from.row..to.row] {
                     repeated.push(0);
                     defined.push(if length == 0 { 1 } else { 3 });

@@ -2,6 +2,8 @@
 
 mod columns;
 mod read;
+mod target;
+mod waiting;
 mod write;
 
 use std::sync::{Arc, OnceLock};
@@ -72,3 +74,6 @@ fn schema() -> SchemaRef {
     };
     Arc::clone(SCHEMA.get_or_init(make))
 }
+
+#[cfg(test)]
+mod tests;

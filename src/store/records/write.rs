@@ -12,7 +12,7 @@ use super::columns::Rows;
 use super::{DAY, schema};
 use crate::flow::FlowBatch;
 
-/// Rows of a row group, from which on it is written. They are in memory until then, some 15 MB of them.
+/// Rows of a row group, from which on it is written. They are in memory until then, some 20 MB of them.
 const GROUP: usize = 256 * 1024;
 
 /// Days that a writer has open at a time. Objects come in the order of time, nearly.
@@ -133,8 +133,7 @@ impl RecordWriter {
                 let path = format!("records/dt={}/{prefix}-{number:04}.parquet", day_name(day));
                 let properties = properties("records").build();
                 let file = GroupFile::create(place, path, Some(day), &schema(), properties, true)?;
-                let mut rows = free.pop().unwrap_or_default();
-                rows.begin(day);
+                let rows = free.pop().unwrap_or_default();
                 place_of.insert(OpenDay { file, rows, turn: 0 })
             }
         };

@@ -121,8 +121,8 @@ impl<'a> StoreRows<'a> {
     }
 
     /// No more come.
-    pub fn settle(&mut self) {
-        self.sums.settle();
+    pub fn settle(&mut self) -> Result<(), StoreError> {
+        self.sums.settle()
     }
 
     pub fn into_sums(self) -> DaySums<'a> {

@@ -18,7 +18,7 @@ use crate::flow::Direction;
 use crate::inventory::{ConnectionTracking, Timeline};
 use crate::policy::{Judge, Judged, Policy};
 use crate::rollup::{Directory, ExpectationFacts, Rollup, Rollups, Scene};
-use crate::store::{CoverageSums, DayFiles, DaySums, DayTables, Meanings, StoreWriter, StoredFile};
+use crate::store::{CoverageSums, DayFiles, DayJobs, DaySums, DayTables, Meanings, StoreWriter, StoredFile};
 use crate::watchlist::WatchList;
 
 /// What judging comes to.
@@ -88,8 +88,8 @@ pub(super) fn judge<T: Send>(
         }
         Ok(meetings.gather(met)?)
     };
-    each(partitions.len(), config, <(Sorted, Met)>::default, sort_and_meet, |_| ())?;
-    each(SHELVES, config, || (), |(), shelf, _| Ok(meetings.count(shelf)?), |()| ())?;
+    each(partitions.len(), config, <(Sorted, Met)>::default, sort_and_meet, |_| Ok(()))?;
+    each(SHELVES, config, || (), |(), shelf, _| Ok(meetings.count(shelf)?), |()| Ok(()))?;
     let fan = meetings.finish();
     let pairing = Pairing {
         local: &local,
@@ -184,24 +184,35 @@ pub(super) fn judge<T: Send>(
     };
     let end = |worker: &mut Worker<'_, T>| {
         worker.rollup.settle();
-        worker.stored.iter_mut().for_each(StoreRows::settle);
+        Ok(worker.stored.iter_mut().try_for_each(StoreRows::settle)?)
     };
     let mut judged = each(partitions.len(), config, begin, work, end)?;
     let mut stored = DayFiles::default();
     if let Some(in_order) = in_order {
         let (files, rest) = in_order.finish()?;
         let rest: Vec<_> = rest.into_iter().map(|chunk| Mutex::new(Some(chunk))).collect();
+        let taken = judged.iter_mut().filter_map(|worker| worker.stored.take());
+        let sums: Vec<DaySums<'_>> = taken.map(StoreRows::into_sums).collect();
+        let jobs = day_tables.as_ref().zip(table).map(|(t, of)| t.jobs(&sums, of.coverage, of.days));
+        let tables = jobs.as_ref().map_or(0, DayJobs::len);
+        // Tables are begun first, since several threads can write one: who has nothing left to do helps with them.
         let write = |files: &mut Vec<StoredFile>, at: usize, _: &Over<'_>| {
-            let chunk = rest[at].lock().unwrap_or_else(PoisonError::into_inner).take();
-            files.extend(chunk.map(Chunk::write).transpose()?);
+            let chunk = at.checked_sub(tables).and_then(|at| rest.get(at));
+            match (chunk, &jobs) {
+                (Some(chunk), _) => {
+                    let chunk = chunk.lock().unwrap_or_else(PoisonError::into_inner).take();
+                    files.extend(chunk.map(Chunk::write).transpose()?);
+                }
+                (None, Some(jobs)) if at < tables => jobs.work(at)?,
+                (None, Some(jobs)) => jobs.work((at - rest.len()) % tables)?,
+                (None, None) => {}
+            }
             Ok(())
         };
-        let more = each(rest.len(), config, Vec::new, write, |_| ())?;
+        let count = rest.len() + tables * config.threads.max(1);
+        let more = each(count, config, Vec::new, write, |_| Ok(()))?;
         stored.connections = files.into_iter().chain(more.into_iter().flatten()).collect();
-    }
-    if let (Some(tables), Some(table)) = (&day_tables, table) {
-        let sums: Vec<DaySums<'_>> = judged.iter_mut().filter_map(|worker| worker.stored.take()).map(StoreRows::into_sums).collect();
-        stored.tables = tables.write(&sums, table.coverage, table.days, config.threads)?;
+        stored.tables = jobs.map(DayJobs::finish).unwrap_or_default();
     }
     // Sums depend on the connections alone, not on who added them when.
     let mut states = Vec::with_capacity(judged.len());
@@ -265,7 +276,7 @@ fn each<S: Send>(
     config: &AnalyzeConfig,
     begin: impl Fn() -> S + Sync,
     work: impl Fn(&mut S, usize, &Over<'_>) -> Result<(), AnalyzeError> + Sync,
-    end: impl Fn(&mut S) + Sync,
+    end: impl Fn(&mut S) -> Result<(), AnalyzeError> + Sync,
 ) -> Result<Vec<S>, AnalyzeError> {
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let run = || {
@@ -274,8 +285,9 @@ fn each<S: Send>(
         loop {
             let at = next.fetch_add(1, Ordering::Relaxed);
             if at >= count || over.is_over() {
-                end(&mut state);
-                return Ok(state);
+                let ended = end(&mut state);
+                failed.fetch_or(ended.is_err(), Ordering::Relaxed);
+                return ended.map(|()| state);
             }
             if let Err(error) = work(&mut state, at, &over) {
                 failed.store(true, Ordering::Relaxed);

@@ -15,10 +15,10 @@ use super::tables::Table;
 use super::{StoreError, files};
 
 /// Rows of a row group.
-const GROUP: usize = 128 * 1024;
+pub(super) const GROUP: usize = 128 * 1024;
 
 /// Rows of a page.
-const PAGE: usize = 4 * 1024;
+pub(super) const PAGE: usize = 4 * 1024;
 
 /// Rows of a batch.
 pub(super) const BATCH: usize = 16 * 1024;
@@ -63,6 +63,15 @@ fn file_properties(table: Table) -> WriterProperties {
         .build()
 }
 
+/// Where the only file of a table goes, or of a day of it, of the next commit.
+pub(super) fn only_path(writer: &StoreWriter, table: Table, day: Option<u32>) -> String {
+    let prefix = writer.prefix();
+    match day {
+        Some(day) => format!("{}/dt={}/{prefix}.parquet", table.name(), files::day_name(day)),
+        None => format!("{}/{prefix}.parquet", table.name()),
+    }
+}
+
 /// A file of a table that is being written, row by row.
 pub(super) struct Rows<T> {
     writer: FileWriter,
@@ -73,11 +82,7 @@ pub(super) struct Rows<T> {
 impl<T> Rows<T> {
     /// Begins the only file of a table, or of a day of it, of the next commit.
     pub fn create(writer: &StoreWriter, table: Table, day: Option<u32>) -> Result<Self, StoreError> {
-        let prefix = writer.prefix();
-        let path = match day {
-            Some(day) => format!("{}/dt={}/{prefix}.parquet", table.name(), files::day_name(day)),
-            None => format!("{}/{prefix}.parquet", table.name()),
-        };
+        let path = only_path(writer, table, day);
         let writer =
             FileWriter::create_plain(writer.place(), path, day, table.schema(), file_properties(table))?;
         Ok(Self { writer, table, waiting: Vec::new() })

@@ -90,7 +90,7 @@ pub use need::Need;
 pub use objects::{Counts, Details, ObjectRow, Problem};
 pub use open::{DayFiles, NewRecords, Original, Publish, Store, StoreWriter, clean};
 pub use records::{Group, Piece, RecordWriter, Scan};
-pub use sums::{CoverageSums, DaySums, DayTables};
+pub use sums::{CoverageSums, DayJobs, DaySums, DayTables};
 pub use table_scan::{Extent, TableScan, Want, Wanted};
 pub use tables::{Column, DAY_COLUMN, Table};
 

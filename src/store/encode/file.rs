@@ -10,7 +10,7 @@ use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::SchemaDescriptor;
 
-use super::{Chunk, Press};
+use super::{Chunk, MadeGroup, Press};
 use crate::store::StoreError;
 use crate::store::disk::Output;
 use crate::store::files::Place;
@@ -61,6 +61,20 @@ impl GroupFile {
         let Self { writer, schema, press, .. } = self;
         let writer = writer.next_row_group().map_err(|e| io(&temporary, &e))?;
         Ok(OpenGroup { temporary, writer, schema, press, rows, columns: 0 })
+    }
+
+    /// Adds a row group that was made before.
+    pub fn append(&mut self, group: MadeGroup) -> Result<(), StoreError> {
+        let temporary = self.place.temporary(&self.path);
+        self.rows += group.rows as u64;
+        let append = || {
+            let mut writer = self.writer.next_row_group()?;
+            for (bytes, close) in group.columns {
+                writer.append_column(&bytes, close)?;
+            }
+            writer.close().map(drop)
+        };
+        append().map_err(|e| io(&temporary, &e))
     }
 
     /// Ends the file and makes its content last.

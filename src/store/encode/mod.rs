@@ -10,11 +10,13 @@ mod coder;
 mod delta;
 mod file;
 mod hybrid;
+mod made;
 mod narrow;
 mod page;
 
 pub(super) use coder::Coder;
 pub(super) use file::{GroupFile, OpenGroup};
+pub(super) use made::{GroupMaker, MadeGroup};
 
 use parquet::basic::{BoundaryOrder, Compression, Encoding, PageType, Type, ZstdLevel};
 use parquet::bloom_filter::Sbbf;
@@ -153,6 +155,8 @@ pub(super) enum Bounds<'a> {
     Numbers(&'a [i64]),
     /// Of all rows.
     Between(i64, i64),
+    /// Of each page.
+    Pages(&'a [(Vec<u8>, Vec<u8>)]),
 }
 
 /// A column of a row group.
@@ -249,6 +253,7 @@ impl Chunk<'_> {
                 Some(between(column, *of_page.iter().min()?, *of_page.iter().max()?))
             }
             (Bounds::Between(least, most), _) => Some(between(column, least, most)),
+            (Bounds::Pages(pages), _) => pages.get(from.row / self.page).cloned(),
             (Bounds::Sorted, Values::Coded(dictionary, codes) | Values::Spread(dictionary, codes)) => {
                 let of_page = codes.get(from.value..to.value)?;
                 let (least, most) = (of_page.iter().min()?, of_page.iter().max()?);

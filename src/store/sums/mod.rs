@@ -1,28 +1,39 @@
 //! What the tables by day beside `connections` sum up: use of rules, rejects, coverage.
 //!
 //! The first two are sums over the rows of `connections`, the last over records. Each thread sums up what it sees; the
-//! sums of all are merged when a commit's files are written, a day of a table at a time, on all threads.
+//! sums of all are merged when a commit's files are written: jobs of which any thread can do any ([`DayJobs`]), also while
+//! others write connections.
 
+mod address;
 mod coverage;
+mod jobs;
+mod merge;
+mod reject_groups;
 mod rejects;
 mod runs;
 mod usage;
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 pub use coverage::CoverageSums;
+pub use jobs::DayJobs;
 
-use super::columns::Rows;
 use super::connections::ConnectionRow;
-use super::manifest::StoredFile;
 use super::open::StoreWriter;
-use super::{Names, StoreError, Table};
-use rejects::RejectPart;
-use runs::{Merge, Room, Runs};
-use usage::UsePart;
+use super::{Names, StoreError};
+use rejects::{DIRECTIONS, RejectSums};
+use runs::Room;
+use usage::UseSums;
+
+fn split(wide: u128) -> [u64; 2] {
+    [(wide >> 64) as u64, wide as u64]
+}
+
+fn join(high: u64, low: u64) -> u128 {
+    u128::from(high) << 64 | u128::from(low)
+}
 
 /// Verdict and reason.
 type Outcome = (&'static str, &'static str);
@@ -51,6 +62,20 @@ impl Sheet {
     fn outcome(&self, number: u8) -> Outcome {
         let outcomes = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
         outcomes.get(usize::from(number)).copied().unwrap_or_default()
+    }
+
+    /// All that there are by now.
+    fn outcomes(&self) -> Vec<Outcome> {
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn number(&self, outcome: Outcome) -> u8 {
+        let mut all = self.outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = all.iter().position(|of| *of == outcome).unwrap_or_else(|| {
+            all.push(outcome);
+            all.len() - 1
+        });
+        u8::try_from(place).unwrap_or(u8::MAX)
     }
 }
 
@@ -88,10 +113,29 @@ pub struct DayTables<'a> {
 /// What one thread sums up.
 pub struct DaySums<'a> {
     sheet: &'a Sheet,
-    usage: Runs<UsePart>,
-    rejects: Runs<RejectPart>,
-    /// Outcomes whose numbers this thread knows.
-    outcomes: Vec<(Outcome, u8)>,
+    usage: UseSums,
+    rejects: RejectSums,
+    /// What was met of words, and what it means: there is about a dozen.
+    known: Vec<(Words, Meaning)>,
+}
+
+/// What rows say in words.
+#[derive(Clone, Copy)]
+struct Words {
+    accepted: bool,
+    direction: Option<&'static str>,
+    verdict: &'static str,
+    reason: &'static str,
+}
+
+/// What becomes of a row.
+#[derive(Clone, Copy)]
+enum Meaning {
+    /// Rules permitted it: inbound, or outbound.
+    Used(bool),
+    /// Place of the direction, number of the outcome.
+    Rejected(u8, u8),
+    Nothing,
 }
 
 impl<'a> DayTables<'a> {
@@ -107,66 +151,19 @@ impl<'a> DayTables<'a> {
     /// For another thread.
     #[must_use]
     pub fn sums(&self) -> DaySums<'_> {
-        DaySums { sheet: &self.sheet, usage: Runs::new(), rejects: Runs::new(), outcomes: Vec::new() }
+        DaySums { sheet: &self.sheet, usage: UseSums::new(), rejects: RejectSums::new(), known: Vec::new() }
     }
 
-    /// Writes what all threads have summed up, of these days; the files are the same however it was shared out.
-    ///
-    /// # Errors
-    /// When it cannot be written, or not read back.
-    pub fn write(
-        &self,
-        sums: &[DaySums<'_>],
-        coverage: &CoverageSums,
-        days: &BTreeSet<u32>,
-        threads: usize,
-    ) -> Result<Vec<(Table, StoredFile)>, StoreError> {
-        let mut jobs: Vec<(Table, u32)> = Vec::new();
-        let (mut used, mut rejected) = (BTreeSet::new(), BTreeSet::new());
-        for sums in sums {
-            sums.usage.days(&mut used);
-            sums.rejects.days(&mut rejected);
-        }
-        jobs.extend(used.intersection(days).map(|day| (Table::RuleUsage, *day)));
-        jobs.extend(rejected.intersection(days).map(|day| (Table::Rejects, *day)));
-        let (next, files) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        let work = || -> Result<(), StoreError> {
-            while let Some(&(table, day)) = jobs.get(next.fetch_add(1, Ordering::Relaxed)) {
-                let file = self.write_day(table, day, sums)?;
-                files.lock().unwrap_or_else(PoisonError::into_inner).push((table, file));
-            }
-            Ok(())
-        };
-        std::thread::scope(|scope| {
-            let workers: Vec<_> =
-                (0..threads.clamp(1, jobs.len().max(1))).map(|_| scope.spawn(work)).collect();
-            // All are waited for, whichever failed.
-            let ended: Vec<_> = workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
-            let panicked = |_| {
-                let (path, message) = (String::from("tables"), String::from("a writer panicked"));
-                Err(StoreError::Io { path, message })
-            };
-            ended.into_iter().try_for_each(|end| end.unwrap_or_else(panicked))
-        })?;
-        let mut files = files.into_inner().unwrap_or_else(PoisonError::into_inner);
-        files.extend(coverage.write(self.writer, days)?.into_iter().map(|file| (Table::Coverage, file)));
-        files.sort();
-        Ok(files)
-    }
-
-    fn write_day(&self, table: Table, day: u32, sums: &[DaySums<'_>]) -> Result<StoredFile, StoreError> {
-        let Self { writer, sheet } = self;
-        if table == Table::RuleUsage {
-            let mut merge = Merge::new(sums.iter().map(|sums| &sums.usage), day, &sheet.room)?;
-            let mut rows = Rows::create(writer, table, Some(day))?;
-            usage::write(|| merge.next(), &mut rows, sheet)?;
-            rows.finish(|rows| usage::columns(rows, sheet))
-        } else {
-            let mut merge = Merge::new(sums.iter().map(|sums| &sums.rejects), day, &sheet.room)?;
-            let mut rows = Rows::create(writer, table, Some(day))?;
-            rejects::write(|| merge.next(), &mut rows, sheet)?;
-            rows.finish(|rows| rejects::columns(rows, sheet))
-        }
+    /// What is to be done to write what all threads have summed up, of these days; the files are the same however it was
+    /// shared out.
+    #[must_use]
+    pub fn jobs<'j>(
+        &'j self,
+        sums: &'j [DaySums<'j>],
+        coverage: &'j CoverageSums,
+        days: &'j BTreeSet<u32>,
+    ) -> DayJobs<'j> {
+        DayJobs::new(self, sums, coverage, days)
     }
 }
 
@@ -176,28 +173,65 @@ impl DaySums<'_> {
     /// # Errors
     /// When memory has no room for them, and the disk neither.
     pub fn push(&mut self, row: &ConnectionRow<'_>) -> Result<(), StoreError> {
-        let Self { sheet, usage, rejects, outcomes } = self;
-        usage::push(usage, row, sheet)?;
-        rejects::push(rejects, row, sheet, |outcome| number(outcome, outcomes, &sheet.outcomes))
+        match self.meaning(row) {
+            Meaning::Used(inbound) => self.usage.push(row, inbound, self.sheet),
+            Meaning::Rejected(direction, outcome) => self.rejects.push(row, (direction, outcome), self.sheet),
+            Meaning::Nothing => Ok(()),
+        }
+    }
+
+    fn meaning(&mut self, row: &ConnectionRow<'_>) -> Meaning {
+        let &ConnectionRow { accepted, direction, verdict, reason, .. } = row;
+        let words = Words { accepted, direction, verdict, reason };
+        if let Some((_, meaning)) = self.known.iter().find(|(known, _)| known.are(&words)) {
+            return *meaning;
+        }
+        let meaning = words.meaning(self.sheet);
+        self.known.push((words, meaning));
+        meaning
     }
 
     /// No more rows come: does what is left to do for the thread that summed up.
-    pub fn settle(&mut self) {
-        self.usage.settle();
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn settle(&mut self) -> Result<(), StoreError> {
+        self.usage.settle(self.sheet)?;
         self.rejects.settle();
+        Ok(())
     }
 }
 
-fn number(outcome: Outcome, known: &mut Vec<(Outcome, u8)>, all: &Mutex<Vec<Outcome>>) -> u8 {
-    if let Some((_, number)) = known.iter().find(|(of, _)| *of == outcome) {
-        return *number;
+impl Words {
+    /// Whether these are the same. Where a word lies tells nearly always; one that lies at two places is known twice.
+    #[inline]
+    fn are(&self, other: &Self) -> bool {
+        let same = |a: &'static str, b: &'static str| std::ptr::eq(a, b);
+        let direction = match (self.direction, other.direction) {
+            (Some(a), Some(b)) => same(a, b),
+            (a, b) => a.is_none() && b.is_none(),
+        };
+        self.accepted == other.accepted
+            && direction
+            && same(self.verdict, other.verdict)
+            && same(self.reason, other.reason)
     }
-    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
-    let place = all.iter().position(|of| *of == outcome).unwrap_or_else(|| {
-        all.push(outcome);
-        all.len() - 1
-    });
-    let number = u8::try_from(place).unwrap_or(u8::MAX);
-    known.push((outcome, number));
-    number
+
+    fn meaning(&self, sheet: &Sheet) -> Meaning {
+        // As `rules.jsonl` counts: what was rejected, or escaped, used no rule.
+        if self.verdict == "permitted" {
+            return self
+                .direction
+                .map_or(Meaning::Nothing, |direction| Meaning::Used(direction == "inbound"));
+        }
+        // Late packets are no attempts.
+        if self.accepted || self.reason == "late-packet" {
+            return Meaning::Nothing;
+        }
+        let place = DIRECTIONS.iter().position(|direction| *direction == self.direction).unwrap_or(0);
+        Meaning::Rejected(place as u8, sheet.number((self.verdict, self.reason)))
+    }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,26 +2,38 @@
 
 use std::collections::BTreeMap;
 
+use super::super::merge::Merge;
 use super::*;
+
+type Key = (u128, u128);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 struct Count(Key, u64);
 
 impl Part for Count {
+    type Key = Key;
+    const BYTES: usize = 40;
+
     fn key(&self) -> Key {
         self.0
     }
 
-    fn add(&mut self, other: &Self) {
+    fn day(&self) -> u32 {
+        (self.0.0 >> 112) as u32
+    }
+
+    fn add(&mut self, other: &Self) -> bool {
         self.1 += other.1;
+        true
     }
 
-    fn words(&self) -> [u64; 8] {
+    fn write(&self, out: &mut Vec<u8>) {
         let Self((a, b), count) = *self;
-        [(a >> 64) as u64, a as u64, (b >> 64) as u64, b as u64, count, 0, 0, 0]
+        write_words(&[(a >> 64) as u64, a as u64, (b >> 64) as u64, b as u64, count], out);
     }
 
-    fn from_words([a, b, c, d, count, ..]: [u64; 8]) -> Self {
+    fn read(bytes: &[u8]) -> Self {
+        let [a, b, c, d, count] = read_words(bytes);
         Self((u128::from(a) << 64 | u128::from(b), u128::from(c) << 64 | u128::from(d)), count)
     }
 }

@@ -38,7 +38,7 @@ use crate::store::{Store, StoreError, Table};
 use clock::{Clock, DAY};
 use coverage::{Covered, recorded};
 use identity::{Known, block_around, identify};
-use select::select;
+use select::{Selection, select};
 use sums::{Frame, Sums};
 use view::{Days, finish, is_empty};
 
@@ -78,14 +78,9 @@ pub fn investigate(
     let days = recorded(store);
     let clock = clock(request, &days);
     let found = select(store, request, &configuration)?;
-    let mut all: Vec<(End, Sums)> = Vec::new();
-    for selection in &found.selections {
-        let frame = Frame { end: selection.end, clock, notes: NOTES };
-        let sums = view::sums(store, selection, &frame, request.threads)?;
-        if !is_empty(&sums) {
-            all.push((selection.end, sums));
-        }
-    }
+    let frame = |selection: &Selection| Frame { end: selection.end, clock, notes: NOTES };
+    let mut all: Vec<(End, Sums)> = view::sums(store, &found.selections, frame, request.threads)?;
+    all.retain(|(_, sums)| !is_empty(sums));
     let Known { identity, interfaces, concerned } = identify(request, &configuration, &all);
     let (first, last) = (clock.from.div_euclid(DAY), clock.to.saturating_sub(1).div_euclid(DAY));
     let covered = Covered::of(store, &interfaces, (first, last))?;
@@ -216,9 +211,10 @@ fn nothing(
                 let wider = Request { subject: subject.clone(), around: None, ..request.clone() };
                 let clock = Clock::over(0, 0);
                 let mut most = 0;
-                for selection in &select(store, &wider, configuration)?.selections {
-                    let frame = Frame { end: selection.end, clock, notes: 0 };
-                    most = most.max(view::sums(store, selection, &frame, request.threads)?.total.connections);
+                let selections = select(store, &wider, configuration)?.selections;
+                let frame = |selection: &Selection| Frame { end: selection.end, clock, notes: 0 };
+                for (_, sums) in view::sums(store, &selections, frame, request.threads)? {
+                    most = most.max(sums.total.connections);
                 }
                 nothing.around = (most > 0).then_some((subject, most));
             }

@@ -10,30 +10,55 @@ use super::rows::{COLUMNS, each};
 use super::scan::parts;
 use super::select::Selection;
 use super::sums::{Frame, Sums};
-use super::traffic::Traffic;
+use super::traffic::{End, Traffic};
 use crate::store::{Store, StoreError, Table, TableScan};
 
-/// Sums of all rows of a selection. The same whatever the number of threads.
+/// Sums of all rows of each selection, in their order. The same whatever the number of threads. Selections that want the same of
+/// the table are read together.
 pub(super) fn sums(
     store: &Store,
-    selection: &Selection,
-    frame: &Frame,
+    selections: &[Selection],
+    frame: impl Fn(&Selection) -> Frame,
     threads: usize,
-) -> Result<Sums, StoreError> {
-    let scan = TableScan::new(store, Table::Connections, &COLUMNS, selection.wanted.clone())?;
-    let mut all = Sums::new(frame);
+) -> Result<Vec<(End, Sums)>, StoreError> {
+    let mut all: Vec<Option<Sums>> = selections.iter().map(|_| None).collect();
+    for (at, selection) in selections.iter().enumerate() {
+        if all[at].is_some() {
+            continue;
+        }
+        let alike = |number: &usize| selections[*number].wanted == selection.wanted;
+        let numbers: Vec<usize> = (at..selections.len()).filter(alike).collect();
+        let seen: Vec<(&Selection, Frame)> =
+            numbers.iter().map(|&number| (&selections[number], frame(&selections[number]))).collect();
+        for (number, sums) in numbers.into_iter().zip(together(store, &seen, threads)?) {
+            all[number] = Some(sums);
+        }
+    }
+    let ends = selections.iter().map(|selection| selection.end);
+    Ok(ends.zip(all).filter_map(|(end, sums)| Some((end, sums?))).collect())
+}
+
+/// Sums of selections that want the same of the table.
+fn together(store: &Store, seen: &[(&Selection, Frame)], threads: usize) -> Result<Vec<Sums>, StoreError> {
+    let Some((first, _)) = seen.first() else { return Ok(Vec::new()) };
+    let scan = TableScan::new(store, Table::Connections, &COLUMNS, first.wanted.clone())?;
+    let nothing = || -> Vec<Sums> { seen.iter().map(|(_, frame)| Sums::new(frame)).collect() };
+    let mut all = nothing();
     let sum = |batches: &[arrow::array::RecordBatch]| {
-        let mut part = Sums::new(frame);
+        let mut part = nothing();
         for batch in batches {
             each(batch, |row| {
-                if selection.also.fits(row) {
-                    part.push(row, frame);
+                for ((selection, frame), sums) in seen.iter().zip(&mut part) {
+                    if selection.also.fits(row) {
+                        sums.push(row, frame);
+                    }
                 }
             })?;
         }
         Ok(part)
     };
-    parts(&scan, Table::Connections, threads, sum, |part| all.merge(part))?;
+    let merge = |part: Vec<Sums>| all.iter_mut().zip(part).for_each(|(all, part)| all.merge(part));
+    parts(&scan, Table::Connections, threads, sum, merge)?;
     Ok(all)
 }
 

@@ -14,7 +14,7 @@ use super::functions::Functions;
 use super::plan::Enough;
 use super::scan::{Budget, Seen, StoreTable};
 use super::{carried, plan, statement, words};
-use crate::store::{Store, Table};
+use crate::store::{Extent, Store, Table, TableScan};
 
 /// What a question may take.
 #[derive(Clone, Copy, Debug)]
@@ -55,6 +55,10 @@ pub struct Read {
     pub files: Vec<FileRead>,
     /// Files of the table.
     pub of_files: usize,
+    /// What statistics and filters of row groups leave of these files.
+    pub extent: Extent,
+    /// Pages of the columns in the row groups that are left, and how many of these their indexes leave.
+    pub pages: (u64, u64),
 }
 
 /// A file that is read.
@@ -127,11 +131,13 @@ impl Engine {
         let budget = self.budget(None);
         let plan = self.guarded(sql, &budget, |lazy| lazy.describe_optimized_plan())?;
         let (_, seen, _) = self.run(sql, Run::Dry, false)?;
-        let reads = seen.asked.iter().map(|asked| self.read(asked)).collect();
+        let reads = seen.asked.iter().map(|asked| self.read(asked)).collect::<Result<_, _>>()?;
         Ok(Explanation { plan, reads })
     }
 
-    fn read(&self, asked: &super::scan::Asked) -> Read {
+    fn read(&self, asked: &super::scan::Asked) -> Result<Read, QueryError> {
+        let columns: Vec<&str> = asked.columns.iter().map(String::as_str).collect();
+        let scan = TableScan::new(&self.store, asked.table, &columns, asked.wanted.clone())?;
         let day = |file: &&crate::store::StoredFile| asked.may_be_of_day(file.day);
         let files = self.store.table_files(asked.table);
         let read = files.filter(day).map(|file| FileRead {
@@ -139,13 +145,15 @@ impl Engine {
             rows: file.rows,
             bytes: file.bytes,
         });
-        Read {
+        Ok(Read {
             table: asked.table.name(),
             columns: asked.columns.clone(),
             conditions: asked.conditions(),
             files: read.collect(),
             of_files: self.store.table_files(asked.table).count(),
-        }
+            extent: scan.extent()?,
+            pages: scan.pages()?,
+        })
     }
 
     /// Tables that a question names and that have no rows yet.

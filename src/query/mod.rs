@@ -18,6 +18,7 @@ mod plan;
 mod pushdown;
 mod scan;
 mod statement;
+mod together;
 #[cfg(test)]
 mod tests;
 mod words;

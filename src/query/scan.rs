@@ -1,7 +1,7 @@
 //! A table of the store as Polars asks for it: read part by part on all threads, and only what passes is held.
 
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
@@ -10,10 +10,11 @@ use std::thread;
 use polars::lazy::dsl::Operator;
 use polars::prelude::*;
 
-use super::convert::{frame, polars_type};
+use super::convert::polars_type;
 use super::engine::Limits;
 use super::error::QueryError;
 use super::pushdown;
+use super::together::{Passed, Rows, Waiting, accumulate, next};
 use crate::store::{DAY_COLUMN, Store, StoredFile, Table, TableScan, Want, Wanted};
 
 /// Of what a question may hold, tables may take this share: sorting, grouping and joining need room, too.
@@ -225,7 +226,7 @@ struct Request<'a> {
     enough: Option<usize>,
 }
 
-type Part = Result<(usize, Vec<DataFrame>), QueryError>;
+type Part = Result<(usize, Rows), QueryError>;
 
 impl StoreTable {
     /// Reads on all threads. What passes is put together here, in the order of the parts: the threads must not wait for Polars',
@@ -264,40 +265,43 @@ impl StoreTable {
         request: &Request<'_>,
         parts: &mpsc::Receiver<Part>,
     ) -> PolarsResult<Option<DataFrame>> {
-        let mut found: BTreeMap<usize, DataFrame> = BTreeMap::new();
-        let mut empty: BTreeSet<usize> = BTreeSet::new();
-        let (mut next, mut in_order, mut rows) = (0, 0, 0);
-        while let Ok(part) = parts.recv() {
-            let (number, batches) = part.map_err(|error| self.budget.fail(error))?;
-            let passed = match accumulate(batches)? {
+        let (mut waiting, mut passed, mut rows) = (Waiting::default(), Passed::default(), 0);
+        let mut ask = |numbers, frames: Vec<DataFrame>, passed: &mut Passed| {
+            let frame = match accumulate(frames)? {
                 Some(frame) => pass(request, frame)?,
                 None => None,
             };
-            match passed {
-                Some(frame) => {
-                    rows += frame.height() as u64;
-                    let bytes = frame.estimated_size() as u64;
-                    self.budget.hold(bytes, |held| self.too_much(rows, request.output.len(), held, false))?;
-                    found.insert(number, frame);
+            if let Some(frame) = &frame {
+                rows += frame.height() as u64;
+                let bytes = frame.estimated_size() as u64;
+                self.budget.hold(bytes, |held| self.too_much(rows, request.output.len(), held, false))?;
+            }
+            passed.add(numbers, frame);
+            PolarsResult::Ok(())
+        };
+        while let Ok(part) = parts.recv() {
+            match part.map_err(|error| self.budget.fail(error))? {
+                (number, Rows::Large(frames)) => ask(number..number + 1, frames, &mut passed)?,
+                (number, Rows::Small(batches)) => waiting.add(number, batches),
+            }
+            // Who needs a few rows does not wait for more.
+            if request.enough.is_some() || waiting.are_enough() {
+                for (numbers, frames) in waiting.frames()? {
+                    ask(numbers, frames, &mut passed)?;
                 }
-                None => _ = empty.insert(number),
             }
             // The first rows are known once nothing before them is missing.
-            loop {
-                match found.get(&next) {
-                    Some(frame) => in_order += frame.height(),
-                    None if empty.remove(&next) => {}
-                    None => break,
-                }
-                next += 1;
-            }
-            if request.enough.is_some_and(|enough| in_order >= enough) {
+            if request.enough.is_some_and(|enough| passed.in_order >= enough) {
                 self.budget.lock().cut = true;
-                found.retain(|number, _| *number < next);
+                passed.cut();
+                waiting = Waiting::default();
                 break;
             }
         }
-        accumulate(found.into_values())
+        for (numbers, frames) in waiting.frames()? {
+            ask(numbers, frames, &mut passed)?;
+        }
+        passed.whole()
     }
 }
 
@@ -314,28 +318,6 @@ fn pass(request: &Request<'_>, frame: DataFrame) -> PolarsResult<Option<DataFram
         return Ok(Some(DataFrame::empty_with_height(frame.height())));
     }
     frame.select(request.output.iter().map(String::as_str)).map(Some)
-}
-
-fn next(scan: &TableScan) -> Result<Option<(usize, Vec<DataFrame>)>, QueryError> {
-    let Some((number, batches)) = scan.next()? else { return Ok(None) };
-    let frames = batches.iter().map(frame).collect::<PolarsResult<Vec<_>>>();
-    let frames = frames.map_err(|error| QueryError::Meaning { message: error.to_string() })?;
-    Ok(Some((number, frames)))
-}
-
-fn accumulate(frames: impl IntoIterator<Item = DataFrame>) -> PolarsResult<Option<DataFrame>> {
-    let mut all: Option<DataFrame> = None;
-    for frame in frames {
-        match &mut all {
-            None => all = Some(frame),
-            // Frames without columns are only as high as they are.
-            Some(all) if frame.width() == 0 => {
-                *all = DataFrame::empty_with_height(all.height() + frame.height());
-            }
-            Some(all) => _ = all.vstack_mut_owned(frame)?,
-        }
-    }
-    Ok(all)
 }
 
 /// A condition without what Polars tells scans of a sort above them that has a LIMIT: it may leave out rows by it, and needs not.

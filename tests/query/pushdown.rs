@@ -172,6 +172,16 @@ fn conditions_go_down() {
         2,
         "one more day than wanted"
     );
+    // What is nowhere is in no row group.
+    let sql = "SELECT local_port FROM connections WHERE interface = 'eni-nowhere'";
+    let explanation = engine(directory.path()).explain(sql).unwrap();
+    let read = &explanation.reads[0];
+    assert!(read.extent.row_groups > 0 && read.extent.row_groups_read == 0, "{read:?}");
+    assert_eq!(read.pages, (0, 0));
+    let explanation = engine(directory.path()).explain("SELECT local_port FROM connections").unwrap();
+    let read = &explanation.reads[0];
+    assert_eq!(read.extent.row_groups, read.extent.row_groups_read);
+    assert!(read.pages.0 > 0 && read.pages.0 == read.pages.1, "{read:?}");
     for (condition, goes_down) in [
         ("remote = '10.0.0.1'", "remote among 10.0.0.1"),
         ("remote = '10.0.0.1' OR remote = '10.0.0.2'", "remote among 10.0.0.1, 10.0.0.2"),

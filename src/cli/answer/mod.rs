@@ -254,13 +254,30 @@ fn explain(explanation: &Explanation, page: &mut Page<'_>) -> io::Result<()> {
             count(rows, "row"),
             super::store::size(bytes)
         );
+        let groups = format!(
+            "{} of {} of these files, {}",
+            number(read.extent.row_groups_read as u64),
+            number(read.extent.row_groups as u64),
+            count(read.extent.rows, "row")
+        );
+        // Without page indexes there is nothing to count.
+        let pages = (read.pages.0 > 0).then(|| {
+            format!("{} of {} of these row groups and columns", number(read.pages.1), number(read.pages.0))
+        });
         let columns = if read.columns.is_empty() { "none".to_owned() } else { read.columns.join(", ") };
         let conditions = if read.conditions.is_empty() {
             "none: all rows of these files".to_owned()
         } else {
             read.conditions.join("; ")
         };
-        for (label, text) in [("files", files), ("columns", columns), ("looked up", conditions)] {
+        let told = [
+            ("files", Some(files)),
+            ("row groups", Some(groups)),
+            ("pages", pages),
+            ("columns", Some(columns)),
+            ("looked up", Some(conditions)),
+        ];
+        for (label, text) in told.into_iter().filter_map(|(label, text)| Some((label, text?))) {
             page.flow(&[Span::new(Tone::Faint, format!("  {label:<11}"))], 13, &[Span::plain(text)])?;
         }
         for file in read.files.iter().take(10) {

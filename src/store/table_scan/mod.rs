@@ -1,11 +1,13 @@
 //! Reads what a question needs of a table, and no more.
 //!
 //! What is wanted is asked in turn of the day in the name of a folder, of the least and the greatest values of a row group, of
-//! bloom filters, and of the page indexes; then the wanted columns of the pages that are left are decoded, and of the
-//! others only what fits. The threads that ask for parts look at the footers together.
+//! bloom filters, and of the page indexes; then the wanted columns of the pages that are left are looked at, and of the
+//! others only what fits is decoded. The threads that ask for parts look at the footers together.
 
 mod bloom;
 mod input;
+mod pages;
+mod picked;
 mod plan;
 mod question;
 mod ranges;
@@ -146,6 +148,17 @@ impl TableScan {
     /// When a file cannot be read.
     pub fn extent(&self) -> Result<Extent, StoreError> {
         self.parts().map(|parts| parts.extent)
+    }
+
+    /// Pages of the columns that are asked for, in the row groups that are read, and how many of these are read at most.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    pub fn pages(&self) -> Result<(u64, u64), StoreError> {
+        self.parts()?.groups.iter().try_fold((0, 0), |(all, read), group| {
+            let (of_group, here) = fenced(&group.path, || read::count_pages(group, &self.asked))?;
+            Ok((all + of_group, read + here))
+        })
     }
 
     /// Looks at footers until all are looked at, by this thread or by others.

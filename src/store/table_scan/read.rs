@@ -25,9 +25,10 @@ use super::Asked;
 use super::input::Input;
 use super::plan::{Group, is_of_words, leaf_of};
 use super::question::{Bounds, Question};
+use super::{pages, picked};
 
 /// Rows of a batch.
-const BATCH: usize = 8 * 1024;
+pub(super) const BATCH: usize = 8 * 1024;
 
 /// Reads it.
 pub(super) fn read(group: &Group, asked: &Arc<Asked>) -> Result<Vec<RecordBatch>, StoreError> {
@@ -35,29 +36,89 @@ pub(super) fn read(group: &Group, asked: &Arc<Asked>) -> Result<Vec<RecordBatch>
     read_from(input, group, asked).map_err(|e| StoreError::damaged(&group.path, e.to_string()))
 }
 
+/// How many pages of the columns that are asked for a row group has, and how many of them are read at most.
+pub(super) fn count_pages(group: &Group, asked: &Arc<Asked>) -> Result<(u64, u64), StoreError> {
+    let input = File::open(&*group.path).and_then(Input::new).map_err(|e| StoreError::io(&group.path, &e))?;
+    let damaged = |e: ParquetError| StoreError::damaged(&group.path, e.to_string());
+    let Indexed { metadata, selection, leaves } = indexed(&input, group, asked).map_err(damaged)?;
+    let Some(places) = metadata.page_index() else { return Ok((0, 0)) };
+    let rows = usize::try_from(metadata.row_group(0).num_rows()).unwrap_or(0);
+    let ranges: Vec<Range<usize>> = match &selection {
+        Some(selection) => ranges(selection),
+        None => vec![0..rows],
+    };
+    let (mut all, mut read) = (0, 0);
+    for pages in leaves.iter().filter_map(|leaf| places.page_locations(0, *leaf)) {
+        let first =
+            |at: usize| pages.get(at).map_or(rows, |page| usize::try_from(page.first_row_index).unwrap_or(0));
+        let is_read = |at: &usize| {
+            let here = first(*at)..first(at + 1);
+            let next = ranges.partition_point(|range| range.end <= here.start);
+            ranges.get(next).is_some_and(|range| range.start < here.end)
+        };
+        all += pages.len() as u64;
+        read += (0..pages.len()).filter(is_read).count() as u64;
+    }
+    Ok((all, read))
+}
+
+/// The rows that a selection leaves.
+pub(super) fn ranges(selection: &RowSelection) -> Vec<Range<usize>> {
+    let (mut ranges, mut at) = (Vec::new(), 0_usize);
+    for selector in selection.iter() {
+        let end = at.saturating_add(selector.row_count);
+        if !selector.skip {
+            ranges.push(at..end);
+        }
+        at = end;
+    }
+    ranges
+}
+
+/// A row group with the places of its pages.
+struct Indexed {
+    metadata: ParquetMetaData,
+    /// The rows of the pages that may hold what is wanted.
+    selection: Option<RowSelection>,
+    /// Of the columns that are read.
+    leaves: Vec<usize>,
+}
+
+fn indexed(input: &Input, group: &Group, asked: &Asked) -> ParquetResult<Indexed> {
+    let schema = group.metadata.file_metadata().schema_descr_ptr();
+    let in_file = |name: &&str| *name != DAY_COLUMN;
+    let leaf = |name| leaf_of(&schema, name);
+    let wanted: Vec<usize> = asked.wanted().filter(in_file).filter_map(leaf).collect();
+    let shown = asked.columns.iter().map(String::as_str).filter(in_file).filter_map(leaf);
+    let mut leaves: Vec<usize> = wanted.iter().copied().chain(shown).collect();
+    leaves.sort_unstable();
+    leaves.dedup();
+    let mut reader = ParquetMetaDataReader::new_with_metadata(group.metadata.clone())
+        .with_column_index_policy(PageIndexPolicy::Skip)
+        .with_offset_index_policy(PageIndexPolicy::Optional)
+        .with_offset_index_mask(ColumnChunkMask::columns(leaves.iter().copied()));
+    reader.read_page_indexes(input)?;
+    let metadata = reader.finish()?;
+    let selection = match wanted.is_empty() {
+        true => None,
+        false => of_pages(input, &metadata, &wanted, &asked.questions)?,
+    };
+    Ok(Indexed { metadata, selection, leaves })
+}
+
 fn read_from(input: Input, group: &Group, asked: &Arc<Asked>) -> ParquetResult<Vec<RecordBatch>> {
     let leaves = group.metadata.file_metadata().schema_descr_ptr();
-    let in_file = |name: &&str| *name != DAY_COLUMN;
-    let wanted: Vec<usize> =
-        asked.wanted().filter(in_file).filter_map(|name| leaf_of(&leaves, name)).collect();
-    let shown = asked.columns.iter().map(String::as_str);
-    let shown: Vec<usize> = shown.filter(in_file).filter_map(|name| leaf_of(&leaves, name)).collect();
-
-    let mut metadata = group.metadata.clone();
-    let mut selection = None;
-    if !wanted.is_empty() {
-        let mut all = [&wanted[..], &shown[..]].concat();
-        all.sort_unstable();
-        all.dedup();
-        let mut reader = ParquetMetaDataReader::new_with_metadata(metadata)
-            .with_column_index_policy(PageIndexPolicy::Skip)
-            .with_offset_index_policy(PageIndexPolicy::Optional)
-            .with_offset_index_mask(ColumnChunkMask::columns(all));
-        reader.read_page_indexes(&input)?;
-        metadata = reader.finish()?;
-        selection = pages(&input, &metadata, &wanted, &asked.questions)?;
+    let shown = asked.columns.iter().filter(|name| *name != DAY_COLUMN);
+    let shown: Vec<usize> = shown.filter_map(|name| leaf_of(&leaves, name)).collect();
+    let (mut metadata, mut selection) = (group.metadata.clone(), None);
+    if asked.wanted().any(|name| name != DAY_COLUMN) {
+        Indexed { metadata, selection, .. } = indexed(&input, group, asked)?;
         if selection.as_ref().is_some_and(|selection| !selection.selects_any()) {
             return Ok(Vec::new());
+        }
+        let picked = picked::read(&input, &metadata, selection.as_ref(), group.day, asked);
+        if let Some(batches) = pages::known(picked)? {
+            return Ok(batches);
         }
     }
 
@@ -82,7 +143,7 @@ fn read_from(input: Input, group: &Group, asked: &Arc<Asked>) -> ParquetResult<V
 }
 
 /// The rows of the pages that may hold what is wanted, as far as indexes tell.
-fn pages(
+fn of_pages(
     input: &Input,
     metadata: &ParquetMetaData,
     wanted: &[usize],
@@ -166,10 +227,10 @@ fn of_dictionary(plain: &DataType) -> DataType {
     }
 }
 
-/// One for each wanted column, the most telling first, so that the others are decoded where it fits only.
-fn predicates(asked: &Arc<Asked>, leaves: &SchemaDescriptor) -> Vec<Box<dyn ArrowPredicate>> {
+/// The wanted columns, the most telling first, so that the others are decoded where it fits only.
+pub(super) fn by_column(questions: &[Question], leaves: &SchemaDescriptor) -> Vec<(usize, String)> {
     let mut columns: Vec<(u8, usize, String)> = Vec::new();
-    for question in &asked.questions {
+    for question in questions {
         let Some(leaf) = leaf_of(leaves, &question.column) else { continue };
         match columns.iter_mut().find(|(_, other, _)| *other == leaf) {
             Some(column) => column.0 = column.0.min(question.order()),
@@ -177,7 +238,12 @@ fn predicates(asked: &Arc<Asked>, leaves: &SchemaDescriptor) -> Vec<Box<dyn Arro
         }
     }
     columns.sort_by_key(|(order, ..)| *order);
-    let predicate = |(_, leaf, name): (u8, usize, String)| {
+    columns.into_iter().map(|(_, leaf, name)| (leaf, name)).collect()
+}
+
+/// One for each wanted column.
+fn predicates(asked: &Arc<Asked>, leaves: &SchemaDescriptor) -> Vec<Box<dyn ArrowPredicate>> {
+    let predicate = |(leaf, name): (usize, String)| {
         let asked = Arc::clone(asked);
         let fits = move |batch: RecordBatch| {
             let mut fits = BooleanArray::from(vec![true; batch.num_rows()]);
@@ -189,7 +255,7 @@ fn predicates(asked: &Arc<Asked>, leaves: &SchemaDescriptor) -> Vec<Box<dyn Arro
         let predicate = ArrowPredicateFn::new(ProjectionMask::leaves(leaves, [leaf]), fits);
         Box::new(predicate) as Box<dyn ArrowPredicate>
     };
-    columns.into_iter().map(predicate).collect()
+    by_column(&asked.questions, leaves).into_iter().map(predicate).collect()
 }
 
 /// The columns in the order in which they were asked for.

@@ -6,6 +6,7 @@ mod rows;
 use std::collections::BTreeSet;
 
 use arrow::array::RecordBatch;
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 
 use self::rows::{COLUMNS, Dice, Row, Written, shown};
@@ -101,6 +102,22 @@ proptest! {
     }
 }
 
+/// What one element is not, another may be.
+#[test]
+fn of_a_list_each_want_is_met_by_some_element() {
+    let rows: Vec<Row> = [&["sgr-1", "sgr-2"][..], &["sgr-1"], &[], &["sgr-2", "sgr-3"], &["sgr-3", "sgr-1"]]
+        .map(|ids| Row::new(0).with_rules(ids))
+        .to_vec();
+    for properties in [WriterProperties::builder(), WriterProperties::builder().set_dictionary_enabled(false)]
+    {
+        let mut written = Written::of(Vec::new(), 10, 10, true);
+        written.add(rows.clone(), properties.build());
+        let only = |text: &str| Want::Among(BTreeSet::from([text.to_owned()]));
+        let wanted = Wanted::default().and("rules", only("sgr-1")).and("rules", only("sgr-2"));
+        assert_eq!(found(&written.store, &["rules"], &wanted, 1), [[rows[0].shown("rules")]]);
+    }
+}
+
 #[test]
 fn statistics_and_filters_leave_row_groups_alone() {
     // Sorted as connections are: by interface over row groups, by remote address within.
@@ -125,8 +142,18 @@ fn statistics_and_filters_leave_row_groups_alone() {
     assert_eq!(all.row_groups_read, 10);
     let one = groups("interface", only("eni-042"));
     assert_eq!((one.row_groups, one.row_groups_read, one.rows), (10, 1, 100));
-    // Between the least and the greatest, but in one filter; or by chance in one more.
     let remote = written.rows[555].shown("remote");
+    // Of a column, and of the one that is asked for.
+    let pages = |columns: &[&str], want: Option<Want>| {
+        let wanted = want.into_iter().fold(Wanted::default(), |wanted, want| wanted.and("remote", want));
+        TableScan::new(&written.store, Table::Connections, columns, wanted).unwrap().pages().unwrap()
+    };
+    let (of_one, read) = pages(&["remote"], None);
+    assert!(of_one >= 100 && read == of_one);
+    let (of_two, read) =
+        pages(&["start"], Some(only(remote.trim_start_matches("Some(\"").trim_end_matches("\")"))));
+    assert!(of_two > 0 && (2..=4).contains(&read), "{read} of {of_two}");
+    // Between the least and the greatest, but in one filter; or by chance in one more.
     assert!(groups("remote", only(&remote)).row_groups_read <= 2);
     assert_eq!(groups("remote", only("11.0.0.1")).row_groups_read, 0);
     assert_eq!(groups("remote", Want::Networks(vec!["192.168.0.0/16".parse().unwrap()])).row_groups_read, 0);

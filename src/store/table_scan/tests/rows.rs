@@ -12,7 +12,7 @@ use arrow::datatypes::{DataType, Int32Type, Int64Type};
 use ipnet::IpNet;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
-use parquet::basic::Compression;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::schema::types::ColumnPath;
 
@@ -90,6 +90,11 @@ impl Row {
 
     pub fn with_remote(mut self, address: IpAddr) -> Self {
         self.remote = Some(address);
+        self
+    }
+
+    pub fn with_rules(mut self, ids: &[&str]) -> Self {
+        self.rules = Some(ids.iter().map(|id| Some((*id).to_owned())).collect());
         self
     }
 
@@ -248,7 +253,17 @@ fn layout(group: usize, page: usize, dice: &mut Dice, plain: bool) -> WriterProp
         .set_write_batch_size(page)
         .set_statistics_enabled(statistics)
         .set_offset_index_disabled(!plain && dice.one_in(6))
-        .set_compression(if plain { Compression::UNCOMPRESSED } else { Compression::SNAPPY });
+        .set_compression(match dice.below(3) {
+            _ if plain => Compression::UNCOMPRESSED,
+            0 => Compression::UNCOMPRESSED,
+            1 => Compression::ZSTD(ZstdLevel::default()),
+            // One that only the parquet crate reads.
+            _ => Compression::SNAPPY,
+        });
+    if dice.one_in(3) {
+        builder = builder.set_column_encoding(ColumnPath::from("start"), Encoding::DELTA_BINARY_PACKED);
+        builder = builder.set_column_encoding(ColumnPath::from("bytes_in"), Encoding::DELTA_BINARY_PACKED);
+    }
     let rules = ["rules", "list", "item"].map(str::to_owned).to_vec();
     for column in COLUMNS.map(ColumnPath::from).into_iter().chain([ColumnPath::new(rules)]) {
         builder = builder

@@ -33,7 +33,7 @@ pub(crate) use coverage::{COVERAGE_BUCKET, mix64};
 pub(crate) use fanin::{Meetings, Met, SHELVES};
 pub(crate) use ingest::{Ingest, Share, Wanted, collect};
 pub(crate) use interfaces::Interner;
-pub(crate) use local::{LocalSide, is_private};
+pub(crate) use local::LocalSide;
 pub(crate) use overlap::{Election, StreamInfo};
 pub(crate) use pairing::{Pairing, gather_meetings};
 pub(crate) use partition::{Collected, Loading, Partition, Sorted};

@@ -29,7 +29,7 @@ pub use pairing::Connection;
 pub use record::RejectReason;
 pub use segment::Part;
 
-pub(crate) use coverage::{COVERAGE_BUCKET, mix64};
+pub(crate) use coverage::COVERAGE_BUCKET;
 pub(crate) use fanin::{Meetings, Met, SHELVES};
 pub(crate) use ingest::{Ingest, Share, Wanted, collect};
 pub(crate) use interfaces::Interner;

@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::analyze::Arguments;
 use super::failure::{Failure, Problem};
-use super::place::copies;
 use super::reading::{ReadingArguments, ResourceArguments};
 use super::{Environment, expect, suggest, values};
 use crate::detect::Meta;
 use crate::finding::IgnoreList;
 use crate::pipeline::{AnalyzeConfig, Baseline, Expect, Input, MemoryPlan, Remote, StorePlace, log_fields};
 use crate::report::{prepare_dir, prepare_report};
-
-use crate::source::{S3Options, STDIN, Selection};
+use crate::source::{STDIN, Selection};
 use crate::store::Store;
 
 /// Checks the arguments and makes the output directory.
@@ -100,20 +98,16 @@ impl Check {
                 Problem::new("--max-requests-per-second: not a rate").help("write a number from 0.1 on"),
             );
         }
-        self.0.extend(arguments.aws.problems());
+        self.0.extend(arguments.access.aws.problems());
         self.fields(arguments.log_format.as_deref());
         let memory = self.resources(resources);
         AnalyzeConfig {
             inputs,
             remote: Remote {
-                connect: arguments.aws.connect(environment),
-                s3: S3Options { requester_pays: arguments.requester_pays, path_style: arguments.path_style },
                 requests_per_second: arguments.max_requests_per_second,
-                now: environment.now,
                 max_requests: arguments.max_requests,
                 max_inflight_bytes,
-                copies: copies(arguments.store_cache.as_ref(), environment),
-                ..Remote::default()
+                ..arguments.access.remote(environment)
             },
             inventories: arguments.inventories.clone(),
             selection,

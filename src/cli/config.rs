@@ -166,7 +166,7 @@ impl Check {
                         let help = "write it like s3://bucket/AWSLogs/ or cloudwatch:/vpc/flow-logs";
                         self.add(Problem::new(format!("{text}: no such file, and not a place in AWS")).help(help));
                     } else if !text.contains(['*', '?', '[', '{']) && !path.exists() {
-                        self.missing("", &path);
+                        self.add(Problem::missing("", &path));
                     }
                     parsed.push(match Store::is_at(&path) {
                         true => Input::Store(StorePlace::Directory(path)),
@@ -253,13 +253,8 @@ impl Check {
 
     pub fn inventories(&mut self, paths: &[PathBuf]) {
         for path in paths.iter().filter(|path| !path.exists()) {
-            self.missing("--inventory ", path);
+            self.add(Problem::missing("--inventory ", path));
         }
-    }
-
-    fn missing(&mut self, flag: &str, path: &Path) {
-        let message = format!("{flag}{}: no such file or directory", path.display());
-        self.add(Problem::new(message).help("check the spelling and the current directory"));
     }
 
     fn selection(&mut self, arguments: &ReadingArguments) -> Selection {

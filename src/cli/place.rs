@@ -76,6 +76,10 @@ impl AccessArguments {
 
 /// What `--store` names.
 pub(super) fn place(text: &Path) -> Result<StorePlace, Problem> {
+    if text.is_file() {
+        return Err(Problem::new(format!("--store {}: is a file", text.display()))
+            .help("name the directory of a store, or a new one"));
+    }
     StorePlace::parse(text.as_os_str()).map_err(|reason| {
         Problem::new(format!("--store {}: {reason}", text.display()))
             .help("name a directory, or write it like s3://bucket/prefix")

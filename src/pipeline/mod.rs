@@ -320,7 +320,8 @@ impl AnalyzeError {
             // Each reason ends with its own next step.
             Self::NothingFound { .. } | Self::NothingRead { .. } => None,
             Self::NothingThere { .. } => Some(
-                "ask for another time with --from and --to; of a log group the last 24 hours are read by default"
+                "name files with records in them; of a log group the last 24 hours are read, unless --from and --to \
+                 ask for others"
                     .to_owned(),
             ),
             Self::NothingSelected { .. } => Some("widen --from, --to or --interface".to_owned()),

@@ -272,7 +272,7 @@ fn assert_aligned(text: &str) {
         let key = name.trim_end();
         let is_name =
             !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c));
-        is_name.then(|| (name.len(), key.len()))
+        is_name.then_some((name.len(), key.len()))
     };
     let lines: Vec<&str> = text.lines().collect();
     for run in lines.chunk_by(|a, b| attribute(a).is_some() && attribute(b).is_some()) {

@@ -27,6 +27,7 @@
 //!
 //! - [`flow`]: *What is a flow record?* The columns of a batch, checked once when it is made, the words for actions,
 //!   directions and protocols, and the tally of what was read but not used. It knows no other room.
+//! - `hash`: *Which number stands for these bytes?* The same on every machine and in every version. It knows no other room.
 //! - [`aws`]: *How do we reach AWS?* Credentials, endpoints, patience; and what an AWS service means when it says no.
 //! - [`source`]: *Where do bytes come from?* Listing, selection, and the bytes of each object through a bounded
 //!   channel. It never looks into the bytes.
@@ -105,6 +106,7 @@ pub mod detect;
 pub mod expect;
 pub mod finding;
 pub mod flow;
+mod hash;
 pub mod inventory;
 pub mod investigate;
 pub mod mirror;

@@ -4,15 +4,13 @@ use std::path::{Path, PathBuf};
 
 use super::analyze::Arguments;
 use super::failure::{Failure, Problem};
-use super::place::copies;
 use super::reading::{ReadingArguments, ResourceArguments};
 use super::{Environment, expect, suggest, values};
 use crate::detect::Meta;
 use crate::finding::IgnoreList;
 use crate::pipeline::{AnalyzeConfig, Baseline, Expect, Input, MemoryPlan, Remote, StorePlace, log_fields};
 use crate::report::{prepare_dir, prepare_report};
-
-use crate::source::{S3Options, STDIN, Selection};
+use crate::source::{STDIN, Selection};
 use crate::store::Store;
 
 /// Checks the arguments and makes the output directory.
@@ -100,20 +98,16 @@ impl Check {
                 Problem::new("--max-requests-per-second: not a rate").help("write a number from 0.1 on"),
             );
         }
-        self.0.extend(arguments.aws.problems());
+        self.0.extend(arguments.access.aws.problems());
         self.fields(arguments.log_format.as_deref());
         let memory = self.resources(resources);
         AnalyzeConfig {
             inputs,
             remote: Remote {
-                connect: arguments.aws.connect(environment),
-                s3: S3Options { requester_pays: arguments.requester_pays, path_style: arguments.path_style },
                 requests_per_second: arguments.max_requests_per_second,
-                now: environment.now,
                 max_requests: arguments.max_requests,
                 max_inflight_bytes,
-                copies: copies(arguments.store_cache.as_ref(), environment),
-                ..Remote::default()
+                ..arguments.access.remote(environment)
             },
             inventories: arguments.inventories.clone(),
             selection,
@@ -172,7 +166,7 @@ impl Check {
                         let help = "write it like s3://bucket/AWSLogs/ or cloudwatch:/vpc/flow-logs";
                         self.add(Problem::new(format!("{text}: no such file, and not a place in AWS")).help(help));
                     } else if !text.contains(['*', '?', '[', '{']) && !path.exists() {
-                        self.missing("", &path);
+                        self.add(Problem::missing("", &path));
                     }
                     parsed.push(match Store::is_at(&path) {
                         true => Input::Store(StorePlace::Directory(path)),
@@ -259,13 +253,8 @@ impl Check {
 
     pub fn inventories(&mut self, paths: &[PathBuf]) {
         for path in paths.iter().filter(|path| !path.exists()) {
-            self.missing("--inventory ", path);
+            self.add(Problem::missing("--inventory ", path));
         }
-    }
-
-    fn missing(&mut self, flag: &str, path: &Path) {
-        let message = format!("{flag}{}: no such file or directory", path.display());
-        self.add(Problem::new(message).help("check the spelling and the current directory"));
     }
 
     fn selection(&mut self, arguments: &ReadingArguments) -> Selection {

@@ -163,10 +163,7 @@ fn timeline(inventories: &[PathBuf]) -> Result<Timeline, Failure> {
     let missing: Vec<Problem> = inventories
         .iter()
         .filter(|path| !path.exists())
-        .map(|path| {
-            Problem::new(format!("--inventory {}: no such file or directory", path.display()))
-                .help("check the spelling and the current directory")
-        })
+        .map(|path| Problem::missing("--inventory ", path))
         .collect();
     if !missing.is_empty() {
         return Err(Failure::usage(missing));

@@ -1,6 +1,7 @@
 //! What to tell when it did not work.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::Exit;
 use crate::pipeline::{AnalyzeError, ErrorKind};
@@ -18,6 +19,19 @@ pub(super) struct Problem {
 impl Problem {
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), excerpt: Vec::new(), help: None }
+    }
+
+    /// A file or directory that an option names is not there.
+    pub fn missing(flag: &str, path: &Path) -> Self {
+        let named = path.to_string_lossy();
+        if named.starts_with("s3://") {
+            // A dump is some files, read whole; logs and stores are what can stay in S3.
+            return Self::new(format!("{flag}{named}: only files and directories can be read here")).help(
+                format!("copy it first: `aws s3 cp --recursive {named} inventory/`, then name the directory"),
+            );
+        }
+        Self::new(format!("{flag}{}: no such file or directory", path.display()))
+            .help("check the spelling and the current directory")
     }
 
     pub fn help(self, help: impl Into<String>) -> Self {

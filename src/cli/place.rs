@@ -19,7 +19,7 @@ pub(super) struct PlaceArguments {
     pub access: AccessArguments,
 }
 
-/// How to get at a store if it is in S3.
+/// How to get at what is in S3: a store, or logs.
 #[derive(Clone, Debug, clap::Args)]
 pub(super) struct AccessArguments {
     #[command(flatten)]
@@ -52,32 +52,36 @@ impl AccessArguments {
     /// Everything that is wrong, not only the first.
     pub fn place(&self, store: &Path, environment: &Environment) -> Result<(StorePlace, Remote), Failure> {
         let mut problems = self.aws.problems();
-        let remote = Remote {
-            connect: self.aws.connect(environment),
-            s3: S3Options { requester_pays: self.requester_pays, path_style: self.path_style },
-            now: environment.now,
-            copies: copies(self.store_cache.as_ref(), environment),
-            ..Remote::default()
-        };
         match place(store) {
-            Ok(place) if problems.is_empty() => return Ok((place, remote)),
+            Ok(place) if problems.is_empty() => return Ok((place, self.remote(environment))),
             Ok(_) => {}
             Err(problem) => problems.push(problem),
         }
         Err(Failure::usage(problems))
     }
+
+    /// What they say of S3; everything else as always.
+    pub fn remote(&self, environment: &Environment) -> Remote {
+        let cache =
+            || environment.cache_directory.as_ref().map(|cache| cache.join("flowgate").join("stores"));
+        Remote {
+            connect: self.aws.connect(environment),
+            s3: S3Options { requester_pays: self.requester_pays, path_style: self.path_style },
+            now: environment.now,
+            copies: self.store_cache.clone().or_else(cache),
+            ..Remote::default()
+        }
+    }
 }
 
 /// What `--store` names.
 pub(super) fn place(text: &Path) -> Result<StorePlace, Problem> {
+    if text.is_file() {
+        return Err(Problem::new(format!("--store {}: is a file", text.display()))
+            .help("name the directory of a store, or a new one"));
+    }
     StorePlace::parse(text.as_os_str()).map_err(|reason| {
         Problem::new(format!("--store {}: {reason}", text.display()))
             .help("name a directory, or write it like s3://bucket/prefix")
     })
-}
-
-/// Where copies of stores are kept.
-pub(super) fn copies(named: Option<&PathBuf>, environment: &Environment) -> Option<PathBuf> {
-    let default = || environment.cache_directory.as_ref().map(|cache| cache.join("flowgate").join("stores"));
-    named.cloned().or_else(default)
 }

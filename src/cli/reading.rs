@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::aws::AwsArguments;
+use super::place::AccessArguments;
 use crate::source::s3::MAX_REQUESTS;
 
 /// What to read, and how to get at it.
@@ -46,22 +46,13 @@ pub(super) struct ReadingArguments {
     pub interfaces: Vec<String>,
 
     #[command(flatten)]
-    pub aws: AwsArguments,
-    /// Name the bucket in the path of an URL, not in its host
-    #[arg(long, help_heading = "AWS")]
-    pub path_style: bool,
-    /// Pay for requests to buckets whose requester pays
-    #[arg(long, help_heading = "AWS")]
-    pub requester_pays: bool,
+    pub access: AccessArguments,
     /// Objects to fetch at the same time
     #[arg(long, value_name = "N", default_value_t = MAX_REQUESTS, help_heading = "AWS")]
     pub max_requests: usize,
     /// Requests a second to CloudWatch Logs [default: the documented quota of the region]
     #[arg(long, value_name = "N", help_heading = "AWS")]
     pub max_requests_per_second: Option<f64>,
-    /// Where copies of stores in S3 are kept [default: flowgate/stores in the user's cache directory]
-    #[arg(long, value_name = "DIR", help_heading = "AWS")]
-    pub store_cache: Option<PathBuf>,
     /// Bytes to fetch ahead of decoding
     #[arg(long, value_name = "SIZE", default_value = "128M", help_heading = "AWS")]
     pub max_inflight_bytes: String,

@@ -151,6 +151,11 @@ fn proposal(arguments: &Arguments, check: &mut Check) -> Option<Proposal> {
         }
         return Some(Proposal::Itself);
     }
+    let missing: Vec<&PathBuf> = arguments.proposed.iter().filter(|path| !path.exists()).collect();
+    if !missing.is_empty() {
+        missing.into_iter().for_each(|path| check.add(Problem::missing("--proposed ", path)));
+        return None;
+    }
     match inventory::load(&arguments.proposed, &LoadOptions::default()) {
         Ok(loaded) => match loaded.timeline.latest() {
             Some(latest) => Some(Proposal::Inventory(Box::new(latest.clone()))),

@@ -1,6 +1,7 @@
 //! What was watched at one interface, and when.
 
 use super::buckets::BucketSet;
+use crate::hash::mix64;
 
 /// Seconds per coverage bucket: the longest aggregation interval (domain A.10).
 pub(crate) const COVERAGE_BUCKET: u32 = 600;
@@ -152,14 +153,6 @@ impl Skips {
     fn count(&self) -> u64 {
         (self.kept.len() as u64) << self.level.min(32)
     }
-}
-
-/// SplitMix64's finaliser (Steele, Lea, Flood 2014): every bit of the result depends on every bit of the value.
-pub(crate) fn mix64(value: u64) -> u64 {
-    let mut z = value.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::interfaces::InterfaceFacts;
 use super::record::{Body, Endpoint};
-use crate::flow::{Nets, address_bits, address_from_bits};
+use crate::flow::{Nets, address_bits, is_private};
 use crate::inventory::Timeline;
 
 /// The addresses of one interface, over all observations.
@@ -76,20 +76,6 @@ impl LocalSide {
 /// True if it is the first alone, `None` if it is both or neither.
 fn only_first(first: bool, second: bool) -> Option<bool> {
     (first != second).then_some(first)
-}
-
-/// Private in the sense of a VPC: RFC 1918, RFC 6598, RFC 4193, link-local.
-pub(crate) fn is_private(bits: u128) -> bool {
-    match address_from_bits(bits) {
-        std::net::IpAddr::V4(a) => {
-            let [first, second, ..] = a.octets();
-            a.is_private()
-                || a.is_link_local()
-                || a.is_loopback()
-                || (first == 100 && (64..128).contains(&second))
-        }
-        std::net::IpAddr::V6(a) => a.is_unique_local() || a.is_unicast_link_local() || a.is_loopback(),
-    }
 }
 
 #[cfg(test)]

@@ -29,11 +29,11 @@ pub use pairing::Connection;
 pub use record::RejectReason;
 pub use segment::Part;
 
-pub(crate) use coverage::{COVERAGE_BUCKET, mix64};
+pub(crate) use coverage::COVERAGE_BUCKET;
 pub(crate) use fanin::{Meetings, Met, SHELVES};
 pub(crate) use ingest::{Ingest, Share, Wanted, collect};
 pub(crate) use interfaces::Interner;
-pub(crate) use local::{LocalSide, is_private};
+pub(crate) use local::LocalSide;
 pub(crate) use overlap::{Election, StreamInfo};
 pub(crate) use pairing::{Pairing, gather_meetings};
 pub(crate) use partition::{Collected, Loading, Partition, Sorted};

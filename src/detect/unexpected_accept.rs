@@ -66,7 +66,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::sums::{Cells, LISTED, Sum, approximations, by_port, listed};
 use super::{Detector, Input, Meta, at_interfaces, counted, expectation, finish, rule_class, services};
 use crate::finding::{Finding, FindingBuilder, Kind, Severity};
-use crate::flow::{Direction, Protocol};
+use crate::flow::{Direction, Protocol, address_bits, is_private};
 use crate::rollup::{EscapeReason, InterfaceRow, OddCell, OddCells, OddKey, Rollups, Subject, Verdict};
 
 /// See the file's manual.
@@ -257,5 +257,5 @@ pub(super) fn port_name((low, high): (u16, u16)) -> String {
 
 /// Neither private nor within a VPC of the inventory.
 pub(super) fn is_public(rollups: &Rollups, address: std::net::IpAddr) -> bool {
-    !crate::rollup::is_private(address) && !rollups.vpc_blocks.iter().any(|block| block.contains(&address))
+    !is_private(address_bits(address)) && !rollups.vpc_blocks.iter().any(|block| block.contains(&address))
 }

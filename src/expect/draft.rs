@@ -14,7 +14,7 @@ use write::{Draft, comment, quoted, strings};
 
 use super::Service;
 use super::words::SERVICES;
-use crate::flow::Direction;
+use crate::flow::{Direction, is_private};
 use crate::inventory::{Inventory, Rule, RulePeer, SecurityGroup};
 
 /// Drafts a file. It is valid, and none of its tiers stands for nothing.
@@ -192,7 +192,7 @@ impl<'a> Drafter<'a> {
     fn is_inside(&self, net: &ipnet::IpNet) -> bool {
         let bits = crate::flow::address_bits(net.network());
         let blocks = self.inventory.vpcs.values().flat_map(|vpc| &vpc.cidrs);
-        crate::connection::is_private(bits) || blocks.into_iter().any(|block| block.contains(net))
+        is_private(bits) || blocks.into_iter().any(|block| block.contains(net))
     }
 
     /// Groups, not of load balancers, that everyone may reach.

@@ -8,8 +8,7 @@ use hashbrown::HashMap;
 use super::bits::Tri;
 use super::standing::{Question, Registrar, Standing};
 use super::{Clause, Expectations, Pattern};
-use crate::connection::is_private;
-use crate::flow::{Nets, family_of, is_v4};
+use crate::flow::{Nets, family_of, is_private, is_v4};
 use crate::inventory::lane::{Lane, lane};
 use crate::inventory::{PrefixList, Timeline, Track, Trust};
 

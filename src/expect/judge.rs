@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use super::bits::Tri;
 use super::estate::{Estate, Side, When};
 use super::{End, Expectation, Expectations, Mode, Service};
-use crate::connection::{Connection, mix64};
+use crate::connection::Connection;
 use crate::flow::{Action, Direction, Protocol};
+use crate::hash::mix64;
 use crate::inventory::{Timeline, Trust};
 
 /// Expectations, compiled for the interfaces of one run.

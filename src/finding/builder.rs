@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{Finding, Grade, Kind, Ports, Severity};
 use crate::flow::Direction;
+use crate::hash::fnv1a;
 
 /// A finding without evidence, title or subject was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -169,13 +170,6 @@ impl FindingBuilder {
         self.finding.id = format!("fgf-{:016x}", fnv1a(parts.join("\u{1f}").as_bytes()));
         Ok(self.finding)
     }
-}
-
-/// FNV-1a, 64 bits (Fowler, Noll, Vo): stable, documented, and enough to name findings.
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |hash, &b| (hash ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3))
 }
 
 #[cfg(test)]

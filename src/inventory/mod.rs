@@ -40,7 +40,6 @@ pub use model::{
     Rule, RulePeer, SecurityGroup, Subnet, Vpc,
 };
 pub use recognise::looks_like_inventory;
-pub(crate) use rule::fnv1a_64;
 pub use stretches::Stretch;
 pub use timeline::Timeline;
 pub(crate) use timeline::{Anchor, By, Trust};

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use arrow::array::{Array as _, RecordBatch};
+use arrow::array::{Array as _, Int64Array, RecordBatch};
 use arrow::error::ArrowError;
 use ipnet::IpNet;
 
 use super::rows::{Named, Times};
 use super::scan::small;
+pub use crate::store::{InterfaceRow as InterfaceState, RuleRow as RuleState};
 use crate::store::{Period, Store, StoreError, Table, Wanted};
 
 /// 9999-12-31T23:59:59Z: as of a dump without a date.
@@ -17,39 +18,6 @@ pub(super) const UNDATED: i64 = 253_402_300_799;
 /// Whether it may have been so: changes at unknown times count for both sides.
 pub(super) fn may_hold(period: &Period, time: i64) -> bool {
     period.appeared_after.is_none_or(|after| time >= after) && period.gone_by.is_none_or(|by| time < by)
-}
-
-/// A network interface, for as long as it stayed the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct InterfaceState {
-    /// `eni-…`.
-    pub id: String,
-    /// When it was so.
-    pub period: Period,
-    /// Its owner.
-    pub account: Option<String>,
-    /// Its region.
-    pub region: Option<String>,
-    /// Its VPC.
-    pub vpc: Option<String>,
-    /// Its subnet.
-    pub subnet: Option<String>,
-    /// That it is attached to.
-    pub instance: Option<String>,
-    /// `interface`, `nat_gateway`, …
-    pub kind: Option<String>,
-    /// As the inventory says.
-    pub description: Option<String>,
-    /// Its tag `Name`.
-    pub name: Option<String>,
-    /// Private addresses.
-    pub addresses: Vec<String>,
-    /// Public addresses.
-    pub public_addresses: Vec<String>,
-    /// Ids of its security groups.
-    pub groups: Vec<String>,
-    /// False if only records tell of it.
-    pub in_inventory: bool,
 }
 
 impl InterfaceState {
@@ -66,35 +34,6 @@ impl InterfaceState {
         let texts = [self.name.as_deref(), self.description.as_deref()];
         texts.into_iter().flatten().find(|text| !text.trim().is_empty())
     }
-}
-
-/// A rule of a security group, for as long as it stayed the same.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct RuleState {
-    /// `sgr-…`, or an id of ours.
-    pub id: String,
-    /// When it was so.
-    pub period: Period,
-    /// Its group.
-    pub group: String,
-    /// The name of its group.
-    pub group_name: Option<String>,
-    /// Owner of the group.
-    pub account: Option<String>,
-    /// Region of the group.
-    pub region: Option<String>,
-    /// VPC of the group.
-    pub vpc: Option<String>,
-    /// `inbound` or `outbound`.
-    pub direction: String,
-    /// `tcp`, …, `all`.
-    pub protocol: String,
-    /// As in `rules.jsonl`.
-    pub port_range: String,
-    /// A CIDR, `pl-…` or `sg-…`.
-    pub peer: String,
-    /// Its description.
-    pub description: Option<String>,
 }
 
 /// A subnet of the inventory.
@@ -281,6 +220,7 @@ fn rules(batch: &RecordBatch, states: &mut Vec<RuleState>) -> Result<(), ArrowEr
     let (account, region, vpc) = (text("account")?, text("region")?, text("vpc")?);
     let (direction, protocol) = (text("direction")?, text("protocol")?);
     let (port_range, peer, description) = (text("port_range")?, text("peer")?, text("description")?);
+    let (from, to) = (named.large("from_port")?, named.large("to_port")?);
     let periods = Periods::new(&named)?;
     for row in 0..batch.num_rows() {
         let always = |of: &super::rows::Texts| of.get(row).unwrap_or_default().to_owned();
@@ -295,11 +235,16 @@ fn rules(batch: &RecordBatch, states: &mut Vec<RuleState>) -> Result<(), ArrowEr
             direction: always(&direction),
             protocol: always(&protocol),
             port_range: always(&port_range),
+            ports: port(&from, row).zip(port(&to, row)),
             peer: always(&peer),
             description: description.get(row).map(str::to_owned),
         });
     }
     Ok(())
+}
+
+fn port(column: &Int64Array, row: usize) -> Option<u16> {
+    column.is_valid(row).then(|| column.value(row)).and_then(|port| u16::try_from(port).ok())
 }
 
 struct Periods([Times; 4]);

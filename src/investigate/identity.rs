@@ -11,6 +11,7 @@ use super::model::{GroupNote, Identity, Request};
 use super::subject::Subject;
 use super::sums::Sums;
 use super::traffic::{End, Traffic};
+use crate::flow::{LINK_LOCAL, NETWORKS, PRIVATE_USE, SHARED};
 
 /// Lines of a group's own rules; more are rare.
 const RULES: usize = 60;
@@ -79,11 +80,12 @@ fn scope(network: &IpNet) -> &'static str {
     let lies_in = |blocks: &[&str]| {
         blocks.iter().filter_map(|block| block.parse::<IpNet>().ok()).any(|block| block.contains(network))
     };
-    if lies_in(&["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"]) {
+    let of = |blocks: &[IpNet]| blocks.iter().any(|block| block.contains(network));
+    if of(&PRIVATE_USE) {
         "private"
-    } else if lies_in(&["100.64.0.0/10"]) {
+    } else if of(&[SHARED]) {
         "shared"
-    } else if lies_in(&["169.254.0.0/16", "fe80::/10"]) {
+    } else if of(&LINK_LOCAL) {
         "link-local"
     } else if lies_in(&["127.0.0.0/8", "::1/128"]) {
         "loopback"
@@ -92,11 +94,7 @@ fn scope(network: &IpNet) -> &'static str {
     } else if lies_in(&["0.0.0.0/8", "240.0.0.0/4"]) || (!network.addr().is_ipv4() && !lies_in(&["2000::/3"]))
     {
         "other"
-    } else if ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16"]
-        .iter()
-        .filter_map(|block| block.parse::<IpNet>().ok())
-        .any(|block| overlap(&block, network))
-    {
+    } else if NETWORKS.iter().any(|block| overlap(block, network)) {
         // Public ones, and others.
         "other"
     } else {

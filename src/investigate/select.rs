@@ -11,7 +11,7 @@ use super::rows::{Named, Row};
 use super::scan::small;
 use super::subject::Subject;
 use super::traffic::End;
-use crate::flow::{address_bits, address_from_bits};
+use crate::flow::{address_bits, address_from_bits, is_private, is_v4};
 use crate::store::{DAY_COLUMN, Period, Store, StoreError, Table, Want, Wanted};
 
 /// Rows that are seen from one end.
@@ -75,16 +75,9 @@ impl Gateways {
             Some(Some(own)) => !own.contains(&row.local),
             Some(None) => false,
             // Records of an interface name its private address: a public one is somebody else's.
-            None => row.interface.starts_with("nat-") || is_public_v4(row.local),
+            None => row.interface.starts_with("nat-") || (is_v4(row.local) && !is_private(row.local)),
         }
     }
-}
-
-fn is_public_v4(bits: u128) -> bool {
-    let IpAddr::V4(address) = address_from_bits(bits) else { return false };
-    let [a, b, ..] = address.octets();
-    let shared = a == 100 && (64..128).contains(&b);
-    !(address.is_private() || address.is_loopback() || address.is_link_local() || shared)
 }
 
 /// What was found out of a subject before its rows are read.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::{Deserialize, Serialize};
 
 use super::{Address, Options};
+use crate::hash::fnv1a;
 use crate::store::{self, Disk, Manifest, StoreError, StoredFile};
 
 /// What is known of the copy.
@@ -199,13 +200,10 @@ fn private(directory: &Path) -> io::Result<()> {
 fn folder(options: &Options, address: &Address) -> String {
     let endpoint = options.connect.endpoint_url.as_deref().unwrap_or_default();
     let whole = format!("{endpoint}\n{}\n{}", address.bucket, address.prefix);
-    // FNV-1a. Two that meet take each other's place, which costs time only: files are known by their ETags.
-    let hash = whole.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    });
+    // Two that meet take each other's place, which costs time only: files are known by their ETags.
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let bucket: String = address.bucket.chars().map(plain).take(63).collect();
-    format!("{bucket}-{hash:016x}")
+    format!("{bucket}-{:016x}", fnv1a(whole.as_bytes()))
 }
 
 /// Sixteen digits that nobody else has: from the random keys of the standard library's hash maps.

@@ -20,7 +20,7 @@ pub(super) fn keep(writer: &mut StoreWriter, timeline: &Timeline, days: &[u32]) 
         .into_iter()
         .map(|(one, stretch)| of_interface(one, stretch))
         .collect();
-    let known: BTreeSet<&str> = interfaces.iter().map(|row| row.interface.as_str()).collect();
+    let known: BTreeSet<&str> = interfaces.iter().map(|row| row.id.as_str()).collect();
     let told = told_of(writer.store(), days)?;
     let only_told = told.into_iter().filter(|(id, _)| !known.contains(id.as_str()));
     let only_told: Vec<InterfaceRow> = only_told.map(|(id, context)| of_records(id, context)).collect();
@@ -63,13 +63,13 @@ fn period(stretch: Stretch) -> Period {
 pub(super) fn of_rule(group: &SecurityGroup, rule: &Rule, stretch: Stretch) -> RuleRow {
     let has_ports = rule.protocol.is_none_or(Protocol::has_ports);
     RuleRow {
-        rule_id: rule.id.clone(),
-        security_group: group.id.clone(),
-        group_name: group.name.clone(),
+        id: rule.id.clone(),
+        group: group.id.clone(),
+        group_name: Some(group.name.clone()).filter(|name| !name.is_empty()),
         account: group.account.clone(),
         region: group.region.clone(),
         vpc: group.vpc.clone(),
-        direction: rule.direction.as_str(),
+        direction: rule.direction.as_str().to_owned(),
         protocol: rule.protocol_text(),
         port_range: rule.port_text(),
         ports: rule.ports.or(has_ports.then_some((0, u16::MAX))),
@@ -83,7 +83,7 @@ pub(super) fn of_interface(interface: &NetworkInterface, stretch: Stretch) -> In
     let given = |text: &String| (!text.is_empty()).then(|| text.clone());
     let texts = |all: &[std::net::IpAddr]| all.iter().map(ToString::to_string).collect();
     InterfaceRow {
-        interface: interface.id.clone(),
+        id: interface.id.clone(),
         account: interface.account.clone(),
         region: interface.region.clone(),
         vpc: interface.vpc.clone(),
@@ -94,13 +94,13 @@ pub(super) fn of_interface(interface: &NetworkInterface, stretch: Stretch) -> In
         name: interface.tags.get("Name").cloned(),
         addresses: texts(&interface.addresses),
         public_addresses: texts(&interface.public_addresses),
-        security_groups: interface.groups.clone(),
+        groups: interface.groups.clone(),
         in_inventory: true,
         period: period(stretch),
     }
 }
 
-fn of_records(interface: String, context: InterfaceContext) -> InterfaceRow {
+fn of_records(id: String, context: InterfaceContext) -> InterfaceRow {
     let InterfaceContext { account, vpc, subnet, instance, region } = context;
-    InterfaceRow { interface, account, region, vpc, subnet, instance, ..InterfaceRow::default() }
+    InterfaceRow { id, account, region, vpc, subnet, instance, ..InterfaceRow::default() }
 }

@@ -62,7 +62,7 @@ pub use replay::{ReplayOutcome, replay};
 pub use stores::{StorePlace, compact, open_store, prune};
 pub use tighten::{Tightened, tighten};
 
-/// What to analyse and how. No field left to interpret.
+/// What to analyze and how. No field left to interpret.
 #[derive(Clone, Debug)]
 pub struct AnalyzeConfig {
     /// What to read.
@@ -210,13 +210,13 @@ pub enum AnalyzeError {
     #[error("--watchlist {0}")]
     WatchList(#[from] WatchListError),
     /// Nothing to read.
-    #[error("nothing to analyse: {reasons}")]
+    #[error("nothing to analyze: {reasons}")]
     NothingFound {
         /// What the source said, one per line.
         reasons: String,
     },
     /// No object could be fetched.
-    #[error("none of the {objects} objects could be read\n{reasons}")]
+    #[error("nothing could be read (objects: {objects})\n{reasons}")]
     NothingRead {
         /// Objects found.
         objects: u64,
@@ -224,19 +224,19 @@ pub enum AnalyzeError {
         reasons: String,
     },
     /// The objects hold nothing at all.
-    #[error("nothing to analyse: the {objects} objects that were read hold no line and no event")]
+    #[error("nothing to analyze: what was read (objects: {objects}) holds no line and no event")]
     NothingThere {
         /// Objects read.
         objects: u64,
     },
     /// No record is of the selection.
-    #[error("nothing to analyse: none of the {records} records that were read is of the selection")]
+    #[error("nothing to analyze: of what was read (records: {records}), nothing is of the selection")]
     NothingSelected {
         /// Records read.
         records: u64,
     },
     /// Objects were read, but no line of them could be used.
-    #[error("none of the {objects} objects holds flow log records that can be analysed\n{reasons}")]
+    #[error("what was read (objects: {objects}) holds no flow log record that can be analyzed\n{reasons}")]
     NothingUsable {
         /// Objects read.
         objects: u64,
@@ -320,7 +320,8 @@ impl AnalyzeError {
             // Each reason ends with its own next step.
             Self::NothingFound { .. } | Self::NothingRead { .. } => None,
             Self::NothingThere { .. } => Some(
-                "ask for another time with --from and --to; of a log group the last 24 hours are read by default"
+                "name files with records in them; of a log group the last 24 hours are read, unless --from and --to \
+                 ask for others"
                     .to_owned(),
             ),
             Self::NothingSelected { .. } => Some("widen --from, --to or --interface".to_owned()),

@@ -5,30 +5,9 @@
 //! groups it is in, and so whether the rule permits it. Interfaces that existed for minutes (functions, containers,
 //! scaling) are missing from every dump that was made later.
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-
 use super::scope::Scope;
-use crate::flow::{Nets, address_bits, is_v4, net_range};
+use crate::flow::{NETWORKS, Nets, address_bits, is_v4, net_range};
 use crate::inventory::Inventory;
-
-/// Blocks that networks use inside: RFC 1918, RFC 6598, RFC 4193, link-local.
-const PRIVATE: [IpNet; 7] = [
-    v4([10, 0, 0, 0], 8),
-    v4([172, 16, 0, 0], 12),
-    v4([192, 168, 0, 0], 16),
-    v4([100, 64, 0, 0], 10),
-    v4([169, 254, 0, 0], 16),
-    v6(0xfc00, 7),
-    v6(0xfe80, 10),
-];
-
-const fn v4([a, b, c, d]: [u8; 4], length: u8) -> IpNet {
-    IpNet::V4(Ipv4Net::new_assert(std::net::Ipv4Addr::new(a, b, c, d), length))
-}
-
-const fn v6(first: u16, length: u8) -> IpNet {
-    IpNet::V6(Ipv6Net::new_assert(std::net::Ipv6Addr::new(first, 0, 0, 0, 0, 0, 0, 0), length))
-}
 
 /// Blocks of the account's networks: of its VPCs and subnets; whatever is private where none are known.
 #[derive(Debug)]
@@ -47,7 +26,7 @@ impl Inside {
 
     /// Of these blocks.
     pub fn of(nets: &Nets) -> Self {
-        Self(if nets.is_empty() { PRIVATE.iter().collect() } else { disjoint(nets.ranges()) })
+        Self(if nets.is_empty() { NETWORKS.iter().collect() } else { disjoint(nets.ranges()) })
     }
 
     pub fn holds(&self, remote: u128, scope: &mut Scope) -> bool {
@@ -57,7 +36,7 @@ impl Inside {
 
 /// True if the address may lie in a subnet whose blocks are not known.
 pub(super) fn may_be_near(remote: u128, scope: &mut Scope) -> bool {
-    !is_v4(remote) || PRIVATE.iter().any(|block| scope.remote_in(remote, net_range(block)))
+    !is_v4(remote) || NETWORKS.iter().any(|block| scope.remote_in(remote, net_range(block)))
 }
 
 /// The addresses of one observation's interfaces.

@@ -9,7 +9,7 @@ use polars::lazy::dsl::{AnonymousColumnsUdf, ColumnsUdf, LazySerde, UserDefinedF
 use polars::prelude::*;
 use polars::sql::{FunctionOptions, FunctionRegistry};
 
-use crate::flow::Protocol;
+use crate::flow::{Protocol, address_bits, is_private};
 
 /// A function of ours: of each row by itself; null of null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +155,8 @@ impl ColumnsUdf for Function {
                 first.str()?.iter().map(|text| text.map(within)).collect::<BooleanChunked>().into_column()
             }
             Self::IsPrivate => {
-                let private = |text: &str| text.parse::<IpAddr>().ok().map(is_private);
+                let private =
+                    |text: &str| text.parse::<IpAddr>().ok().map(|address| is_private(address_bits(address)));
                 first
                     .str()?
                     .iter()
@@ -252,17 +253,6 @@ pub(super) fn parse_networks(text: &str) -> PolarsResult<Vec<IpNet>> {
         )
     };
     text.split(',').map(parse).collect()
-}
-
-fn is_private(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => {
-            let [a, b, ..] = v4.octets();
-            // 100.64.0.0/10: RFC 6598.
-            v4.is_private() || v4.is_loopback() || v4.is_link_local() || (a == 100 && b & 0xc0 == 64)
-        }
-        IpAddr::V6(v6) => v6.is_loopback() || v6.is_unique_local() || v6.is_unicast_link_local(),
-    }
 }
 
 fn each_list<T>(column: &Column, f: impl Fn(Series) -> PolarsResult<T>) -> PolarsResult<Vec<Option<T>>> {

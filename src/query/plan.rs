@@ -21,6 +21,7 @@ pub(super) fn ordered(plan: DslPlan) -> DslPlan {
         DslPlan::Cache { input, id } => DslPlan::Cache { input: inner(input), id },
         DslPlan::Select { expr, input, options } => {
             let (expr, input) = counted(expr, inner(input));
+            let expr = if holds_union(&input) { expr.into_iter().map(count_whole).collect() } else { expr };
             DslPlan::Select { expr: expressions(expr), input, options }
         }
         DslPlan::GroupBy { input, keys, predicates, aggs, options, apply, .. } => DslPlan::GroupBy {
@@ -87,6 +88,20 @@ fn counted(expr: Vec<Expr>, input: Arc<DslPlan>) -> (Vec<Expr>, Arc<DslPlan>) {
     match unified_scan_args.schema.as_ref().filter(|_| counts).and_then(|schema| narrowest(schema)) {
         Some(column) => (expr, Arc::new(LazyFrame::from(owned(input)).select([col(column)]).logical_plan)),
         None => (expr, input),
+    }
+}
+
+fn holds_union(plan: &DslPlan) -> bool {
+    plan.into_iter().any(|part| matches!(part, DslPlan::Union { .. }))
+}
+
+/// `COUNT(*)` as the largest of one count. Polars counts the parts of a union one by one, if nothing but their number is asked,
+/// and sums up numbers of 128 bits, which it is built without.
+fn count_whole(expression: Expr) -> Expr {
+    match expression {
+        Expr::Len => Expr::Len.max(),
+        Expr::Alias(inner, name) => Expr::Alias(Arc::new(count_whole(owned(inner))), name),
+        other => other,
     }
 }
 

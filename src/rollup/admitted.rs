@@ -3,8 +3,9 @@
 use hashbrown::HashTable;
 
 use super::peers::hash_address;
-use crate::connection::{Connection, is_private, mix64};
-use crate::flow::{Action, Direction};
+use crate::connection::Connection;
+use crate::flow::{Action, Direction, is_private};
+use crate::hash::mix64;
 
 /// Connections that one source opened to one service of one interface, and that were accepted: 40 bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -309,9 +309,3 @@ pub(super) fn traffic(
         (false, false) => "none",
     }
 }
-
-/// Private in the sense of a VPC: RFC 1918, RFC 6598, RFC 4193, link-local.
-#[must_use]
-pub fn is_private(address: std::net::IpAddr) -> bool {
-    crate::connection::is_private(crate::flow::address_bits(address))
-}

@@ -93,7 +93,7 @@ pub use changes::Change;
 pub use contacts::{CallRow, Calls, Contact, Contacts, Hours, Service, ServiceKey, Services};
 pub use ends::{Directory, EndsCause, EndsCell, EndsKey, EndsPair, EndsSums, EndsTotals, Uncompared};
 pub use exposed::Exposure;
-pub use facts::{InterfaceRow, Rollups, is_private};
+pub use facts::{InterfaceRow, Rollups};
 pub use folding::{CellKey, Cells, FoldedCell};
 pub use groups::{GroupFacts, Weight};
 pub use lives::Since;

@@ -6,8 +6,9 @@ use hashbrown::{HashMap, HashTable};
 use ipnet::IpNet;
 
 use super::peers::hash_address;
-use crate::connection::{Connection, mix64};
+use crate::connection::Connection;
 use crate::flow::{Direction, Protocol, address_from_bits, is_v4};
+use crate::hash::mix64;
 use crate::policy::{Judged, Verdict};
 
 /// Services (protocol and port) that all rules together keep: 32 bytes each, and as much again in slots that are free.

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use super::peers::Peers;
-use crate::connection::{Connection, Evidence, Strength, mix64};
+use crate::connection::{Connection, Evidence, Strength};
 use crate::flow::{Direction, Protocol};
+use crate::hash::mix64;
 use crate::policy::{EscapeReason, Judged, Tracking, Verdict};
 
 /// How many rules an [`OddCell`] names.

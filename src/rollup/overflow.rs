@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::places::{DETAIL, Row};
-use crate::connection::{Chunk, SpillError, SpillFile, Words, mix64};
+use crate::connection::{Chunk, SpillError, SpillFile, Words};
+use crate::hash::mix64;
 
 /// Attempts are read back so many parts at a time, each with some interfaces.
 pub(super) const SHELVES: usize = 256;

@@ -4,8 +4,8 @@ use std::net::IpAddr;
 
 use hashbrown::HashTable;
 
-use crate::connection::mix64;
 use crate::flow::address_from_bits;
+use crate::hash::mix64;
 
 /// Addresses with the number of connections of each.
 ///

@@ -2,8 +2,9 @@
 
 use super::peers::hash_address;
 use super::service_class::ServiceClass;
-use crate::connection::{Connection, mix64};
+use crate::connection::Connection;
 use crate::flow::Direction;
+use crate::hash::mix64;
 
 /// Seconds per bucket of rejected attempts.
 pub(crate) const REJECT_BUCKET: u32 = 300;

@@ -2,7 +2,7 @@
 
 use hashbrown::HashTable;
 
-use crate::connection::mix64;
+use crate::hash::mix64;
 
 /// Connections by service port.
 ///

@@ -14,7 +14,8 @@ use super::overflow::{Overflow, SHELVES, of_shelf, shelf};
 use super::places::{Cell, Place, Row, Width};
 use super::rejects::{count, unpack};
 use super::usual::{Usual, Watched};
-use crate::connection::{SpillError, mix64};
+use crate::connection::SpillError;
+use crate::hash::mix64;
 
 /// Series and buckets that are counted at a time, 26 MB. With more, a shelf is read several times.
 const COUNTED: usize = 900_000;

@@ -49,7 +49,7 @@ fn nothing_is_lost() {
     let alone = table();
     let mut counted: BTreeMap<(u32, bool), u64> = BTreeMap::new();
     for (interface, remote, ..) in attempts() {
-        *counted.entry((interface, crate::connection::is_private(remote))).or_default() += 1;
+        *counted.entry((interface, crate::flow::is_private(remote))).or_default() += 1;
     }
     let mut told: BTreeMap<(u32, bool), u64> = BTreeMap::new();
     for (series, _) in alone.series() {

@@ -16,8 +16,8 @@ use super::places::{CAUSES, Cell, DETAIL, DETAILS, Mark, Place, REJECT_BUCKET, R
 use super::reduce::SeriesSum;
 use super::service_class::ServiceClass;
 use super::usual::Watched;
-use crate::connection::{Connection, InterfaceFacts, SpillError, is_private};
-use crate::flow::Direction;
+use crate::connection::{Connection, InterfaceFacts, SpillError};
+use crate::flow::{Direction, is_private};
 
 /// Rejected attempts as they come. Late packets are no attempts and are not in here; a blocked reply is one, under the
 /// network ACL that blocked it. Retransmitted SYNs are one attempt.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::ends::Directory;
 use super::sides::Sides;
 use crate::connection::InterfaceFacts;
-use crate::flow::Nets;
+use crate::flow::{Nets, is_private};
 use crate::inventory::{Timeline, Track};
 use crate::watchlist::WatchList;
 
@@ -70,7 +70,7 @@ impl Scene {
     /// Neither private (RFC 1918, RFC 6598, RFC 4193, link-local) nor within a VPC of the inventory.
     #[must_use]
     pub fn is_public(&self, bits: u128) -> bool {
-        !crate::connection::is_private(bits) && !self.inside.contains(bits)
+        !is_private(bits) && !self.inside.contains(bits)
     }
 }
 

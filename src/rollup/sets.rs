@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use super::bounds::Bounds;
-use crate::connection::mix64;
+use crate::hash::mix64;
 
 /// Combinations of two or more rules that permitted the same connections, with the number of those.
 ///

@@ -4,8 +4,9 @@ use std::sync::LazyLock;
 
 use super::bounds::{Bounds, Limits};
 use super::*;
-use crate::connection::{Connection, Evidence, InterfaceFacts, Part, RejectReason, mix64};
+use crate::connection::{Connection, Evidence, InterfaceFacts, Part, RejectReason};
 use crate::flow::{Direction, Protocol};
+use crate::hash::mix64;
 use crate::policy::{Cause, Decision, Judged};
 use polars::prelude::ChunkAgg as _;
 

@@ -7,8 +7,9 @@ use hashbrown::HashMap;
 use super::bounds::Bounds;
 use super::odd::{OddCells, OddTable};
 use super::outcome::Outcome;
-use crate::connection::{Connection, mix64};
+use crate::connection::Connection;
 use crate::flow::{Action, Direction};
+use crate::hash::mix64;
 use crate::policy::Judged;
 use crate::watchlist::{Entry, WatchList};
 

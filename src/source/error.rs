@@ -136,7 +136,7 @@ pub enum SourceError {
     },
     /// Everything named exists, and none of it is a flow log.
     #[error(
-        "no flow logs in {looked_in}: looked for {looked_for} and skipped {skipped} other files; \
+        "no flow logs in {looked_in}: looked for {looked_for}, passed over {skipped} of other names; \
          name a file itself to read it whatever its name"
     )]
     NothingFound {

@@ -20,43 +20,69 @@ pub struct Period {
     pub gone_by: Option<i64>,
 }
 
-/// A rule, for as long as it stayed the same. Fields are the columns of [`Table::Rules`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "see `Table::columns`")]
-pub struct RuleRow {
-    pub rule_id: String,
-    pub security_group: String,
-    pub group_name: String,
-    pub account: Option<String>,
-    pub region: Option<String>,
-    pub vpc: Option<String>,
-    pub direction: &'static str,
-    pub protocol: String,
-    pub port_range: String,
-    pub ports: Option<(u16, u16)>,
-    pub peer: String,
-    pub description: Option<String>,
+/// A network interface, for as long as it stayed the same: a row of [`Table::Interfaces`], whether the store or an inventory
+/// tells of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct InterfaceRow {
+    /// `eni-…`.
+    pub id: String,
+    /// When it was so.
     pub period: Period,
+    /// Its owner.
+    pub account: Option<String>,
+    /// Its region.
+    pub region: Option<String>,
+    /// Its VPC.
+    pub vpc: Option<String>,
+    /// Its subnet.
+    pub subnet: Option<String>,
+    /// That it is attached to.
+    pub instance: Option<String>,
+    /// `interface`, `nat_gateway`, …
+    pub kind: Option<String>,
+    /// As the inventory says.
+    pub description: Option<String>,
+    /// Its tag `Name`.
+    pub name: Option<String>,
+    /// Private addresses.
+    pub addresses: Vec<String>,
+    /// Public addresses.
+    pub public_addresses: Vec<String>,
+    /// Ids of its security groups.
+    pub groups: Vec<String>,
+    /// False if only records tell of it.
+    pub in_inventory: bool,
 }
 
-/// An interface, for as long as it stayed the same. Fields are the columns of [`Table::Interfaces`].
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "see `Table::columns`")]
-pub struct InterfaceRow {
-    pub interface: String,
-    pub account: Option<String>,
-    pub region: Option<String>,
-    pub vpc: Option<String>,
-    pub subnet: Option<String>,
-    pub instance: Option<String>,
-    pub kind: Option<String>,
-    pub description: Option<String>,
-    pub name: Option<String>,
-    pub addresses: Vec<String>,
-    pub public_addresses: Vec<String>,
-    pub security_groups: Vec<String>,
-    pub in_inventory: bool,
+/// A rule of a security group, for as long as it stayed the same: a row of [`Table::Rules`], likewise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct RuleRow {
+    /// `sgr-…`, or an id of ours.
+    pub id: String,
+    /// When it was so.
     pub period: Period,
+    /// Its group.
+    pub group: String,
+    /// The name of its group; an empty text in the table if it has none.
+    pub group_name: Option<String>,
+    /// Owner of the group.
+    pub account: Option<String>,
+    /// Region of the group.
+    pub region: Option<String>,
+    /// VPC of the group.
+    pub vpc: Option<String>,
+    /// `inbound` or `outbound`.
+    pub direction: String,
+    /// `tcp`, …, `all`.
+    pub protocol: String,
+    /// As in `rules.jsonl`.
+    pub port_range: String,
+    /// First and last port; `None` where the protocol has none.
+    pub ports: Option<(u16, u16)>,
+    /// A CIDR, `pl-…` or `sg-…`.
+    pub peer: String,
+    /// Its description.
+    pub description: Option<String>,
 }
 
 fn periods<T>(rows: &[T], period: impl Fn(&T) -> Period) -> [ArrayRef; 4] {
@@ -71,13 +97,13 @@ fn periods<T>(rows: &[T], period: impl Fn(&T) -> Period) -> [ArrayRef; 4] {
 /// In the order of [`Table::columns`].
 fn rules(rows: &[RuleRow]) -> Vec<ArrayRef> {
     let mut columns = vec![
-        text(rows.iter().map(|row| Some(row.rule_id.as_str()))),
-        text(rows.iter().map(|row| Some(row.security_group.as_str()))),
-        text(rows.iter().map(|row| Some(row.group_name.as_str()))),
+        text(rows.iter().map(|row| Some(row.id.as_str()))),
+        text(rows.iter().map(|row| Some(row.group.as_str()))),
+        text(rows.iter().map(|row| Some(row.group_name.as_deref().unwrap_or_default()))),
         text(rows.iter().map(|row| row.account.as_deref())),
         text(rows.iter().map(|row| row.region.as_deref())),
         text(rows.iter().map(|row| row.vpc.as_deref())),
-        text(rows.iter().map(|row| Some(row.direction))),
+        text(rows.iter().map(|row| Some(row.direction.as_str()))),
         text(rows.iter().map(|row| Some(row.protocol.as_str()))),
         text(rows.iter().map(|row| Some(row.port_range.as_str()))),
         small(rows.iter().map(|row| row.ports.map(|(from, _)| from.into()))),
@@ -92,7 +118,7 @@ fn rules(rows: &[RuleRow]) -> Vec<ArrayRef> {
 /// In the order of [`Table::columns`].
 fn interfaces(rows: &[InterfaceRow]) -> Vec<ArrayRef> {
     let mut columns = vec![
-        text(rows.iter().map(|row| Some(row.interface.as_str()))),
+        text(rows.iter().map(|row| Some(row.id.as_str()))),
         text(rows.iter().map(|row| row.account.as_deref())),
         text(rows.iter().map(|row| row.region.as_deref())),
         text(rows.iter().map(|row| row.vpc.as_deref())),
@@ -103,7 +129,7 @@ fn interfaces(rows: &[InterfaceRow]) -> Vec<ArrayRef> {
         text(rows.iter().map(|row| row.name.as_deref())),
         texts(rows.iter().map(|row| row.addresses.as_slice())),
         texts(rows.iter().map(|row| row.public_addresses.as_slice())),
-        texts(rows.iter().map(|row| row.security_groups.as_slice())),
+        texts(rows.iter().map(|row| row.groups.as_slice())),
         flag(rows.iter().map(|row| row.in_inventory)),
     ];
     columns.extend(periods(rows, |row| row.period));
@@ -121,8 +147,8 @@ impl StoreWriter {
         mut of_rules: Vec<RuleRow>,
         mut of_interfaces: Vec<InterfaceRow>,
     ) -> Result<(), StoreError> {
-        of_rules.sort_by(|a, b| (&a.rule_id, a.period).cmp(&(&b.rule_id, b.period)));
-        of_interfaces.sort_by(|a, b| (&a.interface, a.period).cmp(&(&b.interface, b.period)));
+        of_rules.sort_by(|a, b| (&a.id, a.period).cmp(&(&b.id, b.period)));
+        of_interfaces.sort_by(|a, b| (&a.id, a.period).cmp(&(&b.id, b.period)));
         let files = [
             (Table::Rules, self.write_whole(Table::Rules, of_rules, rules)?),
             (Table::Interfaces, self.write_whole(Table::Interfaces, of_interfaces, interfaces)?),

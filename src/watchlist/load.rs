@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry as Slot;
 use std::fmt;
+use std::net::IpAddr;
 
 use super::address::{Range, written};
 use super::ranges::{Address, Spans};
 use super::{Block, Family, WatchList, json, lines, mapped};
-use crate::flow::is_v4;
+use crate::flow::{address_from_bits, is_private, is_v4};
 
 /// What was read of one list.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -261,22 +262,11 @@ fn family<A: Address>(
     Family { spans: Spans::new(&blocks), blocks }
 }
 
-/// Private, shared, link-local, loopback, multicast or reserved: nobody on the internet has such an address.
+/// Private, multicast or reserved (RFC 6890): nobody on the internet has such an address, so that no list of them means it.
 fn is_reserved(bits: u128) -> bool {
-    if is_v4(bits) {
-        let address = std::net::Ipv4Addr::from(bits as u32);
-        let [first, second, ..] = address.octets();
-        return first == 0
-            || first >= 224
-            || address.is_loopback()
-            || address.is_private()
-            || address.is_link_local()
-            || (first == 100 && (64..128).contains(&second));
-    }
-    let address = std::net::Ipv6Addr::from(bits);
-    address.is_unspecified()
-        || address.is_loopback()
-        || address.is_unique_local()
-        || address.is_unicast_link_local()
-        || address.is_multicast()
+    let reserved = match address_from_bits(bits) {
+        IpAddr::V4(address) => matches!(address.octets()[0], 0 | 224..),
+        IpAddr::V6(address) => address.is_unspecified() || address.is_multicast(),
+    };
+    reserved || is_private(bits)
 }

@@ -1,6 +1,6 @@
 //! Answers, beside what an obvious computation says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flowgate::query::{Engine, Limits};
 use serde_json::{Value, json};
@@ -104,6 +104,33 @@ fn no_order_depends_on_threads() {
         .map(|mut row| row.remove(0))
         .collect();
     assert_eq!(groups, begin);
+}
+
+#[test]
+fn rows_of_a_union_are_counted() {
+    let all = some_rows(100, 11);
+    let (_directory, engine) = with(&all);
+    let union = "SELECT remote FROM connections UNION ALL SELECT interface FROM connections";
+    let distinct: BTreeSet<&str> =
+        all.iter().flat_map(|row| [row.remote.as_str(), row.interface.as_str()]).collect();
+    let private = all.iter().filter(|row| row.remote.starts_with("10.")).count();
+    for (sql, expected) in [
+        (format!("SELECT COUNT(*) AS n FROM ({union}) AS t"), 200),
+        (format!("SELECT COUNT(1) AS n FROM ({union}) AS t"), 200),
+        (format!("SELECT COUNT(*) + 1 AS n FROM ({union}) AS t"), 201),
+        (format!("WITH t AS ({union}) SELECT COUNT(*) AS n FROM t"), 200),
+        (format!("WITH t AS ({union}) SELECT COUNT(*) AS n FROM t WHERE remote LIKE '10.%'"), private),
+        (
+            format!(
+                "SELECT COUNT(*) AS n FROM (SELECT remote AS r FROM ({union}) AS t ORDER BY r LIMIT 7) AS u"
+            ),
+            7,
+        ),
+        (format!("SELECT COUNT(*) AS n FROM ({}) AS t", union.replace(" ALL", "")), distinct.len()),
+        (format!("SELECT COUNT(*) AS n FROM (SELECT * FROM ({union}) AS t WHERE remote = '') AS u"), 0),
+    ] {
+        assert_eq!(rows(&engine, &sql), [[json!(expected)]], "{sql}");
+    }
 }
 
 #[test]

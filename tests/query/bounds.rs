@@ -79,6 +79,35 @@ fn what_would_hold_too_much_is_refused_with_words() {
     assert_eq!(ask(2_000, "SELECT COUNT(*) AS n FROM connections").unwrap().row(0), [400]);
 }
 
+#[test]
+fn groups_of_all_rows_hold_the_columns_that_are_named_and_no_other() {
+    let directory = tempfile::tempdir().unwrap();
+    many(directory.path());
+    let ask =
+        |memory, sql: &str| Engine::open(directory.path(), Limits { memory, threads: 2 }).unwrap().ask(sql);
+    let enough = 100_000;
+    assert!(matches!(ask(enough, "SELECT * FROM connections"), Err(QueryError::Memory { columns: 30, .. })));
+    for (sql, named) in [
+        ("SELECT remote, COUNT(*) AS n FROM connections GROUP BY remote", 1),
+        ("SELECT remote, SUM(bytes_in) AS n FROM connections GROUP BY remote ORDER BY n DESC LIMIT 3", 2),
+        ("SELECT remote, COUNT(*) AS n FROM (SELECT * FROM connections) AS t GROUP BY remote", 1),
+        (
+            "WITH t AS (SELECT * FROM connections) SELECT interface, MAX(bytes_in) AS n FROM t GROUP BY interface",
+            2,
+        ),
+        ("SELECT DISTINCT remote FROM connections", 1),
+    ] {
+        assert!(ask(enough, sql).is_ok(), "{sql}");
+        let error = ask(2_000, sql).unwrap_err();
+        let QueryError::Memory { rows, columns, .. } = &error else { panic!("{sql}: {error}") };
+        assert_eq!((&**rows, *columns), ("400", named), "{sql}");
+        assert!(
+            error.to_string().contains("the question would hold more of `connections` in memory"),
+            "{error}"
+        );
+    }
+}
+
 /// The threads that read must not wait for those of Polars, which wait for what is read.
 #[test]
 fn one_thread_of_the_engine_is_enough() {

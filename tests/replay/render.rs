@@ -264,9 +264,28 @@ fn addresses(body: &Body, kind: &str, key: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// As `terraform fmt` writes it: the equals signs of attributes in lines that follow each other stand below each other, one
+/// blank after the longest name.
+fn assert_aligned(text: &str) {
+    let attribute = |line: &str| -> Option<(usize, usize)> {
+        let (name, _) = line.strip_prefix("  ")?.split_once(" = ")?;
+        let key = name.trim_end();
+        let is_name =
+            !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || "_0123456789".contains(c));
+        is_name.then_some((name.len(), key.len()))
+    };
+    let lines: Vec<&str> = text.lines().collect();
+    for run in lines.chunk_by(|a, b| attribute(a).is_some() && attribute(b).is_some()) {
+        let all: Vec<(usize, usize)> = run.iter().filter_map(|line| attribute(line)).collect();
+        let longest = all.iter().map(|(_, key)| *key).max();
+        assert!(all.iter().all(|(equals, _)| Some(*equals) == longest), "{}", run.join("\n"));
+    }
+}
+
 fn assert_terraform(case: &Case) {
     let first = terraform(&case.plan, &case.inventory, Stage::Add);
     plain(&first);
+    assert_aligned(&first);
     let body: Body = first.parse().unwrap_or_else(|e| panic!("{e}\n{first}"));
     let all = resources(&body, case.direction);
     let told: BTreeSet<Words> = all.iter().map(|r| r.words.clone()).collect();
@@ -292,6 +311,7 @@ fn assert_terraform(case: &Case) {
         assert_eq!(words(rule), resource.words);
     }
     let second = terraform(&case.plan, &case.inventory, Stage::Remove);
+    assert_aligned(&second);
     let body: Body = second.parse().unwrap_or_else(|e| panic!("{e}\n{second}"));
     let left: BTreeSet<Words> = resources(&body, case.direction).into_iter().map(|r| r.words).collect();
     let gone = addresses(&body, "removed", "from");

@@ -158,8 +158,8 @@ fn a_place_without_logs_beside_one_with_some_is_told() {
 
 #[test]
 fn nothing_there_says_what_was_looked_for() {
-    let nothing = "no flow logs in s3://logs/: looked for *.log, *.txt, *.parquet, *.json, *.jsonl, *.gz and *.zst and \
-                   skipped 0 other files; name a file itself to read it whatever its name";
+    let nothing = "no flow logs in s3://logs/: looked for *.log, *.txt, *.parquet, *.json, *.jsonl, *.gz and *.zst, \
+                   passed over 0 of other names; name a file itself to read it whatever its name";
     assert_eq!(read(&[], &["s3://logs"]).errors(), [nothing]);
     let skipped = read(&["x.md", ".y.gz"], &["s3://logs", "s3://logs/x"]).errors();
     assert_eq!(

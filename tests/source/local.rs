@@ -122,8 +122,8 @@ fn what_the_user_got_wrong_is_named_with_the_next_step() {
     );
     assert_eq!(
         tree.all(&["docs"]).errors,
-        ["no flow logs in docs: looked for *.log, *.txt, *.parquet, *.json, *.jsonl, *.gz and *.zst and \
-          skipped 1 other files; name a file itself to read it whatever its name"]
+        ["no flow logs in docs: looked for *.log, *.txt, *.parquet, *.json, *.jsonl, *.gz and *.zst, \
+          passed over 1 of other names; name a file itself to read it whatever its name"]
     );
     let nothing = list(&LocalSource::new(NONE), &Selection::default());
     assert!(matches!(nothing.errors[..], [SourceError::NoInput]));

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use flowgate::investigate::Configuration;
+use flowgate::pipeline::configuration;
+use flowgate::store::Store;
 use serde_json::{Value, json};
 
 use super::support::{derived, files, flowgate, ingest, sample, sample_logs, table};
@@ -127,6 +130,13 @@ fn dated_dumps_tell_for_how_long_rules_and_interfaces_were_so() {
         })
         .collect();
     assert_eq!(told, expected);
+
+    // An investigation reads the same rows back that were made of the inventory, every column of them.
+    let read = Configuration::of_store(&Store::open(&store).unwrap()).unwrap();
+    let made = configuration(&[inventory]).unwrap().sorted();
+    assert!(read.rules.iter().flatten().any(|rule| rule.ports.is_some() && rule.period.gone_by.is_some()));
+    assert_eq!(read.rules, made.rules);
+    assert_eq!(read.interfaces, made.interfaces);
 }
 
 #[test]

@@ -89,7 +89,7 @@ fn worlds_of_some_days_with_late_files_whatever_their_format() {
             .assert_same(&analyze(&[&all], &inventory, &more), "one interface");
         let more = ["--account", "999999999999"];
         let none = flowgate(3, &[&"analyze", &store, &"--inventory", &inventory, &more[0], &more[1]]);
-        assert!(text(&none.stderr).contains("nothing to analyse"), "{none:?}");
+        assert!(text(&none.stderr).contains("nothing to analyze"), "{none:?}");
     }
 }
 
@@ -218,5 +218,5 @@ fn pruned_days_are_gone_and_stay_known() {
     );
     // All of it.
     flowgate(0, &[&"store", &"prune", &"--store", &store, &"--older-than", &"0d"]);
-    assert!(text(&flowgate(3, &[&"analyze", &store]).stderr).contains("nothing to analyse"));
+    assert!(text(&flowgate(3, &[&"analyze", &store]).stderr).contains("nothing to analyze"));
 }

@@ -27,6 +27,11 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn execute(arguments: &Arguments, look: Look, stdout: &mut dyn Write) -> Result<Exit, Failure> {
+    let elsewhere = arguments.paths.iter().filter(|path| path.starts_with("s3:") && !path.exists());
+    let elsewhere: Vec<Problem> = elsewhere.map(|path| Problem::missing("", path)).collect();
+    if !elsewhere.is_empty() {
+        return Err(Failure::usage(elsewhere));
+    }
     // Everything that is wrong, not only the first.
     let options = LoadOptions { skip_bad_files: true, ..LoadOptions::default() };
     let loaded = load(&arguments.paths, &options).map_err(|error| refused(&error))?;

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::alarm::{Stretch, Watches};
 use super::episode::Episode;
-use crate::flow::Direction;
+use crate::flow::{Direction, is_private};
 use crate::rollup::{Attempt, RejectTable, Rollups, Season, Series};
 
 /// Interfaces at which a private source must have been refused on one port to be called sweeping.
@@ -121,7 +121,7 @@ fn windows(attempts: &[Attempt], enough: impl Fn(&BTreeMap<u32, u64>, u64) -> bo
 
 /// An episode of attempts of one side and direction.
 pub(super) fn pick(rejects: &RejectTable, attempts: Vec<Attempt>, watches: &mut Watches<'_>) -> Episode {
-    let inside = crate::rollup::is_private(super::episode::address(attempts[0].remote));
+    let inside = is_private(attempts[0].remote);
     let bucket = |a: &Attempt| rejects.bucket(inside, a.first);
     let interfaces: BTreeSet<u32> = attempts.iter().map(|a| a.interface).collect();
     let one = |interface: u32| {

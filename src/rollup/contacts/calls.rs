@@ -2,8 +2,8 @@
 
 use hashbrown::HashTable;
 
-use crate::connection::mix64;
 use crate::flow::Protocol;
+use crate::hash::mix64;
 use crate::rollup::bounds::Bounds;
 use crate::rollup::peers::hash_address;
 

@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use hashbrown::HashTable;
 
-use crate::connection::{Part, mix64};
+use crate::connection::Part;
+use crate::hash::mix64;
 use crate::rollup::bounds::Bounds;
 
 const HOUR: u32 = 3600;

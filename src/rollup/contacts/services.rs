@@ -2,8 +2,9 @@
 
 use hashbrown::{HashMap, HashTable};
 
-use crate::connection::{Connection, Strength, mix64};
+use crate::connection::{Connection, Strength};
 use crate::flow::{Direction, Protocol};
+use crate::hash::mix64;
 use crate::policy::Judged;
 use crate::rollup::bounds::Bounds;
 use crate::rollup::sides::Side;

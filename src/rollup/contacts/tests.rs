@@ -1,8 +1,9 @@
 //! The tables depend on the connections alone, and stay within their budgets.
 
 use super::*;
-use crate::connection::{Evidence, Part, RejectReason, mix64};
+use crate::connection::{Evidence, Part, RejectReason};
 use crate::flow::Protocol;
+use crate::hash::mix64;
 use crate::rollup::bounds::Bounds;
 
 const START: u32 = 1_760_000_000;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use hashbrown::HashMap;
 
 use super::views::STOPS;
-use crate::connection::mix64;
 use crate::flow::Protocol;
+use crate::hash::mix64;
 
 /// In which way the two ends contradict each other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

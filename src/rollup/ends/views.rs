@@ -2,8 +2,9 @@
 
 use super::directory::{Directory, Found};
 use super::table::{Cause, EndsCell, EndsKey, EndsTable, Uncompared};
-use crate::connection::{Connection, Evidence, Strength, mix64};
+use crate::connection::{Connection, Evidence, Strength};
 use crate::flow::{Action, Direction, Protocol};
+use crate::hash::mix64;
 use crate::policy::{Judged, Verdict};
 
 /// Traffic one way, accepted.

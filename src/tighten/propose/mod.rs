@@ -22,7 +22,8 @@ use super::options::Options;
 use super::plan::{Action, Change, CurvePoint, Plan, Safety};
 use crate::finding::{Grade, RuleClass, RuleRow};
 use crate::flow::Direction;
-use crate::inventory::{Inventory, Rule, Timeline, fnv1a_64};
+use crate::hash::fnv1a;
+use crate::inventory::{Inventory, Rule, Timeline};
 use crate::rollup::{Observed, ObservedUse, Rollups, RuleFacts};
 use narrow::Narrowed;
 use quota::Room;
@@ -299,7 +300,7 @@ impl<'a> Proposer<'a> {
             text.push_str(&rule.id);
         }
         Change {
-            id: format!("change-{:016x}", fnv1a_64(text.as_bytes())),
+            id: format!("change-{:016x}", fnv1a(text.as_bytes())),
             action,
             group: group.id.clone(),
             group_name: group.name.clone(),

@@ -10,9 +10,9 @@ use super::super::estate::Estate;
 use super::super::openness::{address_bits, sum};
 use super::super::options::{Headroom, Options};
 use super::super::plan::CurvePoint;
-use crate::flow::{Direction, Protocol};
+use crate::flow::{self, Direction, Protocol, is_private};
 use crate::inventory::RulePeer;
-use crate::rollup::{ObservedPeer, is_private};
+use crate::rollup::ObservedPeer;
 
 /// How much narrower, log2, a further rule has to make it on the average to be worth its while: the slope at the knee.
 const WORTH: f64 = 0.5;
@@ -89,9 +89,10 @@ pub(super) fn public(
     fresh: Option<u32>,
     is_inside: impl Fn(&IpNet) -> bool,
 ) -> Option<String> {
+    let private = |net: &IpNet| is_private(flow::address_bits(net.addr()));
     let wide = |block: &IpNet| {
         let length = if matches!(block, IpNet::V4(_)) { 8 } else { 16 };
-        block.prefix_len() <= length && !(block.prefix_len() > 0 && is_private(block.addr()))
+        block.prefix_len() <= length && !(block.prefix_len() > 0 && private(block))
     };
     if !blocks.iter().any(wide) {
         return None;
@@ -100,7 +101,7 @@ pub(super) fn public(
     let (mut before, mut after) = (BTreeSet::new(), BTreeSet::new());
     // Folded blocks may be many.
     let (mut folded, mut connections) = (0, 0_u64);
-    for user in users.iter().filter(|user| !is_private(user.net.addr()) && !is_inside(&user.net)) {
+    for user in users.iter().filter(|user| !private(&user.net) && !is_inside(&user.net)) {
         let length = if matches!(user.net, IpNet::V4(_)) { 24 } else { 48 };
         if user.net.prefix_len() < length {
             folded += most;

@@ -130,11 +130,11 @@ fn resource(text: &mut String, step: &Step, rule: &Rule, owner: Option<&str>, wh
     put(text, &format!("\n# {why}: {}", words(rule, owner)));
     let name = quoted(&label(step, rule));
     put(text, &format!("resource {} {name} {{", quoted(kind(step.edit.direction))));
-    put(text, &format!("  security_group_id = {}", quoted(&step.edit.group)));
-    put(text, &format!("  ip_protocol = {}", quoted(&protocol(rule))));
+    let mut attributes =
+        vec![("security_group_id", quoted(&step.edit.group)), ("ip_protocol", quoted(&protocol(rule)))];
     // Required of every protocol but `-1`, with which they must be left out.
     if let Some((from, to)) = ports(rule).or_else(|| rule.protocol.map(|_| (-1, -1))) {
-        put(text, &format!("  from_port = {from}\n  to_port = {to}"));
+        attributes.extend([("from_port", from.to_string()), ("to_port", to.to_string())]);
     }
     let (key, value) = match &rule.peer {
         RulePeer::Cidr(net @ ipnet::IpNet::V4(_)) => ("cidr_ipv4", net.to_string()),
@@ -148,9 +148,12 @@ fn resource(text: &mut String, step: &Step, rule: &Rule, owner: Option<&str>, wh
             },
         ),
     };
-    put(text, &format!("  {key} = {}", quoted(&value)));
-    if let Some(description) = description(rule) {
-        put(text, &format!("  description = {}", quoted(&description)));
+    attributes.push((key, quoted(&value)));
+    attributes.extend(description(rule).map(|description| ("description", quoted(&description))));
+    // As `terraform fmt` does: the equals signs of lines that follow each other stand below each other.
+    let width = attributes.iter().map(|(key, _)| key.len()).max().unwrap_or_default();
+    for (key, value) in attributes {
+        put(text, &format!("  {key:width$} = {value}"));
     }
     put(text, "}");
 }

@@ -13,4 +13,11 @@ source tests/browser/setup.sh
 
 # Release only, like everything else here: one build of the dependencies serves tests, benches and the program.
 # All features: aws-sdk-ec2 takes minutes to build, once, and what needs it is tested, too.
-exec cargo test --release --locked --all-features "$@"
+options=(--release --locked --all-features)
+if [ $# -gt 0 ]; then
+    exec cargo test "${options[@]}" "$@"
+fi
+# Unit tests are another build of everything here, and quick: optimising that takes longer than it saves.
+CARGO_PROFILE_RELEASE_OPT_LEVEL=0 cargo test "${options[@]}" --lib
+cargo test "${options[@]}" --bins --examples --test '*'
+exec cargo test "${options[@]}" --doc

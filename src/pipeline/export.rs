@@ -36,8 +36,8 @@ use crate::flow::{Action, Direction, InterfaceContext, address_from_bits};
 use crate::inventory::Timeline;
 use crate::policy::{Judged, Policy};
 use crate::store::{
-    ConnectionRow, ConnectionRows, Cutter, DaySums, Meanings, Names, Part, Shortener, StoreError, StoreWriter,
-    StoredFile,
+    ConnectionRow, ConnectionRows, Cutter, DaySums, Meanings, Names, Part, Shortener, StoreError,
+    StoreWriter, StoredFile,
 };
 
 /// Rows per arrow batch.

@@ -102,9 +102,11 @@ pub(super) fn judge<T: Send>(
 
     let meanings = Meanings::default();
     let exporter = match (table, config.connections_out.as_deref()) {
-        (Some(table), _) => {
-            Some(Ok(Exporter::into_store(table.store, store_names(&interfaces, timeline, &policy), &meanings)))
-        }
+        (Some(table), _) => Some(Ok(Exporter::into_store(
+            table.store,
+            store_names(&interfaces, timeline, &policy),
+            &meanings,
+        ))),
         (None, path) => path.map(|path| Exporter::create(path, &policy)),
     };
     let in_order = exporter.transpose()?.map(|exporter| InOrder::new(exporter, config.memory.waiting_rows()));
@@ -121,7 +123,9 @@ pub(super) fn judge<T: Send>(
         judge: RefCell::new(Judge::new(&policy)),
         rollup: Rollup::spilling_into(&spill),
         examiner: expected.as_ref().map(Examiner::new),
-        stored: table.zip(day_tables.as_ref()).map(|(table, tables)| StoreRows::new(table.days, &meanings, tables.sums())),
+        stored: table
+            .zip(day_tables.as_ref())
+            .map(|(table, tables)| StoreRows::new(table.days, &meanings, tables.sums())),
         beside: (beside.begin)(),
     };
     let work = |worker: &mut Worker<'_, T>, at: usize, over: &Over<'_>| {
@@ -130,8 +134,7 @@ pub(super) fn judge<T: Send>(
             rows.wait_for(at, config.threads, &|| over.is_over());
         }
         let mut partition = partitions[at].lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rows =
-            in_order.as_ref().filter(|_| table.is_none()).map(|_| Rows::new(&interfaces, &policy));
+        let mut rows = in_order.as_ref().filter(|_| table.is_none()).map(|_| Rows::new(&interfaces, &policy));
         let mut fit = |connection: &Connection| {
             let mut judge = judge.borrow_mut();
             (judge.fit(connection, Direction::Inbound), judge.fit(connection, Direction::Outbound))

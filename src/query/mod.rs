@@ -18,9 +18,9 @@ mod plan;
 mod pushdown;
 mod scan;
 mod statement;
-mod together;
 #[cfg(test)]
 mod tests;
+mod together;
 mod words;
 
 pub use answer::Answer;

@@ -150,10 +150,7 @@ impl Columns<'_> {
             }
         };
         let dictionary = Dictionary::of(sorted.iter().copied());
-        self.open.column(&Chunk {
-            bloom,
-            ..chunk(shape, Values::Coded(&dictionary, codes), Bounds::Sorted)
-        })
+        self.open.column(&Chunk { bloom, ..chunk(shape, Values::Coded(&dictionary, codes), Bounds::Sorted) })
     }
 
     /// There are few.
@@ -208,10 +205,7 @@ impl Columns<'_> {
         numbers.iter().for_each(|number| coder.push(*number as u64));
         let dictionary = coder.dictionary(width, |value| value);
         let values = Values::Coded(&dictionary, &coder.codes);
-        self.open.column(&Chunk {
-            pressed,
-            ..chunk(Shape::Optional(None), values, Bounds::Numbers(numbers))
-        })
+        self.open.column(&Chunk { pressed, ..chunk(Shape::Optional(None), values, Bounds::Numbers(numbers)) })
     }
 
     fn continued(&mut self) -> Result<(), StoreError> {
@@ -223,16 +217,13 @@ impl Columns<'_> {
         self.open.column(&chunk(Shape::Optional(None), Values::Flags(flags), Bounds::Sorted))
     }
 
-    fn rules(
-        &mut self,
-        said: &Used,
-        meanings: &[Arc<Meaning>],
-        ids: &[String],
-    ) -> Result<(), StoreError> {
-        let of = |number: &u32| meanings[*number as usize].rules.iter().map(|rule| ids[*rule as usize].as_str());
+    fn rules(&mut self, said: &Used, meanings: &[Arc<Meaning>], ids: &[String]) -> Result<(), StoreError> {
+        let of =
+            |number: &u32| meanings[*number as usize].rules.iter().map(|rule| ids[*rule as usize].as_str());
         let sorted = sorted(said.numbers.iter().flat_map(of));
         let code = |text: &str| sorted.binary_search(&text).unwrap_or_default() as u32;
-        let by_place: Vec<Vec<u32>> = said.numbers.iter().map(|number| of(number).map(code).collect()).collect();
+        let by_place: Vec<Vec<u32>> =
+            said.numbers.iter().map(|number| of(number).map(code).collect()).collect();
         let lengths: Vec<u32> =
             said.places.iter().map(|place| by_place[*place as usize].len() as u32).collect();
         let codes = &mut self.room.codes;

@@ -128,7 +128,8 @@ mod tests {
             rules: rules.into(),
             ..ConnectionRow::default()
         };
-        let rows = [row("permitted", &[1]), row("permitted", &[1, 2]), row("rejected", &[]), row("rejected", &[])];
+        let rows =
+            [row("permitted", &[1]), row("permitted", &[1, 2]), row("rejected", &[]), row("rejected", &[])];
         let numbers = rows.each_ref().map(|row| one.number(row));
         assert_eq!(numbers, [0, 1, 2, 2]);
         let mut backwards: Vec<u32> = rows.iter().rev().map(|row| other.number(row)).collect();

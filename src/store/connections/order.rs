@@ -110,7 +110,16 @@ fn tie(rows: &Rows, a: u32, b: u32) -> Ordering {
         (row, rows.rest(row))
     });
     let key = |row: &Short, rest: &Wide| {
-        (row.interface, rest.remote, row.ports[1], rest.local, row.ports[0], row.protocol, row.opened, row.end)
+        (
+            row.interface,
+            rest.remote,
+            row.ports[1],
+            rest.local,
+            row.ports[0],
+            row.protocol,
+            row.opened,
+            row.end,
+        )
     };
     let sums = |rest: &Wide| (rest.bytes, rest.packets, rest.rejected);
     key(a, &of_a).cmp(&key(b, &of_b)).then_with(|| sums(&of_a).cmp(&sums(&of_b)))
@@ -210,8 +219,8 @@ impl Texts {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::Shortener;
     use super::super::ConnectionRow;
+    use super::super::rows::Shortener;
     use super::*;
 
     fn bits(text: &str) -> u128 {
@@ -247,7 +256,12 @@ mod tests {
         for all in [&IPV4[..], &IPV6, &[&IPV4[..], &IPV6].concat()] {
             let (mut rows, mut shortener) = (Rows::default(), Shortener::default());
             for (start, text) in (0..).zip(all) {
-                let row = ConnectionRow { remote: bits(text), local: bits(text), start, ..ConnectionRow::default() };
+                let row = ConnectionRow {
+                    remote: bits(text),
+                    local: bits(text),
+                    start,
+                    ..ConnectionRow::default()
+                };
                 shortener.push(&row, &mut rows);
             }
             let mut sorted = all.to_vec();
@@ -262,9 +276,13 @@ mod tests {
                 assert_eq!(found, sorted);
             }
             // What is the same comes by time.
-            assert!(group.rows.windows(2).zip(sorted.windows(2)).all(|(rows, texts)| {
-                texts[0] != texts[1] || rows[0].start < rows[1].start
-            }));
+            assert!(
+                group
+                    .rows
+                    .windows(2)
+                    .zip(sorted.windows(2))
+                    .all(|(rows, texts)| { texts[0] != texts[1] || rows[0].start < rows[1].start })
+            );
             assert!(!groups.next(&mut group));
         }
     }

@@ -26,7 +26,7 @@ pub struct DayJobs<'a> {
 enum Job<'a> {
     /// A day; a thread has begun.
     Usage(u32, AtomicBool),
-    Rejects(RejectFile<'a>),
+    Rejects(Box<RejectFile<'a>>),
     /// All days; a thread has begun.
     Coverage(AtomicBool),
 }
@@ -46,7 +46,7 @@ impl<'a> DayJobs<'a> {
         let not_begun = || AtomicBool::new(false);
         // What takes longest comes first.
         let mut jobs: Vec<Job<'_>> =
-            rejected.intersection(days).map(|day| Job::Rejects(RejectFile::new(*day))).collect();
+            rejected.intersection(days).map(|day| Job::Rejects(Box::new(RejectFile::new(*day)))).collect();
         jobs.extend(used.intersection(days).map(|day| Job::Usage(*day, not_begun())));
         jobs.push(Job::Coverage(not_begun()));
         Self { tables, sums, coverage, days, jobs, files: Mutex::default() }

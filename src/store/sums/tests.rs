@@ -164,9 +164,10 @@ fn rejects_depend_on_neither_threads_nor_memory() {
 #[test]
 fn use_depends_on_neither_threads_nor_memory() {
     type Of = (u32, &'static str, String, bool, u8, u16);
+    type Sums = ([u64; 4], (u32, u32), BTreeSet<u128>);
     let directory = tempfile::tempdir().unwrap();
     let (names, mut number) = (names(), 11);
-    let mut expected: BTreeMap<Of, ([u64; 4], (u32, u32), BTreeSet<u128>)> = BTreeMap::new();
+    let mut expected: BTreeMap<Of, Sums> = BTreeMap::new();
     for _ in 0..ROWS {
         let row = row(&mut number);
         let (Some(port), "permitted") = (port(&row), row.verdict) else { continue };

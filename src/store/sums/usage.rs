@@ -295,13 +295,17 @@ pub(super) fn each_row<'s>(
     Ok(())
 }
 
-/// For tests: connections, sole ones, bytes and packets, first and last time, and addresses of each row of a day.
+/// For tests, of a row: connections, sole ones, bytes and packets; first and last time; addresses.
+#[cfg(test)]
+pub(super) type SumsOfRow = ([u64; 4], (u32, u32), usize);
+
+/// For tests: the rows of a day.
 #[cfg(test)]
 pub(super) fn sums_of_day<'s>(
     all: impl Iterator<Item = &'s UseSums> + Clone,
     day: u32,
     sheet: &Sheet,
-) -> Result<Vec<([u64; 4], (u32, u32), usize)>, StoreError> {
+) -> Result<Vec<SumsOfRow>, StoreError> {
     let mut rows = Vec::new();
     each_row(all, day, sheet, |UseRow { sums, remotes }| {
         let Use { connections, sole, bytes, packets, first, last, .. } = sums;

@@ -45,7 +45,7 @@ pub(super) fn count_pages(group: &Group, asked: &Arc<Asked>) -> Result<(u64, u64
     let rows = usize::try_from(metadata.row_group(0).num_rows()).unwrap_or(0);
     let ranges: Vec<Range<usize>> = match &selection {
         Some(selection) => ranges(selection),
-        None => vec![0..rows],
+        None => std::iter::once(0..rows).collect(),
     };
     let (mut all, mut read) = (0, 0);
     for pages in leaves.iter().filter_map(|leaf| places.page_locations(0, *leaf)) {

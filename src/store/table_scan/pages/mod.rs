@@ -65,6 +65,7 @@ fn broken(what: &str) -> Trouble {
 
 /// Unpacks pages, one after the other.
 #[derive(Default)]
+#[expect(clippy::disallowed_types, reason = "what it unpacks into is never larger than a page may be")]
 pub(super) struct Unpack {
     zstd: Option<zstd::bulk::Decompressor<'static>>,
     pub numbers: Vec<i64>,
@@ -85,7 +86,11 @@ impl Unpack {
         }
         let zstd = match &mut self.zstd {
             Some(zstd) => zstd,
-            none => none.insert(zstd::bulk::Decompressor::new()?),
+            none => {
+                #[expect(clippy::disallowed_types, reason = "what it unpacks into has a cap, see above")]
+                let new = zstd::bulk::Decompressor::new()?;
+                none.insert(new)
+            }
         };
         let mut plain = Vec::with_capacity(header.plain);
         zstd.decompress_to_buffer(&packed, &mut plain)?;

@@ -117,7 +117,7 @@ impl<'a> StoreRows<'a> {
     /// What came since the last time, and whether it could be summed up.
     pub fn hand_over(&mut self) -> (Handed, Result<(), StoreError>) {
         let summed = self.failed.take().map_or(Ok(()), Err);
-        (Handed::Rows(std::mem::take(&mut self.rows)), summed)
+        (Handed::Rows(self.rows.take()), summed)
     }
 
     /// No more come.

@@ -49,10 +49,11 @@
 //! # Memory
 //!
 //! Reading takes a batch a thread. Writing takes up to three open row groups a thread (some 15 MB each), 512 Ki rows of
-//! connections that wait (64 MB), as many in each file that is being written, which are as few as `--memory` says, and 60 bytes
+//! connections that wait (32 MB), as many in each file that is being written, which are as few as `--memory` says, and 60 bytes
 //! for each object of the store. Sums take 8 MB a thread and a share of what the run may take, beyond which they wait on disk;
 //! coverage takes 60 bytes for each interface and day that is derived, a thread. The configuration takes what its rows take.
 
+mod address;
 mod columns;
 mod configured;
 mod connections;

@@ -45,16 +45,16 @@ impl Meanings {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner).meanings.clone()
     }
 
-    fn number(&self, meaning: Meaning) -> (u32, Arc<Meaning>) {
+    fn number(&self, meaning: &Meaning) -> u32 {
         let mut guard = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         let Shared { meanings, numbers } = &mut *guard;
-        if let Some((known, number)) = numbers.get_key_value(&meaning) {
-            return (*number, Arc::clone(known));
+        if let Some(number) = numbers.get(meaning) {
+            return *number;
         }
-        let (number, meaning) = (meanings.len() as u32, Arc::new(meaning));
+        let (number, meaning) = (meanings.len() as u32, Arc::new(meaning.clone()));
         meanings.push(Arc::clone(&meaning));
-        numbers.insert(Arc::clone(&meaning), number);
-        (number, meaning)
+        numbers.insert(meaning, number);
+        number
     }
 }
 
@@ -62,7 +62,7 @@ impl Meanings {
 #[derive(Debug, Default)]
 pub(super) struct Met {
     all: Meanings,
-    known: HashTable<(u64, u32, Arc<Meaning>)>,
+    known: HashTable<(u64, u32, Meaning)>,
     hasher: foldhash::fast::FixedState,
 }
 
@@ -76,17 +76,17 @@ impl Met {
         let words = words(row);
         let hash = self.hash(&words, row);
         let Self { all, known, .. } = self;
-        let same = |(of, _, meaning): &(u64, u32, Arc<Meaning>)| {
+        let same = |(of, _, meaning): &(u64, u32, Meaning)| {
             *of == hash
                 && meaning.accepted == row.accepted
                 && *meaning.rules == *row.rules
-                && meaning.words == words
+                && meaning.words.iter().zip(&words).all(|(known, word)| are_one(*known, *word))
         };
         if let Some((_, number, _)) = known.find(hash, same) {
             return *number;
         }
-        let (number, meaning) =
-            all.number(Meaning { words, accepted: row.accepted, rules: Box::from(&*row.rules) });
+        let meaning = Meaning { words, accepted: row.accepted, rules: Box::from(&*row.rules) };
+        let number = all.number(&meaning);
         known.insert_unique(hash, (hash, number, meaning), |(hash, ..)| *hash);
         number
     }
@@ -101,6 +101,14 @@ impl Met {
         hasher.write_u8(row.accepted.into());
         row.rules.iter().for_each(|rule| hasher.write_u32(*rule));
         hasher.finish()
+    }
+}
+
+/// Whether two words are the same at the same place.
+fn are_one(a: Option<&'static str>, b: Option<&'static str>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => std::ptr::eq(a, b),
+        (a, b) => a.is_none() && b.is_none(),
     }
 }
 

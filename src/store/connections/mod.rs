@@ -142,7 +142,7 @@ impl<'a> ConnectionWriter<'a> {
     }
 
     fn hand_on(&mut self) -> Result<(), StoreError> {
-        let full = self.cutter.take(&std::mem::take(&mut self.rows));
+        let full = self.cutter.take(&self.rows.take());
         full.into_iter().try_for_each(|part| self.write(part))
     }
 

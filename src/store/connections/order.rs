@@ -1,11 +1,10 @@
 //! The order of connections in a file, and addresses as text in that order.
 
 use std::cmp::Ordering;
-use std::net::{IpAddr, Ipv4Addr};
 
 use super::GROUP;
 use super::rows::{Rows, Short, Wide};
-use crate::flow::address_from_bits;
+use crate::store::address::{Text, narrow, rank};
 use crate::store::encode::{Coder, Dictionary};
 
 /// What rows are sorted by, and which row it is.
@@ -91,7 +90,7 @@ fn by_remote(rows: &Rows, of_group: &[Keyed], coder: &mut Coder<u128>) -> Vec<Ke
     let at = |row: &Keyed| &rows.short[row.1 as usize];
     let ranked = of_group.iter().map(|keyed| {
         let row = at(keyed);
-        let rank = row.remote().or_else(|| ipv4(rows.rest(row).remote)).map(rank)?;
+        let rank = row.remote().or_else(|| narrow(rows.rest(row).remote)).map(rank)?;
         Some(((u64::from(rank) << 32) | u64::from(row.start), keyed.1))
     });
     if let Some(all) = ranked.collect() {
@@ -125,82 +124,6 @@ fn tie(rows: &Rows, a: u32, b: u32) -> Ordering {
     key(a, &of_a).cmp(&key(b, &of_b)).then_with(|| sums(&of_a).cmp(&sums(&of_b)))
 }
 
-fn ipv4(address: u128) -> Option<u32> {
-    match address_from_bits(address) {
-        IpAddr::V4(address) => Some(address.to_bits()),
-        IpAddr::V6(_) => None,
-    }
-}
-
-/// Of each number of a byte: its place among all of them as text. What comes after a number in an address, a dot or the
-/// end, comes before digits.
-const RANKS: [u8; 256] = {
-    let mut ranks = [0; 256];
-    let mut a = 0;
-    while a < 256 {
-        let mut b = 0;
-        while b < 256 {
-            ranks[a] += (digits(b) < digits(a)) as u8;
-            b += 1;
-        }
-        a += 1;
-    }
-    ranks
-};
-
-/// A number below 1000 whose digits from the left are those of the text, 0 where it has ended. Digits count from 1.
-const fn digits(number: usize) -> usize {
-    match number {
-        0..10 => (number + 1) * 121,
-        10..100 => (number / 10 + 1) * 121 + (number % 10 + 1) * 11,
-        _ => (number / 100 + 1) * 121 + (number / 10 % 10 + 1) * 11 + number % 10 + 1,
-    }
-}
-
-/// A number for an IPv4 address that is the greater the later its text comes.
-fn rank(address: u32) -> u32 {
-    u32::from_be_bytes(address.to_be_bytes().map(|octet| RANKS[usize::from(octet)]))
-}
-
-/// The text of an address.
-enum Text {
-    Short([u8; 16], usize),
-    Long(String),
-}
-
-impl Text {
-    fn of(address: u128) -> Self {
-        match address_from_bits(address) {
-            IpAddr::V4(address) => Self::of_ipv4(address),
-            IpAddr::V6(address) => Self::Long(address.to_string()),
-        }
-    }
-
-    fn of_ipv4(address: Ipv4Addr) -> Self {
-        let (mut text, mut at) = ([0; 16], 0);
-        for (place, octet) in address.octets().into_iter().enumerate() {
-            if place > 0 {
-                text[at] = b'.';
-                at += 1;
-            }
-            for (digit, least) in [(octet / 100, 100), (octet / 10 % 10, 10), (octet % 10, 0)] {
-                if octet >= least {
-                    text[at] = b'0' + digit;
-                    at += 1;
-                }
-            }
-        }
-        Self::Short(text, at)
-    }
-
-    fn bytes(&self) -> &[u8] {
-        match self {
-            Self::Short(text, length) => &text[..*length],
-            Self::Long(text) => text.as_bytes(),
-        }
-    }
-}
-
 impl Texts {
     fn of(addresses: impl Iterator<Item = u128>, coder: &mut Coder<u128>) -> Self {
         coder.clear();
@@ -219,6 +142,8 @@ impl Texts {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::super::ConnectionRow;
     use super::super::rows::Shortener;
     use super::*;
@@ -243,13 +168,6 @@ mod tests {
 
     const IPV6: [&str; 6] =
         ["::", "::1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2:3:4:5:60", "2001:db8:1:2:3:4:5:5f", "fe80::1"];
-
-    #[test]
-    fn numbers_of_bytes_come_as_their_texts_do() {
-        let mut octets: Vec<u8> = (0..=255).collect();
-        octets.sort_by_key(|octet| RANKS[usize::from(*octet)]);
-        assert!(octets.windows(2).all(|pair| pair[0].to_string() < pair[1].to_string()));
-    }
 
     #[test]
     fn rows_of_a_group_come_by_text() {

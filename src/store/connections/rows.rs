@@ -2,6 +2,7 @@
 
 use super::meaning::{Meanings, Met};
 use super::{ConnectionRow, DAY};
+use crate::store::address::{narrow, widen};
 
 /// A connection. One cache line, since they are sorted, and so read here and there.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,13 +48,6 @@ pub struct Rows {
 #[derive(Debug, Default)]
 pub struct Shortener {
     met: Met,
-}
-
-/// Of IPv4 addresses that are mapped into IPv6.
-const MAPPED: u128 = 0xffff << 32;
-
-fn narrow(address: u128) -> Option<u32> {
-    (address >> 32 == MAPPED >> 32).then_some(address as u32)
 }
 
 fn narrow_both(numbers: [u64; 2]) -> Option<[u32; 2]> {
@@ -133,6 +127,13 @@ impl Rows {
         self.short.is_empty()
     }
 
+    /// Takes all of them. As many are likely to come again.
+    #[must_use]
+    pub fn take(&mut self) -> Self {
+        let room = Self { short: Vec::with_capacity(self.short.len()), wide: Vec::new() };
+        std::mem::replace(self, room)
+    }
+
     /// Adds some of the rows of others.
     pub(super) fn extend(&mut self, others: &[Short], wide: &[Wide]) {
         let from = self.short.len();
@@ -154,8 +155,8 @@ impl Rows {
         }
         let both = |numbers: [u32; 2]| numbers.map(u64::from);
         Wide {
-            local: MAPPED | u128::from(row.local),
-            remote: MAPPED | u128::from(row.remote),
+            local: widen(row.local),
+            remote: widen(row.remote),
             bytes: both(row.bytes),
             packets: both(row.packets),
             rejected: both(row.rejected),
@@ -170,7 +171,7 @@ mod tests {
 
     #[test]
     fn what_has_no_room_is_kept_beside() {
-        let v4 = |bits: u32| MAPPED | u128::from(bits);
+        let v4 = widen;
         let small = ConnectionRow { local: v4(1), remote: v4(2), ..ConnectionRow::default() };
         let big = u64::from(u32::MAX) + 1;
         let all = [

@@ -4,7 +4,6 @@
 //! sums of all are merged when a commit's files are written: jobs of which any thread can do any ([`DayJobs`]), also while
 //! others write connections.
 
-mod address;
 mod coverage;
 mod jobs;
 mod merge;

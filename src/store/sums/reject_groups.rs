@@ -3,11 +3,11 @@
 //! There are about as many as rejected connections, so they are not told to the writer value by value: names and words
 //! are numbers already, and addresses become text here and nowhere before.
 
+use super::super::address::Text;
 use super::super::columns::PAGE;
 use super::super::encode::{Bounds, Chunk, Coder, Dictionary, GroupMaker, MadeGroup, Shape, Values};
 use super::super::{StoreError, Table};
 use super::Sheet;
-use super::address::Text;
 use super::rejects::{DIRECTIONS, RejectRow};
 
 /// Makes row groups, one after the other.

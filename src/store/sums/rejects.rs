@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use super::super::address::{self, Text};
 use super::super::connections::ConnectionRow;
 use super::super::{DAY, StoreError};
-use super::address::{self, Text};
 use super::merge::Merge;
 use super::runs::{Part, Runs, read_words, write_words};
 use super::{Sheet, join, split};

@@ -5,12 +5,13 @@ use std::collections::BTreeSet;
 use arrow::array::ArrayRef;
 use hashbrown::HashMap;
 
+use super::super::address;
 use super::super::columns::{large, small, text, time};
 use super::super::connections::ConnectionRow;
 use super::super::{Names, StoreError};
 use super::merge::Merge;
 use super::runs::{Part, Runs, read_words, write_words};
-use super::{Sheet, Stamp, address, join, split};
+use super::{Sheet, Stamp, join, split};
 
 /// What used a rule at an interface, by protocol and service port, on a day. Some sums of one thread, or all of all.
 #[derive(Clone, Copy, Debug, Default)]

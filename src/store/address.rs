@@ -49,6 +49,38 @@ impl Text {
     }
 }
 
+/// A number for an IPv4 address that is the greater the later its text comes.
+#[inline]
+pub(super) fn rank(address: u32) -> u32 {
+    u32::from_be_bytes(address.to_be_bytes().map(|octet| RANKS[usize::from(octet)]))
+}
+
+/// Of each number of a byte: its place among all of them as text. What comes after a number in an address, a dot or the
+/// end, comes before digits.
+const RANKS: [u8; 256] = {
+    let mut ranks = [0; 256];
+    let mut a = 0;
+    while a < 256 {
+        let mut b = 0;
+        while b < 256 {
+            ranks[a] += (digits(b) < digits(a)) as u8;
+            b += 1;
+        }
+        a += 1;
+    }
+    ranks
+};
+
+/// A number that is the greater the later the text of another comes: its digits from the left count from 1, and where it has
+/// ended there is 0.
+const fn digits(number: usize) -> usize {
+    match number {
+        0..10 => (number + 1) * 121,
+        10..100 => (number / 10 + 1) * 121 + (number % 10 + 1) * 11,
+        _ => (number / 100 + 1) * 121 + (number / 10 % 10 + 1) * 11 + number % 10 + 1,
+    }
+}
+
 /// The numbers of a byte, each with a dot after it, and their lengths with the dot.
 const OCTETS: [([u8; 4], u8); 256] = {
     let mut octets = [([0; 4], 0); 256];
@@ -109,6 +141,15 @@ mod tests {
         for (text, expected) in texts.iter().zip(&all) {
             assert_eq!(text.bytes(), expected.as_bytes());
         }
+    }
+
+    #[test]
+    fn ranks_come_as_texts_do() {
+        let mut all: Vec<u32> = (0..=255).map(|octet| octet << 8 | 7).collect();
+        all.extend((0..=255).map(|octet| 10 << 24 | octet));
+        let text = |address: u32| std::net::Ipv4Addr::from(address).to_string();
+        all.sort_by_key(|address| rank(*address));
+        assert!(all.windows(2).all(|pair| text(pair[0]) < text(pair[1])));
     }
 
     #[test]

@@ -257,11 +257,17 @@ fn the_readme_tests_like_the_checks_do() {
     assert!(readme.lines().any(|line| line.trim_start_matches("$ ").starts_with("tests/run.sh")));
     let checks = read(".ci/run");
     assert!(checks.lines().any(|line| line == "step tests tests/run.sh"), "{checks}");
-    assert!(
-        read("tests/run.sh")
-            .lines()
-            .any(|line| line == "exec cargo test --release --locked --all-features \"$@\"")
-    );
+    let run = read("tests/run.sh");
+    for line in [
+        "options=(--release --locked --all-features)",
+        // With arguments, those; without, all there is.
+        "    exec cargo test \"${options[@]}\" \"$@\"",
+        "CARGO_PROFILE_RELEASE_OPT_LEVEL=0 cargo test \"${options[@]}\" --lib",
+        "cargo test \"${options[@]}\" --bins --examples --test '*'",
+        "exec cargo test \"${options[@]}\" --doc",
+    ] {
+        assert!(run.lines().any(|l| l == line), "{line}");
+    }
     #[cfg(unix)]
     for script in ["tests/run.sh", ".ci/run"] {
         use std::os::unix::fs::PermissionsExt;

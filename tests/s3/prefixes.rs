@@ -164,7 +164,7 @@ fn nothing_there_says_what_was_looked_for() {
     let skipped = read(&["x.md", ".y.gz"], &["s3://logs", "s3://logs/x"]).errors();
     assert_eq!(
         skipped,
-        [nothing.replace("s3://logs/:", "s3://logs/, s3://logs/x:").replace("skipped 0", "skipped 2")]
+        [nothing.replace("s3://logs/:", "s3://logs/, s3://logs/x:").replace("over 0", "over 2")]
     );
 
     let store = Store::default();

@@ -115,12 +115,10 @@ fn dotted(octets: [u8; 4]) -> ([u8; 16], u8) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::flow::address_bits;
 
     fn bits(text: &str) -> u128 {
-        match text.parse().unwrap() {
-            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(address) => address.to_bits(),
-        }
+        address_bits(text.parse().unwrap())
     }
 
     #[test]

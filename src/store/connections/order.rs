@@ -142,17 +142,13 @@ impl Texts {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::super::ConnectionRow;
     use super::super::rows::Shortener;
     use super::*;
+    use crate::flow::address_bits;
 
     fn bits(text: &str) -> u128 {
-        match text.parse().unwrap() {
-            IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
-            IpAddr::V6(address) => address.to_bits(),
-        }
+        address_bits(text.parse().unwrap())
     }
 
     const IPV4: [&str; 8] = [
